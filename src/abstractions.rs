@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Safe faces for the C APIs that the `kernel` crate lacks.
+//!
+//! With [`crate::zram::table`], the only place where `unsafe` may be written.
+
+pub(crate) mod bio;
+pub(crate) mod bitlock;
+pub(crate) mod codec;
+pub(crate) mod cpuhp;
+pub(crate) mod disk;
+mod ffi;
+pub(crate) mod page;
+pub(crate) mod percpu;
+pub(crate) mod rwsem;
+pub(crate) mod sched;
+pub(crate) mod sysfs;
+pub(crate) mod zsmalloc;

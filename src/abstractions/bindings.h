@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+#include <linux/atomic.h>
+#include <linux/blkdev.h>
+#include <linux/lz4.h>
+#include <linux/lzo.h>
+#include <linux/zlib.h>
+#include <linux/zsmalloc.h>
+#include <linux/zstd.h>
+
+/* bindgen sees constants, but no macros that expand to casts. */
+const blk_features_t ZRAM_BLK_FEATURES = BLK_FEAT_STABLE_WRITES | BLK_FEAT_SYNCHRONOUS;
+const blk_status_t ZRAM_STS_IOERR = BLK_STS_IOERR;
+const gfp_t ZRAM_GFP_OBJECT = GFP_NOIO | __GFP_NOWARN | __GFP_HIGHMEM | __GFP_MOVABLE;
+const gfp_t ZRAM_GFP_TABLE = GFP_NOIO | __GFP_NOWARN | __GFP_ZERO;

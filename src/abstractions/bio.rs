@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Requests for I/O, and walking over their pages.
+//!
+//! C header: [`include/linux/bio.h`](srctree/include/linux/bio.h)
+
+use super::{
+    ffi,
+    page::{
+        Buffer,
+        Mapped, //
+    }, //
+};
+use core::ptr::NonNull;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+const SECTOR_SIZE: usize = 512;
+const SECTORS_PER_PAGE: u64 = (PAGE_SIZE / SECTOR_SIZE) as u64;
+
+/// What a bio asks for.
+pub(crate) enum Operation {
+    Read,
+    Write,
+    /// Discard, or write zeroes.
+    Free,
+    Other,
+}
+
+/// A bio that a disk's driver is working on.
+///
+/// # Invariants
+///
+/// `0` is a live bio that has not ended, and that nobody else changes.
+pub(crate) struct Bio(NonNull<ffi::bio>);
+
+impl Bio {
+    /// # Safety
+    ///
+    /// `raw` is a live bio, handed to this driver, that does not end during the result's life.
+    pub(super) unsafe fn new(raw: NonNull<ffi::bio>) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self(raw)
+    }
+
+    pub(super) fn into_raw(self) -> *mut ffi::bio {
+        self.0.as_ptr()
+    }
+
+    fn raw(&self) -> &ffi::bio {
+        // SAFETY: By the type invariant.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// What to do.
+    #[inline]
+    pub(crate) fn operation(&self) -> Operation {
+        match self.raw().bi_opf & ((1 << ffi::REQ_OP_BITS) - 1) {
+            ffi::req_op_REQ_OP_READ => Operation::Read,
+            ffi::req_op_REQ_OP_WRITE => Operation::Write,
+            ffi::req_op_REQ_OP_DISCARD | ffi::req_op_REQ_OP_WRITE_ZEROES => Operation::Free,
+            _ => Operation::Other,
+        }
+    }
+
+    /// The pages of the disk that it is for: the first, and how many.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it is not for whole pages: the block layer sees to that for user space, and
+    /// drivers that stack on this disk must.
+    #[inline]
+    pub(crate) fn pages(&self) -> Result<(usize, usize)> {
+        let iter = &self.raw().bi_iter;
+        let (sector, size) = (iter.bi_sector, iter.bi_size as usize);
+        if sector % SECTORS_PER_PAGE != 0 || size % PAGE_SIZE != 0 {
+            return Err(EINVAL);
+        }
+        Ok(((sector / SECTORS_PER_PAGE) as usize, size / PAGE_SIZE))
+    }
+
+    /// The memory to read from or to write to, page by page of the disk.
+    #[inline]
+    pub(crate) fn blocks(&self) -> Blocks<'_> {
+        let iter = &self.raw().bi_iter;
+        // INVARIANT: The bio says so.
+        Blocks {
+            bio: self,
+            vec: iter.bi_idx as usize,
+            done: iter.bi_offset as usize,
+            left: iter.bi_size as usize,
+        }
+    }
+
+    /// Marks the whole bio as failed, with `EIO` for user space.
+    pub(crate) fn fail(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { (*self.0.as_ptr()).bi_status = ffi::ZRAM_STS_IOERR };
+    }
+
+    /// Counts the bio in the disk's I/O statistics while `work` runs.
+    #[inline]
+    pub(crate) fn accounted<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+        // SAFETY: By the type invariant.
+        let start = unsafe { ffi::bio_start_io_acct(self.0.as_ptr()) };
+        let result = work(self);
+        // SAFETY: By the type invariant; the call above was for the same device.
+        unsafe { ffi::bio_end_io_acct_remapped(self.0.as_ptr(), start, self.raw().bi_bdev) };
+        result
+    }
+}
+
+/// Walks over the memory of a bio in steps of a page of the disk.
+///
+/// # Invariants
+///
+/// The bio has `left` bytes of memory from byte `done` of vector `vec` on.
+#[derive(Clone)]
+pub(crate) struct Blocks<'b> {
+    bio: &'b Bio,
+    vec: usize,
+    done: usize,
+    left: usize,
+}
+
+/// The memory for one page of the disk.
+pub(crate) enum Block<'b> {
+    /// A page, the usual case.
+    Page(Page<'b>),
+    /// Pieces of pages: direct I/O takes any buffer that is aligned to 512 bytes.
+    Pieces(Pieces<'b>),
+}
+
+impl<'b> Blocks<'b> {
+    /// The next piece that lies in one page, at most `max` bytes: the page, the offset in it, and
+    /// the length, which is zero only at the end.
+    #[inline]
+    fn piece(&mut self, max: usize) -> (*mut ffi::page, usize, usize) {
+        let max = max.min(self.left);
+        if max == 0 {
+            return (core::ptr::null_mut(), 0, 0);
+        }
+        // SAFETY: By the type invariant, as some bytes are left.
+        let vec = unsafe { &*self.bio.raw().bi_io_vec.add(self.vec) };
+        let at = (vec.bv_offset as usize).wrapping_add(self.done);
+        let in_vec = (vec.bv_len as usize).wrapping_sub(self.done);
+        let len = max.min(in_vec).min(PAGE_SIZE - at % PAGE_SIZE);
+        if len == in_vec {
+            self.vec = self.vec.wrapping_add(1);
+            self.done = 0;
+        } else {
+            self.done = self.done.wrapping_add(len);
+        }
+        // INVARIANT: Advanced by `len`, which is at most what is left.
+        self.left = self.left.wrapping_sub(len);
+        // A vector's pages follow each other in the memory map.
+        (vec.bv_page.wrapping_add(at / PAGE_SIZE), at % PAGE_SIZE, len)
+    }
+}
+
+impl<'b> Iterator for Blocks<'b> {
+    type Item = Block<'b>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Block<'b>> {
+        let start = self.clone();
+        let (page, _, len) = self.piece(PAGE_SIZE);
+        match len {
+            0 => None,
+            // INVARIANT: All of `page` belongs to the bio.
+            PAGE_SIZE => Some(Block::Page(Page(page, self.bio))),
+            mut len => {
+                while len < PAGE_SIZE && self.left > 0 {
+                    len = len.wrapping_add(self.piece(PAGE_SIZE - len).2);
+                }
+                Some(Block::Pieces(Pieces(start)))
+            }
+        }
+    }
+}
+
+/// A page that belongs to a bio.
+///
+/// # Invariants
+///
+/// The page is the bio's, which keeps it.
+pub(crate) struct Page<'b>(*mut ffi::page, #[expect(dead_code)] &'b Bio);
+
+impl<'b> Page<'b> {
+    /// Maps it for the current task.
+    #[inline]
+    pub(crate) fn map(&self) -> Mapped<'b> {
+        // SAFETY: By the type invariant. A bio to write has pages that may be written to as well:
+        // nobody but the bio's owner sees it.
+        unsafe { Mapped::new(self.0) }
+    }
+
+    /// The memory node that it is on.
+    #[inline]
+    pub(crate) fn nid(&self) -> i32 {
+        // SAFETY: By the type invariant.
+        unsafe { ffi::page_to_nid(self.0) }
+    }
+}
+
+/// Pieces that make up a page together.
+pub(crate) struct Pieces<'b>(Blocks<'b>);
+
+impl Pieces<'_> {
+    /// The memory node that the first is on.
+    pub(crate) fn nid(&self) -> i32 {
+        let (page, _, _) = self.0.clone().piece(1);
+        // SAFETY: There is a piece, and its page is the bio's.
+        unsafe { ffi::page_to_nid(page) }
+    }
+
+    /// Copies them to `page`.
+    pub(crate) fn gather(&self, page: &mut Buffer) {
+        let mut rest = &mut page.0[..];
+        self.for_each(|memory, len| {
+            let Some((part, tail)) = core::mem::take(&mut rest).split_at_mut_checked(len) else {
+                return;
+            };
+            // SAFETY: `for_each` gives memory that is as long as `len`.
+            unsafe { part.as_mut_ptr().copy_from(memory, len) };
+            rest = tail;
+        });
+    }
+
+    /// Copies `page` to them.
+    pub(crate) fn scatter(&self, page: &[u8; PAGE_SIZE]) {
+        let mut rest = &page[..];
+        self.for_each(|memory, len| {
+            let Some((part, tail)) = rest.split_at_checked(len) else {
+                return;
+            };
+            // SAFETY: `for_each` gives memory that is as long as `len`.
+            unsafe { part.as_ptr().copy_to(memory, len) };
+            rest = tail;
+        });
+    }
+
+    /// Fills them with `word`, as if they were a page.
+    pub(crate) fn fill(&self, word: usize) {
+        let mut at = 0usize;
+        self.for_each(|memory, len| {
+            for i in 0..len {
+                let byte = word.to_ne_bytes()[at % size_of::<usize>()];
+                // SAFETY: `for_each` gives memory that is as long as `len`.
+                unsafe { memory.wrapping_add(i).write(byte) };
+                at = at.wrapping_add(1);
+            }
+        });
+    }
+
+    /// Calls `each` with memory and its length, piece by piece up to a page.
+    fn for_each(&self, mut each: impl FnMut(*mut u8, usize)) {
+        let mut blocks = self.0.clone();
+        let mut left = PAGE_SIZE;
+        loop {
+            let (page, at, len) = blocks.piece(left);
+            if len == 0 {
+                return;
+            }
+            // SAFETY: The page is the bio's, which keeps it.
+            let mapped = unsafe { Mapped::new(page) };
+            each(mapped.as_ptr().wrapping_add(at), len);
+            left = left.wrapping_sub(len);
+        }
+    }
+}

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Compression algorithms: what they are called, and one interface to all.
+
+mod deflate;
+mod lz4;
+mod lz4hc;
+mod lzo;
+mod zstd;
+
+use super::page::{
+    Source,
+    Target, //
+};
+use kernel::prelude::*;
+
+/// What user space may set for an algorithm.
+#[derive(Default)]
+pub(crate) struct Params {
+    /// Compression level, in the algorithm's own scale.
+    pub(crate) level: Option<i32>,
+    /// Dictionary; empty for none.
+    pub(crate) dict: KVVec<u8>,
+    /// deflate's window size, as the base two logarithm of bytes; negative without zlib's header.
+    pub(crate) winbits: Option<i32>,
+}
+
+/// An algorithm with its parameters, ready to make contexts.
+pub(crate) trait Compressor: Sized + Send + Sync {
+    /// What one compression or decompression at a time needs; allocated for each stream.
+    type Context: Send;
+
+    /// Takes the parameters. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a parameter out of range, `EOPNOTSUPP` for one that the algorithm lacks,
+    /// `ENOMEM`.
+    fn new(params: Params) -> Result<Self>;
+
+    /// Allocates a context. May sleep.
+    fn context(&self) -> Result<Self::Context>;
+
+    /// Compresses a page to `dst`; the result is the length. Does not allocate.
+    ///
+    /// # Errors
+    ///
+    /// Any, if `dst` is too small.
+    fn compress(
+        &self,
+        context: &mut Self::Context,
+        src: Source<'_>,
+        dst: &mut [u8],
+    ) -> Result<usize>;
+
+    /// Decompresses `src` to a page. Does not allocate.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`, if `src` is not what [`Compressor::compress`] makes of a page; then `dst` holds
+    /// anything.
+    fn decompress(&self, context: &mut Self::Context, src: &[u8], dst: Target<'_>) -> Result;
+
+    /// Whether the kernel has it.
+    fn is_available() -> bool {
+        true
+    }
+}
+
+/// Makes the enums that dispatch to the algorithms; a `match` costs no indirect call.
+macro_rules! algorithms {
+    ($($(#[$doc:meta])* $variant:ident($compressor:ty) = $name:literal),* $(,)?) => {
+        /// A compression algorithm.
+        #[derive(Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Algorithm {
+            $($(#[$doc])* $variant,)*
+        }
+
+        impl Algorithm {
+            /// All of them, in the order of `comp_algorithm`.
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
+
+            /// The name that user space knows it by.
+            pub(crate) fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+
+            /// Whether the kernel has it.
+            pub(crate) fn is_available(self) -> bool {
+                match self {
+                    $(Self::$variant => <$compressor>::is_available(),)*
+                }
+            }
+        }
+
+        /// An algorithm with its parameters.
+        pub(crate) enum Codec {
+            $(#[doc = $name] $variant($compressor),)*
+        }
+
+        /// What one user of a [`Codec`] at a time needs.
+        pub(crate) enum Context {
+            $(#[doc = $name] $variant(<$compressor as Compressor>::Context),)*
+        }
+
+        impl Codec {
+            /// Takes the parameters for `algorithm`. May sleep.
+            ///
+            /// # Errors
+            ///
+            /// `EINVAL` for a parameter out of range, `EOPNOTSUPP` for one that the algorithm
+            /// lacks, `ENOMEM`.
+            pub(crate) fn new(algorithm: Algorithm, params: Params) -> Result<Self> {
+                Ok(match algorithm {
+                    $(Algorithm::$variant => Self::$variant(Compressor::new(params)?),)*
+                })
+            }
+
+            /// Allocates a context. May sleep.
+            pub(crate) fn context(&self) -> Result<Context> {
+                Ok(match self {
+                    $(Self::$variant(codec) => Context::$variant(codec.context()?),)*
+                })
+            }
+
+            /// Compresses a page to `dst`; the result is the length. Does not allocate.
+            ///
+            /// # Errors
+            ///
+            /// Any, if `dst` is too small, or if the context is another algorithm's.
+            #[inline]
+            pub(crate) fn compress(
+                &self,
+                context: &mut Context,
+                src: Source<'_>,
+                dst: &mut [u8],
+            ) -> Result<usize> {
+                match (self, context) {
+                    $((Self::$variant(codec), Context::$variant(context)) => {
+                        codec.compress(context, src, dst)
+                    })*
+                    _ => Err(EINVAL),
+                }
+            }
+
+            /// Decompresses `src` to a page. Does not allocate.
+            ///
+            /// # Errors
+            ///
+            /// `EINVAL`, if `src` is corrupt, or if the context is another algorithm's; then `dst`
+            /// holds anything.
+            #[inline]
+            pub(crate) fn decompress(
+                &self,
+                context: &mut Context,
+                src: &[u8],
+                dst: Target<'_>,
+            ) -> Result {
+                match (self, context) {
+                    $((Self::$variant(codec), Context::$variant(context)) => {
+                        codec.decompress(context, src, dst)
+                    })*
+                    _ => Err(EINVAL),
+                }
+            }
+        }
+    };
+}
+
+algorithms! {
+    /// LZO with run-length encoding.
+    LzoRle(lzo::LzoRle) = "lzo-rle",
+    /// LZO1X-1.
+    Lzo(lzo::Lzo) = "lzo",
+    /// LZ4.
+    Lz4(lz4::Lz4) = "lz4",
+    /// LZ4 with a slower, better compressor.
+    Lz4hc(lz4hc::Lz4hc) = "lz4hc",
+    /// Zstandard.
+    Zstd(zstd::Zstd) = "zstd",
+    /// zlib.
+    Deflate(deflate::Deflate) = "deflate",
+}
+
+/// Zeroed memory for a C library.
+pub(crate) struct Workspace(KVVec<u128>);
+
+impl Workspace {
+    /// Allocates at least `size` bytes. May sleep.
+    fn new(size: usize) -> Result<Self> {
+        let len = size.div_ceil(size_of::<u128>());
+        Ok(Self(KVVec::from_elem(0, len, GFP_KERNEL | __GFP_NOWARN)?))
+    }
+
+    fn as_ptr<T>(&mut self) -> *mut T {
+        self.0.as_mut_ptr().cast()
+    }
+
+    /// Becomes a copy of a workspace of the same size.
+    fn copy_from(&mut self, other: &Self) {
+        for (to, from) in self.0.iter_mut().zip(&other.0) {
+            *to = *from;
+        }
+    }
+}
+
+/// Refuses parameters that an algorithm does not have.
+fn no_level_no_dict(params: &Params) -> Result {
+    if params.level.is_some() || !params.dict.is_empty() {
+        return Err(EOPNOTSUPP);
+    }
+    Ok(())
+}

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! LZO, with and without run-length encoding; both are decompressed alike.
+//!
+//! C header: [`include/linux/lzo.h`](srctree/include/linux/lzo.h)
+
+use super::{
+    super::{
+        ffi,
+        page::{
+            Source,
+            Target, //
+        }, //
+    },
+    no_level_no_dict,
+    Compressor,
+    Params,
+    Workspace, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// `LZO1X_1_MEM_COMPRESS`, which bindgen can't evaluate.
+const MEM_COMPRESS: usize = 8192 * size_of::<u16>();
+
+type Compress =
+    unsafe extern "C" fn(*const u8, usize, *mut u8, *mut usize, *mut c_void) -> c_int;
+
+pub(crate) struct LzoRle;
+pub(crate) struct Lzo;
+
+macro_rules! lzo {
+    ($type:ty, $compress:path) => {
+        impl Compressor for $type {
+            type Context = Workspace;
+
+            fn new(params: Params) -> Result<Self> {
+                no_level_no_dict(&params)?;
+                Ok(Self)
+            }
+
+            fn context(&self) -> Result<Workspace> {
+                Workspace::new(MEM_COMPRESS)
+            }
+
+            fn compress(
+                &self,
+                workspace: &mut Workspace,
+                src: Source<'_>,
+                dst: &mut [u8],
+            ) -> Result<usize> {
+                compress($compress, workspace, src, dst)
+            }
+
+            fn decompress(&self, _: &mut Workspace, src: &[u8], dst: Target<'_>) -> Result {
+                decompress(src, dst)
+            }
+        }
+    };
+}
+
+lzo!(LzoRle, ffi::lzorle1x_1_compress_safe);
+lzo!(Lzo, ffi::lzo1x_1_compress_safe);
+
+fn compress(
+    compress: Compress,
+    workspace: &mut Workspace,
+    src: Source<'_>,
+    dst: &mut [u8],
+) -> Result<usize> {
+    let mut len = dst.len();
+    // SAFETY: `src` is a page, `dst` is valid for `len`, the workspace is as large as LZO asks for.
+    let ret = unsafe {
+        compress(
+            src.as_ptr(),
+            PAGE_SIZE,
+            dst.as_mut_ptr(),
+            &mut len,
+            workspace.as_ptr(),
+        )
+    };
+    if ret == ffi::LZO_E_OK as c_int {
+        Ok(len)
+    } else {
+        Err(EINVAL)
+    }
+}
+
+fn decompress(src: &[u8], mut dst: Target<'_>) -> Result {
+    let mut len = PAGE_SIZE;
+    // SAFETY: `src` is valid for its length, `dst` for `len`, which is a page.
+    let ret = unsafe { ffi::lzo1x_decompress_safe(src.as_ptr(), src.len(), dst.as_ptr(), &mut len) };
+    if ret == ffi::LZO_E_OK as c_int && len == PAGE_SIZE {
+        Ok(())
+    } else {
+        Err(EINVAL)
+    }
+}

@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Zstandard, by the kernel's library.
+//!
+//! C header: [`include/linux/zstd.h`](srctree/include/linux/zstd.h)
+
+use super::{
+    super::{
+        ffi,
+        page::{
+            Source,
+            Target, //
+        }, //
+    },
+    Compressor,
+    Params,
+    Workspace, //
+};
+use core::ptr::{
+    self,
+    NonNull, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// Zstandard with a level from -131072 to 22.
+pub(crate) struct Zstd {
+    params: ffi::zstd_parameters,
+    dict: Option<Dict>,
+}
+
+// SAFETY: Parameters are plain data; a digested dictionary is only read once it is made.
+unsafe impl Send for Zstd {}
+// SAFETY: As above.
+unsafe impl Sync for Zstd {}
+
+impl Compressor for Zstd {
+    type Context = Context;
+
+    fn new(params: Params) -> Result<Self> {
+        // SAFETY: These calls have no requirements.
+        let (default, range) = unsafe {
+            (
+                ffi::zstd_default_clevel(),
+                ffi::zstd_min_clevel()..=ffi::zstd_max_clevel(),
+            )
+        };
+        let level = params.level.unwrap_or(default);
+        if !range.contains(&level) {
+            return Err(EINVAL);
+        }
+        let dict = match params.dict {
+            bytes if bytes.is_empty() => None,
+            bytes => Some(Dict::new(bytes, level)?),
+        };
+        Ok(Self {
+            // SAFETY: The level is in range.
+            params: unsafe { ffi::zstd_get_params(level, PAGE_SIZE as u64) },
+            dict,
+        })
+    }
+
+    fn context(&self) -> Result<Context> {
+        Context::new(self)
+    }
+
+    fn compress(&self, context: &mut Context, src: Source<'_>, dst: &mut [u8]) -> Result<usize> {
+        let (to, room) = (dst.as_mut_ptr().cast(), dst.len());
+        let from = src.as_ptr().cast();
+        let context = context.compress.as_ptr();
+        length(match &self.dict {
+            // SAFETY: A live context, a page and a slice.
+            None => unsafe {
+                ffi::zstd_compress_cctx(context, to, room, from, PAGE_SIZE, &self.params)
+            },
+            // SAFETY: As above, and the dictionary is alive.
+            Some(Dict { compress, .. }) => unsafe {
+                ffi::zstd_compress_using_cdict(context, to, room, from, PAGE_SIZE, *compress)
+            },
+        })
+    }
+
+    fn decompress(&self, context: &mut Context, src: &[u8], mut dst: Target<'_>) -> Result {
+        let (from, len) = (src.as_ptr().cast(), src.len());
+        let to = dst.as_ptr().cast();
+        let context = context.decompress.as_ptr();
+        let len = length(match &self.dict {
+            // SAFETY: A live context, a slice and a page.
+            None => unsafe { ffi::zstd_decompress_dctx(context, to, PAGE_SIZE, from, len) },
+            // SAFETY: As above, and the dictionary is alive.
+            Some(Dict { decompress, .. }) => unsafe {
+                ffi::zstd_decompress_using_ddict(context, to, PAGE_SIZE, from, len, *decompress)
+            },
+        })?;
+        if len == PAGE_SIZE {
+            Ok(())
+        } else {
+            Err(EINVAL)
+        }
+    }
+}
+
+/// The length that zstd returned, which may be an error code.
+fn length(ret: usize) -> Result<usize> {
+    // SAFETY: The call has no requirements.
+    if unsafe { ffi::zstd_is_error(ret) } != 0 {
+        return Err(EINVAL);
+    }
+    Ok(ret)
+}
+
+/// A dictionary in the forms that zstd digests it to.
+///
+/// # Invariants
+///
+/// Each pointer is null, or a live dictionary that refers to `_bytes` and belongs to `self`.
+struct Dict {
+    compress: *mut ffi::zstd_cdict,
+    decompress: *mut ffi::zstd_ddict,
+    _bytes: KVVec<u8>,
+}
+
+impl Dict {
+    fn new(bytes: KVVec<u8>, level: c_int) -> Result<Self> {
+        let (start, len) = (bytes.as_ptr().cast(), bytes.len());
+        // SAFETY: The level is in range; `bytes` lives as long as the dictionaries.
+        // INVARIANT: Both are made here; null stands for an error.
+        let this = unsafe {
+            let params = ffi::zstd_get_cparams(level, PAGE_SIZE as u64, len);
+            Self {
+                compress: ffi::zstd_create_cdict_byreference(start, len, params, MEMORY),
+                decompress: ffi::zstd_create_ddict_byreference(start, len, MEMORY),
+                _bytes: bytes,
+            }
+        };
+        if this.compress.is_null() || this.decompress.is_null() {
+            return Err(EINVAL);
+        }
+        Ok(this)
+    }
+}
+
+impl Drop for Dict {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariants; null is ignored.
+        unsafe {
+            ffi::zstd_free_cdict(self.compress);
+            ffi::zstd_free_ddict(self.decompress);
+        }
+    }
+}
+
+/// A compressor's and a decompressor's state.
+pub(crate) struct Context {
+    compress: Compress,
+    decompress: Decompress,
+}
+
+/// # Invariants
+///
+/// The pointer is a live context: inside the workspace, or owned.
+enum Compress {
+    Inside(NonNull<ffi::zstd_cctx>, #[expect(dead_code)] Workspace),
+    Owned(NonNull<ffi::zstd_cctx>),
+}
+
+/// # Invariants
+///
+/// The pointer is a live context: inside the workspace, or owned.
+enum Decompress {
+    Inside(NonNull<ffi::zstd_dctx>, #[expect(dead_code)] Workspace),
+    Owned(NonNull<ffi::zstd_dctx>),
+}
+
+// SAFETY: The contexts are plain memory with one owner.
+unsafe impl Send for Context {}
+
+impl Context {
+    fn new(zstd: &Zstd) -> Result<Self> {
+        if zstd.dict.is_some() {
+            // With a dictionary zstd sizes its context as it goes.
+            // SAFETY: `MEMORY` has both functions.
+            let compress = NonNull::new(unsafe { ffi::zstd_create_cctx_advanced(MEMORY) });
+            let compress = Compress::Owned(compress.ok_or(ENOMEM)?);
+            // SAFETY: As above.
+            let decompress = NonNull::new(unsafe { ffi::zstd_create_dctx_advanced(MEMORY) });
+            let decompress = Decompress::Owned(decompress.ok_or(ENOMEM)?);
+            return Ok(Self {
+                compress,
+                decompress,
+            });
+        }
+        // SAFETY: The parameters are valid.
+        let size = unsafe { ffi::zstd_cctx_workspace_bound(&zstd.params.cParams) };
+        let mut memory = Workspace::new(size)?;
+        // SAFETY: `memory` is as long as `size`.
+        let compress = NonNull::new(unsafe { ffi::zstd_init_cctx(memory.as_ptr(), size) });
+        let compress = Compress::Inside(compress.ok_or(EINVAL)?, memory);
+        // SAFETY: The call has no requirements.
+        let size = unsafe { ffi::zstd_dctx_workspace_bound() };
+        let mut memory = Workspace::new(size)?;
+        // SAFETY: `memory` is as long as `size`.
+        let decompress = NonNull::new(unsafe { ffi::zstd_init_dctx(memory.as_ptr(), size) });
+        let decompress = Decompress::Inside(decompress.ok_or(EINVAL)?, memory);
+        Ok(Self {
+            compress,
+            decompress,
+        })
+    }
+}
+
+impl Compress {
+    fn as_ptr(&mut self) -> *mut ffi::zstd_cctx {
+        let (Self::Inside(context, _) | Self::Owned(context)) = self;
+        context.as_ptr()
+    }
+}
+
+impl Decompress {
+    fn as_ptr(&mut self) -> *mut ffi::zstd_dctx {
+        let (Self::Inside(context, _) | Self::Owned(context)) = self;
+        context.as_ptr()
+    }
+}
+
+impl Drop for Compress {
+    fn drop(&mut self) {
+        if let Self::Owned(context) = self {
+            // SAFETY: By the type invariant.
+            unsafe { ffi::zstd_free_cctx(context.as_ptr()) };
+        }
+    }
+}
+
+impl Drop for Decompress {
+    fn drop(&mut self) {
+        if let Self::Owned(context) = self {
+            // SAFETY: By the type invariant.
+            unsafe { ffi::zstd_free_dctx(context.as_ptr()) };
+        }
+    }
+}
+
+/// Memory for what zstd allocates itself, perhaps in the middle of I/O.
+const MEMORY: ffi::zstd_custom_mem = ffi::zstd_custom_mem {
+    customAlloc: Some(allocate),
+    customFree: Some(free),
+    opaque: ptr::null_mut(),
+};
+
+/// # Safety
+///
+/// None.
+unsafe extern "C" fn allocate(_: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: The call has no requirements.
+    unsafe {
+        ffi::kvrealloc_node_align_noprof(
+            ptr::null(),
+            size,
+            size_of::<u128>(),
+            ffi::ZRAM_GFP_TABLE,
+            ffi::NUMA_NO_NODE,
+        )
+    }
+}
+
+/// # Safety
+///
+/// `memory` is null, or came from `allocate` and was not freed since.
+unsafe extern "C" fn free(_: *mut c_void, memory: *mut c_void) {
+    // SAFETY: By the safety requirement.
+    unsafe { ffi::kvfree(memory) };
+}

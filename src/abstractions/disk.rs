@@ -1,0 +1,438 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Bio-based disks, and the rule that says how long the state behind them lives.
+//!
+//! C header: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h)
+//!
+//! A disk has its driver data all the time, and *live* state while it has a capacity. I/O uses
+//! the live state without a lock or a reference count, because
+//!
+//! - [`Handle::publish`] sets the state before the capacity, so that a bio for a sector that exists
+//!   finds it; a bio that comes without is failed;
+//! - [`Claim::retire`] takes it away. A [`Claim`] is given only while nobody has the disk open, and
+//!   keeps it so. Bios and freed swap slots come from openers, and so do bios that wait for others.
+//!   The last bio of the last opener may have ended while `submit` still has the state in hand:
+//!   retiring waits for such calls by freezing the disk's queue once.
+//!
+//! Lock order: `open_mutex`, a leaf here; freezing waits for I/O, which takes the slots' locks.
+
+use super::{
+    bio::Bio,
+    ffi,
+    percpu,
+    sysfs::{
+        Attribute,
+        Files, //
+    }, //
+};
+use core::{
+    cell::UnsafeCell,
+    marker::PhantomData,
+    ops::Deref,
+    ptr::{
+        self,
+        NonNull, //
+    },
+    sync::atomic::{
+        AtomicPtr,
+        Ordering, //
+    }, //
+};
+use kernel::{
+    container_of,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    fmt::{
+        self,
+        Write as _, //
+    },
+    module::this_module,
+    page::PAGE_SIZE,
+    prelude::*,
+    static_lock_class,
+    str::NullTerminatedFormatter,
+    sync::Arc,
+    types::ScopeGuard, //
+};
+
+/// A driver of bio-based disks.
+pub(crate) trait Operations: Send + Sync + Sized + 'static {
+    /// The state behind a disk that has a capacity.
+    type Live: Send + Sync;
+
+    /// The disk's files in sysfs.
+    const ATTRIBUTES: &'static [Attribute<Self>];
+
+    /// Carries out `bio`, which ends when this returns. May sleep, as memory reclaim does.
+    fn submit(live: &Self::Live, bio: &mut Bio);
+
+    /// Swap has no more use for page `index`. Atomic context: a spinlock is held.
+    fn swap_slot_free(live: &Self::Live, index: usize);
+}
+
+/// What a gendisk's `private_data` points to.
+struct Private<T: Operations> {
+    data: Arc<T>,
+    live: AtomicPtr<T::Live>,
+    /// Guarded by the disk's `open_mutex`.
+    claimed: UnsafeCell<Claimed>,
+    files: Files,
+}
+
+/// A reference to a disk that exists during `'a`.
+///
+/// # Invariants
+///
+/// `raw` is a live gendisk made by [`Disk::new`] for `T`.
+pub(crate) struct Handle<'a, T> {
+    raw: NonNull<ffi::gendisk>,
+    _disk: PhantomData<&'a T>,
+}
+
+impl<T> Clone for Handle<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Handle<'_, T> {}
+
+impl<'a, T: Operations> Handle<'a, T> {
+    /// The handle of the disk whose device is `dev`.
+    ///
+    /// # Safety
+    ///
+    /// `dev` is the device of a disk of `T`, alive during `'a`.
+    pub(super) unsafe fn from_device(dev: *mut ffi::device) -> Self {
+        // SAFETY: A disk's device is the `bd_device` of its whole-disk block device.
+        let raw = unsafe { (*container_of!(dev, ffi::block_device, bd_device)).bd_disk };
+        Self {
+            // SAFETY: As above. INVARIANT: By the safety requirement.
+            raw: unsafe { NonNull::new_unchecked(raw) },
+            _disk: PhantomData,
+        }
+    }
+
+    fn private(self) -> &'a Private<T> {
+        // SAFETY: By the type invariant; `private_data` is set once and freed after the disk.
+        unsafe { &*(*self.raw.as_ptr()).private_data.cast() }
+    }
+
+    /// The driver's data.
+    pub(crate) fn data(self) -> &'a T {
+        &self.private().data
+    }
+
+    /// The name, such as `zram0`.
+    pub(crate) fn name(self) -> &'a CStr {
+        // SAFETY: By the type invariant; the name is set once, and terminated.
+        unsafe { CStr::from_char_ptr((*self.raw.as_ptr()).disk_name.as_ptr()) }
+    }
+
+    /// Gives the disk its live state and a capacity of `pages`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if it has one already.
+    pub(crate) fn publish(self, live: Arc<T::Live>, pages: usize) -> Result {
+        let live = Arc::into_raw(live).cast_mut();
+        let slot = &self.private().live;
+        let none = ptr::null_mut();
+        if slot
+            .compare_exchange(none, live, Ordering::Release, Ordering::Relaxed)
+            .is_err()
+        {
+            // SAFETY: Given up above, and not published.
+            drop(unsafe { Arc::from_raw(live) });
+            return Err(EBUSY);
+        }
+        self.set_capacity(pages);
+        Ok(())
+    }
+
+    fn set_capacity(self, pages: usize) {
+        let sectors = pages as u64 * (PAGE_SIZE / 512) as u64;
+        // SAFETY: By the type invariant.
+        unsafe { ffi::set_capacity_and_notify(self.raw.as_ptr(), sectors) };
+    }
+
+    /// Claims the disk: nobody has it open, and opening it fails with `EBUSY` until the claim is
+    /// dropped. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the disk is open, or claimed.
+    pub(crate) fn claim(self) -> Result<Claim<'a, T>> {
+        self.with_openers(|openers, claim| {
+            if openers > 0 || !matches!(claim, Claimed::No) {
+                return Err(EBUSY);
+            }
+            *claim = Claimed::ByReset;
+            Ok(Claim(self))
+        })
+    }
+
+    /// Calls `f` with the number of openers and the claim, which stay as they are meanwhile.
+    fn with_openers<R>(self, f: impl FnOnce(u32, &mut Claimed) -> R) -> R {
+        let disk = self.raw.as_ptr();
+        // SAFETY: By the type invariant; `open_mutex` guards the claim.
+        unsafe {
+            ffi::mutex_lock(&raw mut (*disk).open_mutex);
+            let openers = (&raw const (*(*disk).part0).bd_openers.counter).read_volatile();
+            let result = f(openers as u32, &mut *self.private().claimed.get());
+            ffi::mutex_unlock(&raw mut (*disk).open_mutex);
+            result
+        }
+    }
+}
+
+impl<T: Operations> Deref for Handle<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.data()
+    }
+}
+
+/// Who keeps openers out.
+enum Claimed {
+    No,
+    ByReset,
+    /// For good.
+    ByRemoval,
+}
+
+/// Nobody has the disk open, and nobody may, until this is dropped.
+pub(crate) struct Claim<'a, T: Operations>(Handle<'a, T>);
+
+impl<T: Operations> Claim<'_, T> {
+    /// Takes the capacity away, clears the I/O statistics, and gives back the live state once no
+    /// I/O uses it any more. May sleep.
+    pub(crate) fn retire(&self) -> Option<Arc<T::Live>> {
+        let disk = self.0.raw.as_ptr();
+        // SAFETY: The disk is alive. Freezing drains all calls of `submit`; and an RCU grace period
+        // is part of it, which waits for those of `swap_slot_free`, as they hold a spinlock.
+        let live = unsafe {
+            ffi::sync_blockdev((*disk).part0);
+            self.0.set_capacity(0);
+            percpu::clear((*(*disk).part0).bd_stats);
+            let live = self.0.private().live.swap(ptr::null_mut(), Ordering::AcqRel);
+            ffi::blk_mq_freeze_queue_nomemsave((*disk).queue);
+            ffi::blk_mq_unfreeze_queue_nomemrestore((*disk).queue);
+            live
+        };
+        // SAFETY: The pointer came from `publish`, and nobody uses it any more: see above.
+        NonNull::new(live).map(|live| unsafe { Arc::from_raw(live.as_ptr()) })
+    }
+}
+
+impl<T: Operations> Drop for Claim<'_, T> {
+    fn drop(&mut self) {
+        self.0.with_openers(|_, claim| {
+            if matches!(claim, Claimed::ByReset) {
+                *claim = Claimed::No;
+            }
+        });
+    }
+}
+
+/// A disk that user space sees; removed when dropped.
+///
+/// # Invariants
+///
+/// `raw` was added, and its `private_data` came from `KBox::<Private<T>>::into_raw`.
+pub(crate) struct Disk<T: Operations> {
+    raw: NonNull<ffi::gendisk>,
+    _data: PhantomData<T>,
+}
+
+// SAFETY: The block layer takes its own locks.
+unsafe impl<T: Operations> Send for Disk<T> {}
+// SAFETY: As above.
+unsafe impl<T: Operations> Sync for Disk<T> {}
+
+impl<T: Operations> Disk<T> {
+    /// Adds a disk without capacity to the system. May sleep.
+    pub(crate) fn new(major: &Major, minor: u32, name: fmt::Arguments<'_>, data: Arc<T>) -> Result<Self> {
+        let private = Private {
+            data,
+            live: AtomicPtr::new(ptr::null_mut()),
+            claimed: UnsafeCell::new(Claimed::No),
+            files: Files::new(T::ATTRIBUTES)?,
+        };
+        let mut private = KBox::new(private, GFP_KERNEL)?;
+
+        let mut limits = ffi::queue_limits {
+            logical_block_size: PAGE_SIZE as u32,
+            physical_block_size: PAGE_SIZE as u32,
+            io_min: PAGE_SIZE as u32,
+            io_opt: PAGE_SIZE as u32,
+            max_hw_discard_sectors: u32::MAX,
+            max_write_zeroes_sectors: u32::MAX,
+            features: ffi::ZRAM_BLK_FEATURES,
+            ..pin_init::zeroed()
+        };
+        // SAFETY: `limits` is valid, and the lock class is static.
+        let raw = from_err_ptr(unsafe {
+            let class = static_lock_class!().as_ptr();
+            ffi::__blk_alloc_disk(&mut limits, ffi::NUMA_NO_NODE, class)
+        })?;
+        let disk = ScopeGuard::new_with_data(raw, |raw| {
+            // SAFETY: `raw` is ours, and was not added.
+            unsafe { ffi::put_disk(raw) }
+        });
+
+        // SAFETY: The disk is not yet added, so we have it to ourselves.
+        let raw = unsafe { &mut *raw };
+        raw.major = major.number;
+        raw.first_minor = minor as c_int;
+        raw.minors = 1;
+        raw.flags |= ffi::GENHD_FL_NO_PART as c_int;
+        raw.fops = &Self::FOPS;
+        raw.private_data = (&raw mut *private).cast();
+        NullTerminatedFormatter::new(&mut raw.disk_name)
+            .ok_or(EINVAL)?
+            .write_fmt(name)?;
+
+        // SAFETY: The disk is initialised; `private`, with the files, is freed after it.
+        to_result(unsafe {
+            ffi::device_add_disk(ptr::null_mut(), raw, private.files.groups())
+        })?;
+        let _ = KBox::into_raw(private);
+        // INVARIANT: Added above.
+        Ok(Self {
+            raw: NonNull::new(disk.dismiss()).ok_or(EINVAL)?,
+            _data: PhantomData,
+        })
+    }
+
+    /// A reference to the disk.
+    pub(crate) fn handle(&self) -> Handle<'_, T> {
+        // INVARIANT: By the type invariant.
+        Handle {
+            raw: self.raw,
+            _disk: PhantomData,
+        }
+    }
+
+    /// Keeps openers out from now on, so that dropping the disk pulls it from under nobody.
+    /// A reset that is under way goes on. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if the disk is open.
+    pub(crate) fn retract(&self) -> Result {
+        self.handle().with_openers(|openers, claim| {
+            if openers > 0 {
+                return Err(EBUSY);
+            }
+            *claim = Claimed::ByRemoval;
+            Ok(())
+        })
+    }
+
+    const FOPS: ffi::block_device_operations = ffi::block_device_operations {
+        owner: this_module::<crate::LocalModule>().as_ptr(),
+        open: Some(Self::open_trampoline),
+        submit_bio: Some(Self::submit_trampoline),
+        swap_slot_free_notify: Some(Self::swap_slot_free_trampoline),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// `disk` is a live disk of `T`, whose `open_mutex` is held.
+    unsafe extern "C" fn open_trampoline(disk: *mut ffi::gendisk, _: ffi::blk_mode_t) -> c_int {
+        // SAFETY: By the safety requirements; `open_mutex` guards the claim.
+        let claimed = unsafe { &*(*(*disk).private_data.cast::<Private<T>>()).claimed.get() };
+        match claimed {
+            Claimed::No => 0,
+            _ => EBUSY.to_errno(),
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `bio` is a live bio, sent to a disk of `T`, and handed over to the driver.
+    unsafe extern "C" fn submit_trampoline(bio: *mut ffi::bio) {
+        // SAFETY: By the safety requirements; the state lives until this returns (see the top).
+        let (live, mut bio) = unsafe {
+            let private = (*(*(*bio).bi_bdev).bd_disk).private_data.cast::<Private<T>>();
+            let live = (*private).live.load(Ordering::Acquire).as_ref();
+            (live, Bio::new(NonNull::new_unchecked(bio)))
+        };
+        match live {
+            Some(live) => T::submit(live, &mut bio),
+            None => bio.fail(),
+        }
+        // After this the opener may go, and with it what keeps the state.
+        // SAFETY: The bio is ours to end.
+        unsafe { ffi::bio_endio(bio.into_raw()) };
+    }
+
+    /// # Safety
+    ///
+    /// `bdev` is a live disk of `T` in use as swap.
+    unsafe extern "C" fn swap_slot_free_trampoline(bdev: *mut ffi::block_device, index: c_ulong) {
+        // SAFETY: By the safety requirements; swap has the disk open (see the top).
+        let live = unsafe {
+            let private = (*(*bdev).bd_disk).private_data.cast::<Private<T>>();
+            (*private).live.load(Ordering::Acquire).as_ref()
+        };
+        if let Some(live) = live {
+            T::swap_slot_free(live, index);
+        }
+    }
+}
+
+impl<T: Operations> Drop for Disk<T> {
+    fn drop(&mut self) {
+        let raw = self.raw.as_ptr();
+        // SAFETY: By the type invariants. `del_gendisk` removes the files and waits for their users,
+        // then for all I/O; what comes later does not reach the driver.
+        unsafe {
+            let private = (*raw).private_data.cast::<Private<T>>();
+            ffi::del_gendisk(raw);
+            ffi::put_disk(raw);
+            let live = (*private).live.load(Ordering::Acquire);
+            drop(KBox::from_raw(private));
+            drop(NonNull::new(live).map(|live| Arc::from_raw(live.as_ptr())));
+        }
+    }
+}
+
+/// A block major number; given back when dropped.
+///
+/// # Invariants
+///
+/// `number` is registered under `name`.
+pub(crate) struct Major {
+    number: c_int,
+    name: &'static CStr,
+}
+
+impl Major {
+    /// Registers any free number. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if there is none.
+    pub(crate) fn new(name: &'static CStr) -> Result<Self> {
+        // SAFETY: `name` is a static string.
+        let number = unsafe { ffi::__register_blkdev(0, name.as_char_ptr(), None) };
+        if number <= 0 {
+            return Err(EBUSY);
+        }
+        // INVARIANT: Registered above.
+        Ok(Self { number, name })
+    }
+}
+
+impl Drop for Major {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { ffi::unregister_blkdev(self.number as c_uint, self.name.as_char_ptr()) };
+    }
+}

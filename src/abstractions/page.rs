@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Pages: those of others, which may change under us, and our own.
+//!
+//! C header: [`include/linux/highmem.h`](srctree/include/linux/highmem.h)
+
+use super::ffi;
+use core::{
+    marker::PhantomData,
+    ops::{
+        Deref,
+        DerefMut, //
+    },
+    ptr::NonNull, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+// The table, the formats and the limits of the disk are made for this size.
+const _: () = assert!(PAGE_SIZE == 4096, "rust_zram needs 4 KiB pages");
+
+const WORDS: usize = PAGE_SIZE / size_of::<usize>();
+
+/// A page of our own.
+#[repr(C, align(4096))]
+#[derive(Zeroable)]
+pub(crate) struct Buffer(pub(crate) [u8; PAGE_SIZE]);
+
+/// A page to read from, while others may write to it.
+///
+/// # Invariants
+///
+/// `0` is page-aligned, and valid for reads of a page during `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct Source<'a>(NonNull<u8>, PhantomData<&'a ()>);
+
+/// A page to write to, while others may read it or write to it.
+///
+/// # Invariants
+///
+/// `0` is page-aligned, and valid for reads and writes of a page during `'a`.
+pub(crate) struct Target<'a>(NonNull<u8>, PhantomData<&'a ()>);
+
+impl<'a> From<&'a Buffer> for Source<'a> {
+    fn from(buffer: &'a Buffer) -> Self {
+        // INVARIANT: Aligned by its type, and borrowed.
+        Self(NonNull::from(buffer).cast(), PhantomData)
+    }
+}
+
+impl<'a> From<&'a mut Buffer> for Target<'a> {
+    fn from(buffer: &'a mut Buffer) -> Self {
+        // INVARIANT: Aligned by its type, and borrowed.
+        Self(NonNull::from(buffer).cast(), PhantomData)
+    }
+}
+
+impl Source<'_> {
+    /// For the C libraries, which only ever look at it.
+    pub(super) fn as_ptr(&self) -> *const u8 {
+        self.0.as_ptr()
+    }
+
+    /// The word that fills the page, if it is the same all over.
+    #[inline]
+    pub(crate) fn same(&self) -> Option<usize> {
+        const STEP: usize = 8;
+        let words = self.0.as_ptr().cast::<usize>();
+        // SAFETY: `at` is below `WORDS`; by the type invariant.
+        let word = |at: usize| unsafe { words.add(at).read_volatile() };
+
+        let first = word(0);
+        // Most pages differ at one of their ends.
+        if word(WORDS - 1) != first {
+            return None;
+        }
+        let mut at = 0;
+        while at < WORDS {
+            let mut i = 0;
+            while i < STEP {
+                if word(at + i) != first {
+                    return None;
+                }
+                i += 1;
+            }
+            at += STEP;
+        }
+        Some(first)
+    }
+}
+
+impl Target<'_> {
+    /// For the C libraries.
+    pub(super) fn as_ptr(&mut self) -> *mut u8 {
+        self.0.as_ptr()
+    }
+
+    /// Fills the page with `word`.
+    #[inline]
+    pub(crate) fn fill(&mut self, word: usize) {
+        // SAFETY: By the type invariant.
+        unsafe { fill(self.0.as_ptr().cast(), word) };
+    }
+
+    /// Copies `bytes` to the start of the page, as far as they fit.
+    #[inline]
+    pub(crate) fn copy_from(&mut self, bytes: &[u8]) {
+        if bytes.len() == PAGE_SIZE {
+            // SAFETY: By the type invariant, and `bytes` is as long as a page.
+            unsafe { ffi::copy_page(self.0.as_ptr().cast(), bytes.as_ptr().cast_mut().cast()) };
+        } else {
+            let len = bytes.len().min(PAGE_SIZE);
+            // SAFETY: By the type invariant, and `len` is within both.
+            unsafe { bytes.as_ptr().copy_to(self.0.as_ptr(), len) };
+        }
+    }
+}
+
+/// Fills the page at `to` with `word`.
+///
+/// # Safety
+///
+/// `to` is page-aligned and valid for writes of a page.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+unsafe fn fill(to: *mut usize, word: usize) {
+    // SAFETY: By the safety requirement; the kernel runs with the direction flag clear.
+    unsafe {
+        core::arch::asm!(
+            "rep stosq",
+            inout("rcx") WORDS => _,
+            inout("rdi") to => _,
+            in("rax") word,
+            options(nostack, preserves_flags)
+        )
+    };
+}
+
+/// Fills the page at `to` with `word`.
+///
+/// # Safety
+///
+/// `to` is page-aligned and valid for writes of a page.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+unsafe fn fill(to: *mut usize, word: usize) {
+    for at in 0..WORDS {
+        // SAFETY: By the safety requirement.
+        unsafe { to.add(at).write(word) };
+    }
+}
+
+/// A page of somebody else's, mapped for the current task.
+///
+/// Mappings nest: the last one made is the first to be dropped. May sleep while it lives.
+///
+/// # Invariants
+///
+/// `0` is the address of a mapping made with `kmap_local_page`.
+pub(crate) struct Mapped<'a>(NonNull<u8>, PhantomData<(&'a (), *mut ())>);
+
+impl<'a> Mapped<'a> {
+    /// # Safety
+    ///
+    /// `page` is a page that nobody frees during `'a`, and that may be written to.
+    #[inline]
+    pub(super) unsafe fn new(page: *mut ffi::page) -> Self {
+        // SAFETY: By the safety requirement. The address of a mapping is not null.
+        let address = unsafe { NonNull::new_unchecked(ffi::kmap_local_page(page)) };
+        // INVARIANT: Mapped above.
+        Self(address.cast(), PhantomData)
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut u8 {
+        self.0.as_ptr()
+    }
+
+    /// The page, to read from.
+    #[inline]
+    pub(crate) fn source(&self) -> Source<'_> {
+        // INVARIANT: By the type invariant.
+        Source(self.0, PhantomData)
+    }
+
+    /// The page, to write to.
+    #[inline]
+    pub(crate) fn target(&mut self) -> Target<'_> {
+        // INVARIANT: By the type invariant.
+        Target(self.0, PhantomData)
+    }
+}
+
+impl Drop for Mapped<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { ffi::kunmap_local(self.0.as_ptr().cast()) };
+    }
+}
+
+/// A `T` that fills a page of its own; the page is freed when dropped.
+///
+/// # Invariants
+///
+/// `0` is a page from the page allocator that holds a `T`.
+pub(crate) struct PageBox<T>(NonNull<T>, PhantomData<T>);
+
+// SAFETY: Owns its `T`.
+unsafe impl<T: Send> Send for PageBox<T> {}
+// SAFETY: Gives out `&T` to those who share it.
+unsafe impl<T: Sync> Sync for PageBox<T> {}
+
+impl<T: Zeroable> PageBox<T> {
+    /// Allocates a zeroed page as I/O under memory pressure may: it may sleep and reclaim, but
+    /// starts no I/O of its own.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, without a word in the log.
+    pub(crate) fn new_noio() -> Result<Self> {
+        const { assert!(size_of::<T>() == PAGE_SIZE) };
+        // SAFETY: The call has no requirements.
+        let address = unsafe { ffi::get_free_pages_noprof(ffi::ZRAM_GFP_TABLE, 0) };
+        // INVARIANT: A new page, whose zeroes are a `T`.
+        NonNull::new(address as *mut T)
+            .map(|page| Self(page, PhantomData))
+            .ok_or(ENOMEM)
+    }
+
+    /// Gives up ownership, to be taken back with [`PageBox::from_raw`].
+    pub(crate) fn into_raw(self) -> NonNull<T> {
+        core::mem::ManuallyDrop::new(self).0
+    }
+
+    /// # Safety
+    ///
+    /// `raw` came from [`PageBox::into_raw`], and was not taken back since.
+    pub(crate) unsafe fn from_raw(raw: NonNull<T>) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self(raw, PhantomData)
+    }
+}
+
+impl<T> Deref for PageBox<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        // SAFETY: By the type invariant.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl<T> DerefMut for PageBox<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        // SAFETY: By the type invariant.
+        unsafe { self.0.as_mut() }
+    }
+}
+
+impl<T> Drop for PageBox<T> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe {
+            self.0.drop_in_place();
+            ffi::free_pages(self.0.as_ptr() as usize, 0);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Giving way, and the time.
+//!
+//! C headers: [`include/linux/sched.h`](srctree/include/linux/sched.h),
+//! [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
+
+use super::ffi;
+
+/// Lets other tasks run, where the kernel does not preempt by itself. May sleep.
+pub(crate) fn cond_resched() {
+    // SAFETY: A no-op where not needed.
+    unsafe { ffi::__cond_resched() };
+}
+
+/// Seconds since boot, suspended time included, as of the last tick. Any context.
+pub(crate) fn boot_seconds() -> u32 {
+    // SAFETY: The call has no requirements.
+    let time = unsafe { ffi::ktime_get_coarse_with_offset(ffi::tk_offsets_TK_OFFS_BOOT) };
+    (time / 1_000_000_000) as u32
+}

@@ -1,0 +1,233 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The allocator for compressed objects.
+//!
+//! C header: [`include/linux/zsmalloc.h`](srctree/include/linux/zsmalloc.h)
+
+use super::{
+    ffi,
+    page::Source, //
+};
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    num::NonZero,
+    ops::Deref,
+    ptr::NonNull, //
+};
+use kernel::{
+    error::from_err_ptr,
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// A pool of objects of one to [`PAGE_SIZE`] bytes.
+///
+/// # Invariants
+///
+/// `self.0` is a live pool owned by `self`.
+pub(crate) struct Pool(NonNull<ffi::zs_pool>);
+
+// SAFETY: zsmalloc does its own locking; a pool is bound to no thread.
+unsafe impl Send for Pool {}
+// SAFETY: As above.
+unsafe impl Sync for Pool {}
+
+impl Pool {
+    /// Creates an empty pool. May sleep.
+    pub(crate) fn new(name: &CStr) -> Result<Self> {
+        // SAFETY: `name` is a valid C string, and is copied by the callee.
+        let pool = unsafe { ffi::zs_create_pool(name.as_char_ptr()) };
+        // INVARIANT: A non-null result is a new pool, which no one else owns.
+        NonNull::new(pool).map(Self).ok_or(ENOMEM)
+    }
+
+    /// Allocates `size` bytes near memory node `nid`, as I/O under memory pressure may: it may
+    /// sleep and reclaim, but starts no I/O of its own.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EINVAL` and `ENOSPC` for a size that no pool has.
+    pub(crate) fn alloc(&self, size: usize, nid: i32) -> Result<Object<'_>> {
+        // SAFETY: `self.0` is live by the type invariant.
+        let raw = unsafe { ffi::zs_malloc(self.0.as_ptr(), size, ffi::ZRAM_GFP_OBJECT, nid) };
+        // Errors come back as `ERR_PTR` values.
+        let raw = from_err_ptr(raw as *mut c_void)? as usize;
+        let raw = NonZero::new(raw).ok_or(ENOMEM)?;
+        // INVARIANT: `raw` was just allocated from `self`, and has one owner.
+        Ok(Object {
+            pool: self,
+            raw,
+            size,
+        })
+    }
+
+    /// The size from which on an object takes a page of its own.
+    pub(crate) fn huge_class_size(&self) -> usize {
+        // SAFETY: By the type invariant.
+        unsafe { ffi::zs_huge_class_size(self.0.as_ptr()) }
+    }
+
+    /// How many pages the pool has taken. Any context.
+    pub(crate) fn total_pages(&self) -> usize {
+        // SAFETY: By the type invariant.
+        unsafe { ffi::zs_get_total_pages(self.0.as_ptr()) }
+    }
+
+    /// How many pages compaction has freed since the pool was made. Any context.
+    pub(crate) fn pages_compacted(&self) -> usize {
+        let mut stats = ffi::zs_pool_stats {
+            pages_compacted: pin_init::zeroed(),
+        };
+        // SAFETY: By the type invariant, and `stats` is there to be written to.
+        unsafe { ffi::zs_pool_stats(self.0.as_ptr(), &mut stats) };
+        stats.pages_compacted.counter as usize
+    }
+
+    /// Moves objects together and frees the pages that this empties. May sleep.
+    pub(crate) fn compact(&self) {
+        // SAFETY: By the type invariant.
+        unsafe { ffi::zs_compact(self.0.as_ptr()) };
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant the pool is live, and every `Object` borrows it.
+        unsafe { ffi::zs_destroy_pool(self.0.as_ptr()) }
+    }
+}
+
+/// An object; freed when dropped, in any context.
+///
+/// # Invariants
+///
+/// `raw` is a live handle of `pool` for an object of `size` bytes, owned by `self`.
+#[must_use]
+pub(crate) struct Object<'p> {
+    pool: &'p Pool,
+    raw: NonZero<usize>,
+    size: usize,
+}
+
+impl<'p> Object<'p> {
+    /// The size it was allocated with, in bytes.
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Copies `bytes` to the object's start, as far as they fit.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        let len = bytes.len().min(self.size);
+        // SAFETY: `bytes` is valid for `len`, and so is the object.
+        unsafe { self.write_raw(bytes.as_ptr(), len) };
+    }
+
+    /// Copies a page to an object of that size; an object of any other stays as it is.
+    pub(crate) fn write_page(&mut self, page: Source<'_>) {
+        if self.size == PAGE_SIZE {
+            // SAFETY: Both are as long as a page.
+            unsafe { self.write_raw(page.as_ptr(), PAGE_SIZE) };
+        }
+    }
+
+    /// # Safety
+    ///
+    /// `src` is valid for reads of `len` bytes, and `len` is at most the object's size.
+    unsafe fn write_raw(&mut self, src: *const u8, len: usize) {
+        let src = src.cast_mut().cast();
+        // SAFETY: The handle is live by the type invariant; the rest by the safety requirement.
+        unsafe { ffi::zs_obj_write(self.pool.0.as_ptr(), self.raw.get(), src, len) }
+    }
+
+    /// Maps the object to read it. What lies across two pages is put together in `copy`.
+    ///
+    /// Takes the object's read lock until the result is dropped: may sleep in between, but must
+    /// not allocate from the pool.
+    pub(crate) fn read<'a>(&'a self, copy: &'a mut [u8; PAGE_SIZE]) -> Reading<'a> {
+        let copy = (&raw mut *copy).cast();
+        // SAFETY: By the type invariant; an object is no larger than a page, and so than `copy`.
+        let bytes =
+            unsafe { ffi::zs_obj_read_begin(self.pool.0.as_ptr(), self.raw.get(), self.size, copy) };
+        // INVARIANT: Begun above.
+        Reading {
+            object: self,
+            bytes: bytes.cast(),
+            _copy: PhantomData,
+        }
+    }
+
+    /// Maps an object of a whole page, which is never across two; nothing for any other.
+    pub(crate) fn read_huge(&self) -> Option<Reading<'_>> {
+        if self.size != PAGE_SIZE {
+            return None;
+        }
+        // SAFETY: By the type invariant; no copy is made of an object in one page.
+        let bytes = unsafe {
+            let copy = core::ptr::null_mut();
+            ffi::zs_obj_read_begin(self.pool.0.as_ptr(), self.raw.get(), PAGE_SIZE, copy)
+        };
+        // INVARIANT: Begun above.
+        Some(Reading {
+            object: self,
+            bytes: bytes.cast(),
+            _copy: PhantomData,
+        })
+    }
+
+    /// Whether `pool` is where this object lives.
+    pub(crate) fn is_of(&self, pool: &Pool) -> bool {
+        self.pool.0 == pool.0
+    }
+
+    /// Gives up ownership, to be taken back with [`Object::from_raw`].
+    pub(crate) fn into_raw(self) -> NonZero<usize> {
+        ManuallyDrop::new(self).raw
+    }
+
+    /// Takes back an object given up with [`Object::into_raw`].
+    ///
+    /// # Safety
+    ///
+    /// `raw` came from `into_raw` of an object of `pool` of that `size`, and was not taken back.
+    pub(crate) unsafe fn from_raw(pool: &'p Pool, raw: NonZero<usize>, size: usize) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self { pool, raw, size }
+    }
+}
+
+impl Drop for Object<'_> {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { ffi::zs_free(self.pool.0.as_ptr(), self.raw.get()) }
+    }
+}
+
+/// The bytes of an object.
+///
+/// # Invariants
+///
+/// `bytes` came from `zs_obj_read_begin` for `object`.
+pub(crate) struct Reading<'a> {
+    object: &'a Object<'a>,
+    bytes: *const u8,
+    _copy: PhantomData<&'a mut [u8; PAGE_SIZE]>,
+}
+
+impl Deref for Reading<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        // SAFETY: By the type invariant; only an object's owner writes to it.
+        unsafe { core::slice::from_raw_parts(self.bytes, self.object.size) }
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        let Object { pool, raw, size } = self.object;
+        let bytes = self.bytes.cast_mut().cast();
+        // SAFETY: By the type invariant.
+        unsafe { ffi::zs_obj_read_end(pool.0.as_ptr(), raw.get(), *size, bytes) }
+    }
+}

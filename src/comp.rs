@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! One configured algorithm, and its compression streams: one for each CPU.
+//!
+//! A stream is taken by locking its mutex, with preemption on: the task may sleep, be preempted, or
+//! migrate while it holds one. CPU hotplug allocates and frees streams under the same mutex, so that
+//! a stream is never freed under its user, and a CPU that goes down waits for its stream's user.
+//!
+//! ```text
+//! task on CPU 2: lock cell 2 ── stream? ─ yes ─ compress ─ unlock
+//!                                  └ no: CPU 2 went down, and the task has moved; look again
+//! CPU hotplug:   lock cell 2 ── allocate, or free ─ unlock
+//! ```
+//!
+//! A cell without a stream belongs to a CPU that is down, and a task that runs is on one that is up:
+//! looking again ends. No stream is allocated on the I/O path.
+
+#![forbid(unsafe_code)]
+
+use crate::zram::abstractions::{
+    bio::Pieces,
+    codec::{
+        Algorithm,
+        Codec,
+        Context,
+        Params, //
+    },
+    cpuhp::{
+        Hotplug,
+        Instance,
+        State, //
+    },
+    page::{
+        Buffer,
+        Source,
+        Target, //
+    },
+    percpu::PerCpu,
+    zsmalloc::Object,
+};
+use kernel::{
+    cpu::CpuId,
+    new_mutex,
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::{
+        lock::{
+            mutex::MutexBackend,
+            Guard, //
+        },
+        Arc,
+        Mutex, //
+    },
+};
+
+/// One configured algorithm.
+pub(crate) struct Comp {
+    algorithm: Algorithm,
+    streams: Instance<Streams>,
+}
+
+/// What CPU hotplug sees of it.
+pub(crate) struct Streams {
+    codec: Codec,
+    cells: PerCpu<Mutex<Cell>>,
+}
+
+/// The place for one CPU's stream.
+#[derive(Default)]
+struct Cell {
+    /// `None` while the CPU is down.
+    stream: Option<Stream>,
+    counts: Counts,
+}
+
+/// How a CPU's stream was used.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Counts {
+    /// Times that it was taken.
+    pub(crate) takes: u64,
+    /// Those of them that had to wait for another user.
+    pub(crate) contended: u64,
+    /// Times that a task found no stream, because the CPU had gone down, and looked again.
+    pub(crate) retries: u64,
+}
+
+/// What one compression or decompression at a time needs.
+struct Stream {
+    context: Context,
+    /// Room for compressed data, which may be longer than the page; or for an object to read that
+    /// lies across two pages of the pool.
+    data: KVBox<[u8; 2 * PAGE_SIZE]>,
+    /// A page on its way from or to pieces of pages.
+    page: KVBox<Buffer>,
+}
+
+/// A page in the form to store.
+pub(crate) enum Packed<'s> {
+    Compressed(&'s [u8]),
+    /// As it is: compression would not make it smaller.
+    Huge(Source<'s>),
+}
+
+impl Comp {
+    /// Sets up `algorithm`, with a stream for each CPU that is up. May sleep; takes the CPU hotplug
+    /// lock.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Codec::new`]; `ENOMEM`.
+    pub(crate) fn new(
+        algorithm: Algorithm,
+        params: Params,
+        hotplug: &Arc<State<Streams>>,
+    ) -> Result<Self> {
+        let streams = Streams {
+            codec: Codec::new(algorithm, params)?,
+            cells: PerCpu::new(|| new_mutex!(Cell::default(), "zram_stream"))?,
+        };
+        Ok(Self {
+            algorithm,
+            streams: Instance::new(hotplug, streams)?,
+        })
+    }
+
+    /// Which algorithm.
+    pub(crate) fn algorithm(&self) -> Algorithm {
+        self.algorithm
+    }
+
+    /// Takes the stream of the CPU that the task runs on. May sleep.
+    ///
+    /// May be called with a slot locked; no slot may be locked while the stream is held.
+    #[inline]
+    pub(crate) fn stream(&self) -> StreamGuard<'_> {
+        let streams = &*self.streams;
+        loop {
+            let cell = streams.cells.this();
+            let (mut cell, waited) = match cell.try_lock() {
+                Some(cell) => (cell, 0),
+                None => (cell.lock(), 1),
+            };
+            if cell.stream.is_some() {
+                cell.counts.takes = cell.counts.takes.wrapping_add(1);
+                cell.counts.contended = cell.counts.contended.wrapping_add(waited);
+                let codec = &streams.codec;
+                return StreamGuard { codec, cell };
+            }
+            cell.counts.retries = cell.counts.retries.wrapping_add(1);
+        }
+    }
+
+    /// Whether `cpu` has a stream, and how it was used; nothing for an impossible CPU. Sleeps while
+    /// the stream is in use.
+    pub(crate) fn counts(&self, cpu: CpuId) -> Option<(bool, Counts)> {
+        let cell = self.streams.cells.get(cpu)?.lock();
+        Some((cell.stream.is_some(), cell.counts))
+    }
+}
+
+impl Hotplug for Streams {
+    fn prepare(&self, cpu: CpuId) -> Result {
+        let mut cell = self.cells.get(cpu).ok_or(ENODEV)?.lock();
+        if cell.stream.is_none() {
+            let stream = Stream::new(&self.codec).inspect_err(|_| {
+                pr_err!("no memory for a stream on CPU {}\n", cpu.as_u32());
+            })?;
+            cell.stream = Some(stream);
+        }
+        Ok(())
+    }
+
+    fn dead(&self, cpu: CpuId) {
+        if let Some(cell) = self.cells.get(cpu) {
+            cell.lock().stream = None;
+        }
+    }
+}
+
+impl Stream {
+    fn new(codec: &Codec) -> Result<Self> {
+        Ok(Self {
+            context: codec.context()?,
+            data: KVBox::init(pin_init::init_zeroed(), GFP_KERNEL | __GFP_NOWARN)?,
+            page: KVBox::init(pin_init::init_zeroed(), GFP_KERNEL | __GFP_NOWARN)?,
+        })
+    }
+}
+
+/// A stream in use, bound to its task; released when dropped.
+pub(crate) struct StreamGuard<'a> {
+    codec: &'a Codec,
+    cell: Guard<'a, Cell, MutexBackend>,
+}
+
+impl StreamGuard<'_> {
+    fn parts(&mut self) -> Result<(&Codec, &mut Stream)> {
+        let stream = self.cell.stream.as_mut().ok_or(ENODEV)?;
+        Ok((self.codec, stream))
+    }
+
+    /// Compresses `page`, or leaves it as it is if it does not get smaller than `limit`.
+    #[inline]
+    pub(crate) fn pack<'s>(&'s mut self, page: Source<'s>, limit: usize) -> Result<Packed<'s>> {
+        let (codec, stream) = self.parts()?;
+        let len = codec.compress(&mut stream.context, page, &mut *stream.data);
+        Ok(packed(len, &*stream.data, page, limit))
+    }
+
+    /// Puts `pieces` together to the page that [`StreamGuard::pack_gathered`] compresses.
+    pub(crate) fn gather(&mut self, pieces: &Pieces<'_>) -> Result<Source<'_>> {
+        let (_, stream) = self.parts()?;
+        pieces.gather(&mut stream.page);
+        Ok(Source::from(&*stream.page))
+    }
+
+    /// Compresses the page that was last gathered; like [`StreamGuard::pack`].
+    pub(crate) fn pack_gathered(&mut self, limit: usize) -> Result<Packed<'_>> {
+        let (codec, stream) = self.parts()?;
+        let page = Source::from(&*stream.page);
+        let len = codec.compress(&mut stream.context, page, &mut *stream.data);
+        Ok(packed(len, &*stream.data, page, limit))
+    }
+
+    /// Decompresses `object` to `page`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if it is corrupt; then the page holds anything.
+    #[inline]
+    pub(crate) fn unpack(&mut self, object: &Object<'_>, page: Target<'_>) -> Result {
+        let (codec, stream) = self.parts()?;
+        let copy = stream.data.first_chunk_mut().ok_or(EINVAL)?;
+        codec.decompress(&mut stream.context, &object.read(copy), page)
+    }
+
+    /// Decompresses `object` to `pieces`; like [`StreamGuard::unpack`].
+    pub(crate) fn unpack_to_pieces(&mut self, object: &Object<'_>, pieces: &Pieces<'_>) -> Result {
+        let (codec, stream) = self.parts()?;
+        let copy = stream.data.first_chunk_mut().ok_or(EINVAL)?;
+        let page = Target::from(&mut *stream.page);
+        codec.decompress(&mut stream.context, &object.read(copy), page)?;
+        pieces.scatter(&stream.page.0);
+        Ok(())
+    }
+}
+
+/// What to store, given what compressing `page` to `data` returned. A page that can't be compressed
+/// can always be kept as it is.
+fn packed<'s>(len: Result<usize>, data: &'s [u8], page: Source<'s>, limit: usize) -> Packed<'s> {
+    match len.ok().filter(|&len| len < limit).and_then(|len| data.get(..len)) {
+        Some(data) => Packed::Compressed(data),
+        None => Packed::Huge(page),
+    }
+}

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The devices there are, and `/sys/class/zram-control` to add and remove them.
+
+#![forbid(unsafe_code)]
+
+use crate::zram::{
+    abstractions::{
+        cpuhp::{
+            self,
+            Slot, //
+        },
+        disk::{
+            Disk,
+            Major, //
+        },
+        sysfs::{
+            Class,
+            ClassAttribute, //
+        }, //
+    },
+    args,
+    comp::Streams,
+    device::Device, //
+};
+use kernel::{
+    debugfs::{
+        Dir,
+        File, //
+    },
+    fmt::Write as _,
+    new_mutex,
+    prelude::*,
+    str::Formatter,
+    sync::{
+        Arc,
+        Mutex, //
+    },
+};
+
+/// What the module goes by. Mainline's names, or others to be loaded beside it.
+pub(crate) struct Names {
+    /// Of the disks, before their number; of the major number; in debugfs.
+    disk: &'static CStr,
+    class: &'static CStr,
+    hotplug: &'static CStr,
+}
+
+impl Names {
+    pub(crate) const MAINLINE: Self = Self {
+        disk: c"zram",
+        class: c"zram-control",
+        hotplug: c"block/zram:prepare",
+    };
+
+    pub(crate) const COEXIST: Self = Self {
+        disk: c"rzram",
+        class: c"rzram-control",
+        hotplug: c"block/rzram:prepare",
+    };
+}
+
+/// All of the module. Fields are dropped from the first to the last: devices before what they use.
+#[pin_data]
+pub(crate) struct Control {
+    /// By number. Adding and removing is done under the lock.
+    #[pin]
+    devices: Mutex<KVec<Option<Added>>>,
+    debugfs: Dir,
+    major: Major,
+    hotplug: Arc<cpuhp::State<Streams>>,
+    names: &'static Names,
+}
+
+/// A device that user space sees.
+struct Added {
+    _streams: Pin<KBox<File<Arc<Device>>>>,
+    _debugfs: Dir,
+    disk: Disk<Device>,
+}
+
+static FILES: [ClassAttribute<Control>; 2] = [
+    ClassAttribute::ro(c"hot_add", hot_add_show),
+    ClassAttribute::wo(c"hot_remove", hot_remove_store),
+];
+
+impl Control {
+    /// Registers everything, and adds `devices` devices. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` if mainline's zram has the names; whatever adding a device may fail with.
+    pub(crate) fn new(names: &'static Names, devices: u32, coexist: bool) -> Result<Class<Self>> {
+        let slot = if coexist { Slot::Dynamic } else { Slot::Zram };
+        let hotplug = cpuhp::State::new(names.hotplug, slot).inspect_err(|&error| {
+            if error == EBUSY {
+                pr_err!("another zram is there: unload it, or load this one with coexist=1\n");
+            }
+        })?;
+        let hotplug = Arc::new(hotplug, GFP_KERNEL)?;
+        let major = Major::new(names.disk)?;
+        let init = try_pin_init!(Self {
+            devices <- new_mutex!(KVec::new(), "zram_index"),
+            debugfs: Dir::new(names.disk),
+            major,
+            hotplug,
+            names,
+        });
+        let class = Class::new(names.class, &FILES, init)?;
+        for _ in 0..devices {
+            class.add()?;
+        }
+        Ok(class)
+    }
+
+    /// Adds a device with the lowest free number, which is the result. May sleep.
+    fn add(&self) -> Result<usize> {
+        let mut devices = self.devices.lock();
+        let free = devices.iter().position(Option::is_none);
+        let id = free.unwrap_or(devices.len());
+        if free.is_none() {
+            devices.push(None, GFP_KERNEL)?;
+        }
+        let minor = u32::try_from(id).map_err(|_| ENOSPC)?;
+        let place = devices.get_mut(id).ok_or(ENOSPC)?;
+        *place = Some(self.create(minor)?);
+        Ok(id)
+    }
+
+    fn create(&self, minor: u32) -> Result<Added> {
+        let device = Arc::new(Device::new(&self.hotplug)?, GFP_KERNEL)?;
+        let prefix = self.names.disk;
+        let disk = Disk::new(&self.major, minor, fmt!("{prefix}{minor}"), device.clone())?;
+        let name = disk.handle().name();
+        let debugfs = self.debugfs.subdir(name);
+        let streams = debugfs.read_callback_file(c"streams", device, &|device: &Arc<Device>, out| {
+            device.show_streams(out)
+        });
+        let streams = KBox::pin_init(streams, GFP_KERNEL)?;
+        pr_info!("Added device: {name}\n");
+        Ok(Added {
+            _streams: streams,
+            _debugfs: debugfs,
+            disk,
+        })
+    }
+
+    /// Removes device `id`. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if there is none; `EBUSY` if it is open.
+    fn remove(&self, id: usize) -> Result {
+        let mut devices = self.devices.lock();
+        let place = devices.get_mut(id).ok_or(ENODEV)?;
+        let added = place.as_ref().ok_or(ENODEV)?;
+        added.disk.retract()?;
+        pr_info!("Removed device: {}\n", added.disk.handle().name());
+        *place = None;
+        Ok(())
+    }
+}
+
+/// Adds a device by being read: the number of it.
+fn hot_add_show(control: &Control, out: &mut Formatter<'_>) -> Result {
+    let id = control.add()?;
+    Ok(writeln!(out, "{id}")?)
+}
+
+/// The number of a device.
+fn hot_remove_store(control: &Control, arg: &[u8]) -> Result {
+    let id = args::signed(arg)?;
+    control.remove(usize::try_from(id).map_err(|_| EINVAL)?)
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! I/O: bios to slots, and swap's freed slots.
+
+#![forbid(unsafe_code)]
+
+use crate::zram::{
+    abstractions::{
+        bio::{
+            Bio,
+            Block,
+            Operation,
+            Pieces, //
+        },
+        page::{
+            Source,
+            Target, //
+        },
+        sched::boot_seconds, //
+    },
+    comp::{
+        Packed,
+        StreamGuard, //
+    },
+    device::Live,
+    stats::count,
+    table::{
+        Content,
+        View, //
+    }, //
+};
+use core::sync::atomic::Ordering;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+impl Live {
+    /// Carries out `bio`. May sleep.
+    pub(crate) fn submit(&self, bio: &mut Bio) {
+        let Ok((first, pages)) = bio.pages() else {
+            return bio.fail();
+        };
+        match bio.operation() {
+            Operation::Read => bio.accounted(|bio| {
+                if self.read(bio, first).is_err() {
+                    count!(self.table.stats(), FailedReads, 1);
+                    bio.fail();
+                }
+            }),
+            Operation::Write => bio.accounted(|bio| {
+                if self.write(bio, first).is_err() {
+                    count!(self.table.stats(), FailedWrites, 1);
+                    bio.fail();
+                }
+            }),
+            Operation::Free => {
+                self.table.free_range(first..first.saturating_add(pages));
+                count!(self.table.stats(), NotifyFree, pages as i64);
+            }
+            Operation::Other => bio.fail(),
+        }
+    }
+
+    /// Frees what swap does not need any more. Atomic context.
+    pub(crate) fn swap_slot_free(&self, index: usize) {
+        count!(self.table.stats(), NotifyFree, 1);
+        self.table.free(index);
+    }
+
+    fn read(&self, bio: &Bio, first: usize) -> Result {
+        let now = boot_seconds();
+        for (index, block) in (first..).zip(bio.blocks()) {
+            match block {
+                Block::Page(page) => self.read_page(index, page.map().target(), now)?,
+                Block::Pieces(pieces) => self.read_pieces(index, &pieces, now)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn read_page(&self, index: usize, mut page: Target<'_>, now: u32) -> Result {
+        let Some(mut slot) = self.table.lock(index) else {
+            page.fill(0);
+            return Ok(());
+        };
+        slot.view(|view| {
+            match view {
+                View::Empty => page.fill(0),
+                View::Same(word) => page.fill(word),
+                View::Object(object) => match object.read_huge() {
+                    Some(bytes) => page.copy_from(&bytes),
+                    None => self.primary().stream().unpack(object, page)?,
+                },
+            }
+            Ok(())
+        })
+        .inspect_err(|&error| corrupt(index, error))?;
+        slot.touch(now);
+        Ok(())
+    }
+
+    fn read_pieces(&self, index: usize, pieces: &Pieces<'_>, now: u32) -> Result {
+        let Some(mut slot) = self.table.lock(index) else {
+            pieces.fill(0);
+            return Ok(());
+        };
+        slot.view(|view| {
+            match view {
+                View::Empty => pieces.fill(0),
+                View::Same(word) => pieces.fill(word),
+                View::Object(object) => match object.read_huge() {
+                    Some(bytes) => pieces.scatter(bytes.first_chunk().ok_or(EINVAL)?),
+                    None => self.primary().stream().unpack_to_pieces(object, pieces)?,
+                },
+            }
+            Ok(())
+        })
+        .inspect_err(|&error| corrupt(index, error))?;
+        slot.touch(now);
+        Ok(())
+    }
+
+    fn write(&self, bio: &Bio, first: usize) -> Result {
+        let now = boot_seconds();
+        for (index, block) in (first..).zip(bio.blocks()) {
+            let content = match block {
+                Block::Page(page) => {
+                    let (nid, page) = (page.nid(), page.map());
+                    match page.source().same() {
+                        Some(word) => Content::Same(word),
+                        None => self.pack(page.source(), nid)?,
+                    }
+                }
+                Block::Pieces(pieces) => self.pack_pieces(&pieces)?,
+            };
+            // The stream is released: no slot is locked with one held.
+            let mut slot = self.table.lock_to_store(index)?;
+            slot.store(content);
+            slot.touch(now);
+        }
+        Ok(())
+    }
+
+    fn pack(&self, page: Source<'_>, nid: i32) -> Result<Content<'_>> {
+        let mut stream = self.primary().stream();
+        let packed = stream.pack(page, self.huge_class_size)?;
+        self.allocate(packed, nid)
+    }
+
+    fn pack_pieces(&self, pieces: &Pieces<'_>) -> Result<Content<'_>> {
+        let mut stream: StreamGuard<'_> = self.primary().stream();
+        if let Some(word) = stream.gather(pieces)?.same() {
+            return Ok(Content::Same(word));
+        }
+        let packed = stream.pack_gathered(self.huge_class_size)?;
+        self.allocate(packed, pieces.nid())
+    }
+
+    /// Copies a packed page to the pool.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no memory, or no more by the limit that user space set.
+    fn allocate(&self, packed: Packed<'_>, nid: i32) -> Result<Content<'_>> {
+        let pool = self.table.pool();
+        let size = match &packed {
+            Packed::Compressed(bytes) => bytes.len(),
+            Packed::Huge(_) => PAGE_SIZE,
+        };
+        let mut object = pool.alloc(size, nid)?;
+        let used = pool.total_pages();
+        let limit = self.limit_pages.load(Ordering::Relaxed);
+        // What was allocated counts, even if it goes back at once.
+        self.table.stats().note_used_pages(used);
+        if limit != 0 && used > limit {
+            return Err(ENOMEM);
+        }
+        match packed {
+            Packed::Compressed(bytes) => object.write(bytes),
+            Packed::Huge(page) => object.write_page(page),
+        }
+        Ok(Content::Object(object))
+    }
+}
+
+#[cold]
+fn corrupt(index: usize, error: Error) {
+    pr_err!("Decompression failed! err={}, page={}\n", error.to_errno(), index);
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What a device counts.
+
+#![forbid(unsafe_code)]
+
+use crate::zram::abstractions::percpu::Counters;
+use core::sync::atomic::{
+    AtomicUsize,
+    Ordering, //
+};
+use kernel::prelude::*;
+
+/// What there is a counter for. The first four are of what is stored now, the others of events.
+#[derive(Clone, Copy)]
+pub(crate) enum Stat {
+    /// Bytes of compressed data, huge pages included.
+    ComprDataSize,
+    /// Pages that hold anything.
+    PagesStored,
+    /// Pages that hold one word all over.
+    SamePages,
+    /// Pages stored as they are.
+    HugePages,
+    /// Pages that were stored as they are.
+    HugePagesSince,
+    /// Swap slots that were freed, and pages discarded.
+    NotifyFree,
+    /// Bios to read that failed.
+    FailedReads,
+    /// Bios to write that failed.
+    FailedWrites,
+}
+
+const COUNT: usize = Stat::FailedWrites as usize + 1;
+
+/// The counters of a device, from its disksize to its reset.
+pub(crate) struct Stats {
+    counters: Counters<COUNT>,
+    max_used_pages: AtomicUsize,
+}
+
+/// Adds to a counter: `count!(stats, Stat::Name, delta)`. Any context.
+macro_rules! count {
+    ($stats:expr, $stat:ident, $delta:expr) => {
+        $stats.add::<{ $crate::zram::stats::Stat::$stat as usize }>($delta)
+    };
+}
+pub(crate) use count;
+
+impl Stats {
+    /// Allocates counters that are all zero. May sleep.
+    pub(crate) fn new() -> Result<Self> {
+        Ok(Self {
+            counters: Counters::new()?,
+            max_used_pages: AtomicUsize::new(0),
+        })
+    }
+
+    /// What [`count`] calls.
+    #[inline]
+    pub(crate) fn add<const WHICH: usize>(&self, delta: i64) {
+        self.counters.add::<WHICH>(delta);
+    }
+
+    /// The value of a counter. Any context.
+    pub(crate) fn get(&self, stat: Stat) -> u64 {
+        // A sum taken while a page moves may be below zero for a moment.
+        self.counters.sum(stat as usize).max(0) as u64
+    }
+
+    /// Notes that the pool uses `pages` now. Any context.
+    #[inline]
+    pub(crate) fn note_used_pages(&self, pages: usize) {
+        if pages > self.max_used_pages.load(Ordering::Relaxed) {
+            self.max_used_pages.fetch_max(pages, Ordering::Relaxed);
+        }
+    }
+
+    /// The most pages that the pool has used.
+    pub(crate) fn max_used_pages(&self) -> usize {
+        self.max_used_pages.load(Ordering::Relaxed)
+    }
+
+    /// Starts to look for the maximum anew, at `pages`.
+    pub(crate) fn reset_max_used_pages(&self, pages: usize) {
+        self.max_used_pages.store(pages, Ordering::Relaxed);
+    }
+}
