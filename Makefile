@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0
+# What one does with rust_zram. Kbuild has its own file; the work is done by the scripts in qemu/.
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+
+all: ## build rust_zram.ko for the stock kernel
+	@qemu/setup
+	@qemu/build
+
+run: all ## demonstrate: swap under memory pressure in a VM while CPUs come and go
+	@qemu/run
+
+test: all ## host tests, then the selftests in VMs; T="10 20" runs only those
+	@qemu/test $(T)
+
+shell: all ## a root shell in a VM with /dev/zram0 to play with
+	@qemu/vm -i -- qemu/shell
+
+host-test: ## only the tests that need no kernel
+	@qemu/setup
+	@qemu/test host
+
+lint: ## rustfmt --check, clippy and shellcheck, each warning an error
+	@qemu/setup
+	@qemu/lint
+
+fmt: ## format the Rust sources
+	@qemu/setup
+	@qemu/lint fmt
+
+install: ## on a machine that runs the kernel it was built for: install the module
+	install -D -m 644 rust_zram.ko /lib/modules/$(shell uname -r)/updates/rust_zram.ko
+	depmod
+
+clean: ## remove what was built
+	@qemu/clean
+
+distclean: ## and the workbench in the cache
+	@qemu/clean all
+
+help: ## this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+.PHONY: all run test shell host-test lint fmt install clean distclean help

@@ -1,0 +1,38 @@
+# shellcheck shell=bash
+# What every script on the host side shares: where things are, how to fail, and how to enter the toolchain root.
+
+set -euo pipefail
+shopt -s inherit_errexit
+
+top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+home=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
+cache=${RUST_ZRAM_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/rust_zram}
+root=$cache/root
+arch=amd64 # Debian's name for the one architecture that the workbench knows
+
+# The kernel that everything is built for and booted with: KVER= picks one, else what `qemu/setup` found.
+kver=${KVER:-$(cat "$cache/kver" 2>/dev/null || true)}
+kdir=$cache/kernel/$kver
+export kver
+
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+# Runs a command in the toolchain root, in this tree; it sees the tree as /tree and the cache as /cache, so nothing
+# that is built depends on where those are. All mounts live in a namespace of their own: none outlives the command.
+in_root() {
+	# shellcheck disable=SC2016
+	unshare --mount --propagation private -- bash -euc '
+		root=$1 top=$2 cache=$3
+		shift 3
+		mount -t proc proc "$root/proc"
+		mount --rbind /dev "$root/dev"
+		mount -t tmpfs tmpfs "$root/tmp"
+		mount --bind "$top" "$root/tree"
+		mount --bind "$cache" "$root/cache"
+		exec chroot "$root" env -i --chdir=/tree HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" kver="$kver" \
+			PATH=/usr/lib/llvm-19/bin:/usr/sbin:/usr/bin "$@"
+	' in_root "$root" "$top" "$cache" "$@"
+}
