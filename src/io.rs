@@ -70,11 +70,13 @@ impl Live {
 
     fn read(&self, bio: &Bio, first: usize) -> Result {
         let now = boot_seconds();
-        for (index, block) in (first..).zip(bio.blocks()) {
+        let mut index = first;
+        for block in bio.blocks() {
             match block {
                 Block::Page(page) => self.read_page(index, page.map().target(), now)?,
                 Block::Pieces(pieces) => self.read_pieces(index, &pieces, now)?,
             }
+            index = index.wrapping_add(1);
         }
         Ok(())
     }
@@ -123,7 +125,8 @@ impl Live {
 
     fn write(&self, bio: &Bio, first: usize) -> Result {
         let now = boot_seconds();
-        for (index, block) in (first..).zip(bio.blocks()) {
+        let mut index = first;
+        for block in bio.blocks() {
             let content = match block {
                 Block::Page(page) => {
                     let (nid, page) = (page.nid(), page.map());
@@ -138,6 +141,7 @@ impl Live {
             let mut slot = self.table.lock_to_store(index)?;
             slot.store(content);
             slot.touch(now);
+            index = index.wrapping_add(1);
         }
         Ok(())
     }

@@ -223,11 +223,11 @@ impl Table {
     pub(crate) fn free_range(&self, range: Range<usize>) {
         let mut index = range.start;
         while index < range.end.min(self.len) {
-            let end = (index | (CHUNK_SLOTS - 1)) + 1;
+            let end = (index | (CHUNK_SLOTS - 1)).wrapping_add(1);
             let end = end.min(range.end);
             if self.node(index).is_none() {
                 // Nothing is stored in all of the node's range.
-                index = (index | (NODE_SLOTS - 1)) + 1;
+                index = (index | (NODE_SLOTS - 1)).wrapping_add(1);
                 continue;
             }
             index = self.free_in_chunk(index, end);
@@ -253,7 +253,7 @@ impl Table {
                 if let Some(mut guard) = self.lock(index) {
                     guard.store(Content::Empty);
                 }
-                return index + 1;
+                return index.wrapping_add(1);
             }
             Guard::new(self, index, slot, seen).store(Content::Empty);
         }
