@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""Pages whose content follows from a seed and their number: written, verified, or held in memory.
+
+pages.py write  DEVICE FIRST COUNT KIND [SEED [STEP]]   direct I/O, STEP pages at a time
+pages.py verify DEVICE FIRST COUNT KIND [SEED [STEP]]
+pages.py hold   COUNT KIND ROUNDS [READY]               anonymous memory, filled and verified ROUNDS times; with READY
+                                                        it then creates that file, waits for SIGTERM, verifies again
+
+KIND is zero, same (a word repeated), text (compressible), random (incompressible), or mix (the last three).
+write prints how many pages it wrote, and the name of the errno that stopped it, if one did (exit status 1).
+"""
+
+import errno
+import functools
+import mmap
+import os
+import random
+import signal
+import struct
+import sys
+
+PAGE = 4096
+POOL = 61
+
+
+@functools.cache
+def pool():
+    rng = random.Random(7)
+    words = [bytes(rng.choices(b"etaoinshrdlucmfwyp", k=rng.randint(2, 10))) for _ in range(300)]
+    text = [b" ".join(rng.choices(words, k=PAGE // 3))[:PAGE] for _ in range(POOL)]
+    return text, [rng.randbytes(PAGE) for _ in range(POOL)]
+
+
+def contents(kind, seed):
+    """The function from a page's number to its content."""
+    text, noise = pool()
+
+    def same(n):
+        return struct.pack("=II", seed + 1, n) * (PAGE // 8)
+
+    def stamped(pages):
+        return lambda n: struct.pack("=II", seed, n) + pages[n % POOL][8:]
+
+    kinds = {"zero": lambda n: bytes(PAGE), "same": same, "text": stamped(text), "random": stamped(noise)}
+    kinds["mix"] = lambda n: (kinds["same"], kinds["text"], kinds["text"], kinds["random"])[n % 4](n)
+    return kinds[kind]
+
+
+def difference(number, got, want):
+    at = next(i for i in range(PAGE) if got[i] != want[i])
+    return f"page {number}, byte {at}: expected {want[at:at + 16].hex()}, got {got[at:at + 16].hex()}"
+
+
+def chunks(device, flags, first, count, step):
+    fd = os.open(device, flags | os.O_DIRECT)
+    buffer = mmap.mmap(-1, step * PAGE)
+    for start in range(first, first + count, step):
+        pages = min(step, first + count - start)
+        yield fd, memoryview(buffer)[: pages * PAGE], start, pages
+
+
+def write(device, first, count, kind, seed=1, step=64):
+    content = contents(kind, seed)
+    written = 0
+    for fd, buffer, start, pages in chunks(device, os.O_WRONLY, first, count, step):
+        for i in range(pages):
+            buffer[i * PAGE:(i + 1) * PAGE] = content(start + i)
+        try:
+            os.pwrite(fd, buffer, start * PAGE)
+        except OSError as error:
+            print(written, errno.errorcode[error.errno])
+            return 1
+        written += pages
+    print(written)
+    return 0
+
+
+def verify(device, first, count, kind, seed=1, step=64):
+    content = contents(kind, seed)
+    for fd, buffer, start, pages in chunks(device, os.O_RDONLY, first, count, step):
+        os.preadv(fd, [buffer], start * PAGE)
+        for i in range(pages):
+            got, want = buffer[i * PAGE:(i + 1) * PAGE], content(start + i)
+            if got != want:
+                print(difference(start + i, got, want))
+                return 1
+    return 0
+
+
+def hold(count, kind, rounds, ready=None):
+    memory = memoryview(mmap.mmap(-1, count * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
+    for turn in range(rounds + bool(ready)):
+        content = contents(kind, turn)
+        for i in range(count):
+            memory[i * PAGE:(i + 1) * PAGE] = content(i)
+        if turn == rounds:
+            open(ready, "w").close()
+            signal.sigwait([signal.SIGTERM])
+        for i in range(count):
+            got, want = memory[i * PAGE:(i + 1) * PAGE], content(i)
+            if got != want:
+                print(difference(i, got, want))
+                return 1
+    return 0
+
+
+def main(command, *arguments):
+    arguments = [int(a) if a.isdigit() else a for a in arguments]
+    return {"write": write, "verify": verify, "hold": hold}[command](*arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
