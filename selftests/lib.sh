@@ -82,7 +82,7 @@ works() {
 	"$@" >"$work/out" 2>&1 </dev/null
 	status=$?
 	if ((status == 0)); then pass "$name"; else
-		fail "$name" "expected: success of $*" "     got: exit status $status" "$(tail -n 20 "$work/out")"
+		fail "$name" "expected: success of $*" "     got: exit status $status" "$(tail -n 8 "$work/out" | cut -c -300)"
 	fi
 }
 
@@ -93,7 +93,7 @@ refused() {
 	"$@" >"$work/out" 2>&1 </dev/null
 	status=$?
 	if ((status != 0)) && grep -q -- "$text" "$work/out"; then pass "$name"; else
-		fail "$name" "expected: failure with: $text" "     got: exit status $status" "$(tail -n 20 "$work/out")"
+		fail "$name" "expected: failure with: $text" "     got: exit status $status" "$(tail -n 8 "$work/out" | cut -c -300)"
 	fi
 }
 

@@ -1,0 +1,21 @@
+#!/bin/bash
+# Direct I/O with buffers at any multiple of 512 bytes, and with blocks in several pieces: the right data, and no other
+# byte of memory touched.
+# Needs: root, python3, no zram device in use.
+# vm: cpus=4 mem=768M
+# timeout: 120
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+load num_devices=1
+for algorithm in lz4 zstd; do
+	device 16M "$algorithm"
+	while read -r verdict name; do
+		# Whole aligned pages are the one thing that C zram gets right.
+		[[ $name == *'at page + 0'* ]] || c_bug 'ignores where in a page a buffer begins'
+		if [[ $verdict == ok ]]; then pass "$algorithm: $name"; else fail "$algorithm: ${name%%:*}" "${name#*: }"; fi
+	done < <("$here/unaligned.py" /dev/zram0 2>&1)
+	is "$algorithm: no I/O failed" "$(io failed_reads) $(io failed_writes)" '0 0'
+done
+holds 'all transfers took place' "$count >= 140" "got: $count"
+finish
