@@ -14,9 +14,9 @@
 //! | 29        | 3-bit `n`, `n` bytes | what is left over by a length of `8 * blocks + n`     |
 //! | 30        | 32-bit CRC           | nothing: this is the end                              |
 //!
-//! A half (4 bytes) of kind 4 is a 9-bit index. Otherwise it is two quarters: bit 1 of the kind says
-//! that the first is an 8-bit index, bit 0 says it of the second; a quarter that is no index is its
-//! 2 bytes themselves.
+//! A half (4 bytes) of kind 4 is a 9-bit index. Otherwise it is two quarters: bit 1 of the kind
+//! says that the first is an 8-bit index, bit 0 says it of the second; a quarter that is no index
+//! is its 2 bytes themselves.
 //!
 //! An index counts blocks, halves or quarters in a ring of what was written last: 256 blocks, 512
 //! halves, 256 quarters. The rings take in whole blocks, after these are written.

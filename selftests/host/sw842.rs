@@ -28,8 +28,8 @@ const PAGE: usize = 4096;
 /// A workspace of any content is valid, zeros as well as what an earlier page has left.
 fn workspace(fill: u8) -> Box<Workspace> {
     let layout = Layout::new::<Workspace>();
-    // SAFETY: The layout is not empty. A workspace is made of integers only, so that any bytes are a
-    // valid value; all of them are written before the box is made. A box frees with this layout.
+    // SAFETY: The layout is not empty. A workspace is made of integers only, so that any bytes are
+    // a valid value; all are written before the box is made. A box frees with this layout.
     unsafe {
         let work = alloc(layout).cast::<Workspace>();
         if work.is_null() {
@@ -197,10 +197,10 @@ fn vector_with_every_operation() {
         .chain(*b"end")
         .collect();
     let vector = hex(
-        "008008801080188020040144018401c40202201220142016022100c100d07100e188078808028110404440480a51\
-         01314101410153080b0c880b899c40604868406502034420c0c9101b27022880407040744079622203e204020c1d\
-         102125102269a8811869a3854409030f223b10251026819a08813a04514791c40a245a08942d3174407500c20522\
-         055509081597d8047e205971514a1602c09c81ec1e75b2b7327a6ce4c1d8",
+        "008008801080188020040144018401c40202201220142016022100c100d07100e1880788080281104044\
+         40480a5101314101410153080b0c880b899c40604868406502034420c0c9101b27022880407040744079\
+         622203e204020c1d102125102269a8811869a3854409030f223b10251026819a08813a04514791c40a24\
+         5a08942d3174407500c20522055509081597d8047e205971514a1602c09c81ec1e75b2b7327a6ce4c1d8",
     );
     assert_eq!(packed(&data), vector);
     assert_eq!(unpacked(&vector, PAGE).unwrap(), data);

@@ -62,9 +62,9 @@ impl Workspace {
 
 /// The last `UNITS` blocks or halves, findable by value.
 ///
-/// Each bucket of a hash table is a list of units from the newest to the oldest, linked by stamps: a
-/// unit's number plus one. Nothing is ever taken out of a list. A unit that has left the ring has an
-/// old stamp, as have all after it; where such a stamp is met, the list ends.
+/// Each bucket of a hash table is a list of units from the newest to the oldest, linked by stamps:
+/// a unit's number plus one. Nothing is ever taken out of a list. A unit that has left the ring has
+/// an old stamp, as have all after it; where such a stamp is met, the list ends.
 struct Ring<const UNITS: usize, const BUCKETS: usize> {
     values: [u64; UNITS],
     links: [u16; UNITS],

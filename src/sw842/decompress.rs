@@ -22,8 +22,8 @@ use super::{
     ZEROS, //
 };
 
-/// Decompresses `src` into `dst` and returns the length. What follows the end of the compressed data
-/// in `src` is ignored. After an error `dst` may hold anything.
+/// Decompresses `src` into `dst` and returns the length. What follows the end of the compressed
+/// data in `src` is ignored. After an error `dst` may hold anything.
 pub(crate) fn decompress(src: &[u8], dst: &mut [u8]) -> Result<usize> {
     let mut bits = Reader::new(src);
     let mut out = Output { dst, at: 0 };
@@ -75,7 +75,7 @@ pub(crate) fn decompress(src: &[u8], dst: &mut [u8]) -> Result<usize> {
     }
 }
 
-/// Writes out the half of this kind at the top of `word`, and returns it and the number of its bits.
+/// Writes out the half of this kind at the top of `word`; returns it and the number of its bits.
 #[inline(always)]
 fn put_half(out: &mut Output<'_>, word: u64, kind: u64) -> Result<(u64, u32)> {
     match kind {
@@ -96,7 +96,7 @@ fn put_half(out: &mut Output<'_>, word: u64, kind: u64) -> Result<(u64, u32)> {
     }
 }
 
-/// Writes out the quarter at the top of `word`, and returns it and the number of its bits.
+/// Writes out the quarter at the top of `word`; returns it and the number of its bits.
 #[inline(always)]
 fn put_quarter(out: &mut Output<'_>, word: u64, is_index: bool) -> Result<(u64, u32)> {
     if is_index {
