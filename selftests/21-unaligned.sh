@@ -10,11 +10,12 @@ source "$(dirname "$0")/lib.sh"
 load num_devices=1
 for algorithm in lz4 zstd; do
 	device 16M "$algorithm"
+	"$here/unaligned.py" /dev/zram0 >"$work/transfers" 2>&1
 	while read -r verdict name; do
 		# Whole aligned pages are the one thing that C zram gets right.
 		[[ $name == *'at page + 0'* ]] || c_bug 'ignores where in a page a buffer begins'
 		if [[ $verdict == ok ]]; then pass "$algorithm: $name"; else fail "$algorithm: ${name%%:*}" "${name#*: }"; fi
-	done < <("$here/unaligned.py" /dev/zram0 2>&1)
+	done <"$work/transfers"
 	is "$algorithm: no I/O failed" "$(io failed_reads) $(io failed_writes)" '0 0'
 done
 holds 'all transfers took place' "$count >= 140" "got: $count"

@@ -228,7 +228,7 @@ cpus_online() {
 # toggle CYCLES: take random CPUs down and up again; prints how many times each was done.
 toggle() {
 	local done=0 cpus n
-	mapfile -t cpus < <(removable)
+	mapfile -t cpus <<<"$(removable)"
 	while ((done < $1)); do
 		n=${cpus[RANDOM % ${#cpus[@]}]}
 		cpu "$n" 0 || return

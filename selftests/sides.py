@@ -11,6 +11,7 @@ import mmap
 import os
 import re
 import struct
+import time
 
 from pages import PAGE, contents
 
@@ -99,6 +100,15 @@ class Side:
     def put(self, number, attribute, data):
         return attempt(self.file_put, f"{self.disk(number)}/{attribute}", data)
 
+    def mode(self, number, attribute):
+        return attempt(lambda: oct(os.stat(f"{self.disk(number)}/{attribute}").st_mode))
+
+    def control_file(self, _, name):
+        """The mode of a file of the class, and what the direction that it lacks yields."""
+        path = f"{self.control}/{name}"
+        wrong = attempt(self.file_put, path, b"1") if name == "hot_add" else attempt(self.file_get, path)
+        return attempt(lambda: oct(os.stat(path).st_mode)), wrong
+
     def add(self):
         return attempt(self.file_get, f"{self.control}/hot_add")
 
@@ -117,6 +127,14 @@ class Side:
                 os.close(fd)
 
         return attempt(read)
+
+    def idle_before(self, number, page):
+        """Mark idle by age: what was accessed with the pages before this one, or at most three seconds later."""
+        last = max(int(line[13:25]) for line in self.state(number).splitlines() if int(line[:12]) < page)
+        return self.put(number, "idle", b"%d" % (int(time.clock_gettime(time.CLOCK_BOOTTIME)) - last - 3))
+
+    def wait(self, _, seconds):
+        time.sleep(seconds)
 
     # --- the block device ---
 

@@ -1,0 +1,545 @@
+#!/usr/bin/env python3
+"""Does the same to the C driver and to ours, and compares what each says after every single operation.
+
+differential.py scripted BACKING...             the cases in differential.txt, and every algorithm with its parameters
+differential.py random SEED COUNT BACKING...    COUNT operations that follow from SEED, or those of one epoch: SEED:N
+
+BACKING are block devices, a big and a small one for C and the same for ours. The result is KTAP without numbers.
+"""
+
+import collections
+import os
+import random
+import re
+import sys
+import time
+
+from pages import PAGE
+from sides import Side, case, note
+
+here = os.path.dirname(os.path.abspath(__file__))
+
+# Every difference that is meant, with its reason. A name without a count in the report was prepared for, not met.
+INTENDED = {
+    "NUL": "recomp_algorithm: C puts NUL bytes between its lines",
+    "time": "block_state: C forgets when a page was accessed once it is recompressed, and then holds it for idle",
+    "twice": "writeback: C writes a page that is listed twice twice, or not, as its timing goes: never asked for",
+    "limit": "mem_limit: near 2^64 C rounds up to 0, which is no limit: never asked for",
+    "size": "disksize: C allocates all of its table, and complains when it is huge: never asked for",
+    "dict": "lz4hc: C takes a dictionary of more than 64 KiB and then fails every write: never asked for",
+    "build": "Debian's C driver has no lzo, lzo-rle and 842, and nothing of recompression",
+}
+met = collections.Counter()
+
+# Algorithms whose compressor is our own and chooses other matches: by how much the sizes may differ.
+TOLERANCE = {}
+
+SNAPSHOT = """disksize initstate comp_algorithm recomp_algorithm backing_dev bd_stat writeback_limit
+    writeback_limit_enable writeback_batch_size compressed_writeback io_stat mm_stat debug_stat size stat""".split()
+
+
+class Pair:
+    """Both drivers, and what was done to them since both were fresh."""
+
+    def __init__(self, backings):
+        half = len(backings) // 2
+        self.c = Side("zram", backings[:half])
+        self.ours = Side("rzram", backings[half:])
+        self.full = "recomp_algorithm" in self.c.attributes()
+        self.algorithms = self.c.get(0, "comp_algorithm").decode().replace("[", "").replace("]", "").split()
+        self.lacking = [n for n in self.ours.get(0, "comp_algorithm").decode().replace("[", "").replace("]", "").split()
+                        if n not in self.algorithms]
+        self.attributes = sorted(self.c.attributes() & self.ours.attributes())
+        self.history = []
+
+    def fresh(self):
+        self.c.fresh()
+        self.ours.fresh()
+        self.history = []
+
+    def run(self, operation):
+        """Does it to both; the differences, as lines."""
+        self.history.append(operation)
+        method, *arguments = operation
+        outcomes = [getattr(side, method)(*arguments) for side in (self.c, self.ours)]
+        trouble = list(self.compare(f"{method} {arguments[1:2]}", arguments, *outcomes))
+        if method in ("add", "remove"):
+            numbers = self.c.numbers(), self.ours.numbers()
+            if numbers[0] != numbers[1]:
+                trouble.append(difference("devices", *numbers))
+        elif method not in ("get", "read", "state", "mode", "wait"):
+            for field in SNAPSHOT:
+                if field in self.attributes:
+                    trouble += self.compare(field, [arguments[0], field], self.c.get(arguments[0], field),
+                                            self.ours.get(arguments[0], field))
+        return trouble
+
+    def compare(self, name, arguments, c, ours):
+        """The difference between two outcomes, if it matters."""
+        attribute = arguments[1] if len(arguments) > 1 else None
+        if c == ours:
+            return
+        if isinstance(c, bytes) and isinstance(ours, bytes):
+            if attribute == "recomp_algorithm" and c.replace(b"\0", b"") == ours:
+                met["NUL"] += 1
+                return
+            if attribute == "comp_algorithm" and not self.full:
+                if c.split() == [n for n in ours.split() if n.strip(b"[]").decode() not in self.lacking]:
+                    met["build"] += 1
+                    return
+            if attribute == "mm_stat" and self.near(arguments[0], c, ours):
+                return
+            if attribute == "stat" and counts(c) == counts(ours):
+                return
+            if name.startswith("state") and states(c, ours):
+                return
+        yield difference(name, c, ours)
+
+    def near(self, number, c, ours):
+        """Whether two mm_stat are as close as the algorithms in use let them be."""
+        chosen = re.findall(rb"\[(.*?)\]", self.c.get(number, "comp_algorithm") + (self.c.get(number, "recomp_algorithm")
+                            if self.full else b""))
+        allowed = max((TOLERANCE.get(n.decode(), 0) for n in chosen), default=0)
+        c, ours = [list(map(int, data.split())) for data in (c, ours)]
+        exact = (0, 3, 5) if allowed else (0, 1, 3, 5, 7, 8)
+        return all(c[i] == ours[i] for i in exact) and all(
+            abs(c[i] - ours[i]) <= allowed * c[i] + 16 * PAGE for i in range(9) if i not in (6, 7, 8))
+
+
+def counts(stat):
+    """Requests, sectors and what is in flight, without times and merges."""
+    fields = stat.split()
+    return fields[0], fields[2], fields[4], fields[6], fields[8]
+
+
+def states(c, ours):
+    """Whether two block_state are the same, if seconds that go by between two drivers are no difference."""
+    if len(c) != len(ours):
+        return False
+    for a, b in zip(c.splitlines(), ours.splitlines()):
+        if a == b:
+            continue
+        if a[:12] != b[:12] or a[-6:] != b[-6:]:
+            return False
+        if abs(float(a[13:-7]) - float(b[13:-7])) > 5:
+            if b"r" not in a[-6:]:
+                return False
+            met["time"] += 1
+    return True
+
+
+def difference(name, c, ours):
+    if isinstance(c, bytes) and isinstance(ours, bytes) and len(c) + len(ours) > 400:
+        at = next((i for i, (a, b) in enumerate(zip(c, ours)) if a != b), min(len(c), len(ours)))
+        start = max(at - 80, 0)
+        return f"{name}: {len(c)} and {len(ours)} bytes, first other at {at}:\n" + \
+            f"     C: {c[start:at + 80]}\n  ours: {ours[start:at + 80]}"
+    return f"{name}\n     C: {c}\n  ours: {ours}"
+
+
+def show(operation):
+    method, *arguments = operation
+    if method == "put":
+        data = arguments[2]
+        text = repr(data)[1:] if len(data) < 100 else f"{data[:20]!r}, {len(data)} bytes"
+        return f"zram{arguments[0]}/{arguments[1]} <- {text}"
+    return f"{method} {' '.join(map(str, arguments))}"
+
+
+# --- scripted ---------------------------------------------------------------------------------------------------------
+
+
+def value(text):
+    """What differential.txt writes for a value."""
+    if text == "EMPTY":
+        return b""
+    if match := re.fullmatch(r"(.)\*(\d+)(\S*)", text):
+        text = match[1] * int(match[2]) + match[3]
+    return text.encode().decode("unicode_escape").encode("latin-1")
+
+
+def parse(line):
+    """The operations of a line of differential.txt."""
+    number = 0
+    if match := re.match(r"(\d+):", line):
+        number, line = int(match[1]), line[match.end():]
+    if match := re.fullmatch(r"(\S+) = (.*)", line):
+        return [("put", number, match[1], value(v.strip())) for v in match[2].split(" | ")]
+    if line.endswith("?"):
+        return [("get", number, name) for name in line[:-1].split()]
+    word, *arguments = line.split()
+    arguments = [int(a) if re.fullmatch(r"-?\d+", a) else a for a in arguments]
+    if word == "hot_remove":
+        return [("remove", value(line[len(word):].strip()))]
+    if word == "hot_add":
+        return [("add",)]
+    if word == "modes":
+        return [("mode", number, name) for name in arguments]
+    return [(word, number, *arguments)]
+
+
+def scripted(pair):
+    title, lines = None, []
+    with open(f"{here}/differential.txt", encoding="ascii") as file:
+        for line in [*file, "== end\n"]:
+            line = line.rstrip("\n")
+            if line.startswith("== "):
+                if title and (pair.full or "(full)" not in title):
+                    script(pair, title, lines)
+                title, lines = line[3:], []
+            elif line and not line.startswith("#"):
+                lines.append(line)
+    codecs(pair)
+
+
+def script(pair, title, lines):
+    """One case: all lines on a fresh device; what `each` names follows every value that is written."""
+    pair.fresh()
+    each, trouble = [], []
+    for line in lines:
+        if line.startswith("each"):
+            each = parse(line[5:]) if line[5:] else []
+            continue
+        for operation in parse(line):
+            found = pair.run(operation)
+            if found:
+                trouble.append("\n".join([show(operation), *found]))
+            if operation[0] == "put":
+                for after in each:
+                    pair.run(after)
+    case(title, *trouble[:5], *([f"and {len(trouble) - 5} more"] if len(trouble) > 5 else []))
+
+
+def codecs(pair):
+    """Every algorithm, first as it is, then with each parameter: it starts or fails alike, and sizes are the same."""
+    levels = "-131073 -131072 -5 -2 -1 0 1 2 3 9 10 12 16 17 22 23 -2147483648 2147483647".split()
+    winbits = "-16 -15 -9 -8 0 8 9 15 16 -2147483648".split()
+    for name in pair.algorithms:
+        tried = ["", *(f"level={n}" for n in levels), "dict=dict.16k", "dict=dict.8", "dict=dict.7"]
+        if name != "lz4hc":
+            tried += ["dict=dict.100k", "level=1 dict=dict.100k"]
+        tried += ["level=3 dict=dict.16k", *(f"deflate.winbits={n}" for n in winbits), "deflate.winbits=12 level=4"]
+        trouble = []
+        for parameters in tried:
+            pair.fresh()
+            operations = [("put", 0, "comp_algorithm", name.encode())]
+            if parameters:
+                operations.append(("put", 0, "algorithm_params", parameters.encode()))
+            operations += [("put", 0, "disksize", b"1M"), ("write", 0, 0, 32, "any", 3), ("write", 0, 32, 16, "text"),
+                           ("read", 0, 0, 48), ("state", 0)]
+            for operation in operations:
+                found = pair.run(operation)
+                if found:
+                    trouble.append("\n".join([parameters or "plain", show(operation), *found]))
+        case(f"{name} with every parameter", *trouble[:5])
+
+
+# --- random -----------------------------------------------------------------------------------------------------------
+
+SIZES = [b"4096", b"64K", b"1M", b"4M", b"4194305", b"0x200000", b"8m", b"16M", b"32M\n"]
+NUMBERS = [b"0", b"1", b"2", b"7", b"32", b"100", b"4095", b"4096", b"65536", b"2147483647", b"2147483648", b"4294967295",
+           b"4294967296", b"18446744073709551615", b"18446744073709551616", b"-1", b"-0", b"+5", b"007", b"0x10", b""]
+WORDS = [b"foo", b"yes", b"no", b"on", b"off", b"Y", b"N", b"all", b"none", b"\n", b" ", b"1 2", b"1,2", b"[lz4]", b"=", b"a=b",
+         b'"', b'a="b c"', b"\xff\xfe", b"lz4\n", b"1K", b"0K", b"K"]
+
+
+class Generator:
+    """Random operations. What they are depends on the state of the C side as well; the history keeps them."""
+
+    def __init__(self, seed, pair):
+        self.rng = random.Random(seed)
+        self.pair = pair
+        self.c = pair.c
+
+    def chance(self, probability):
+        return self.rng.random() < probability
+
+    def operations(self):
+        rng = self.rng
+        numbers = self.c.numbers() or [0]
+        number = rng.choice(numbers) if self.chance(0.97) else rng.randrange(6)
+        blank = self.c.get(number, "disksize") in (b"0\n", "ENOENT")
+        if blank and self.chance(0.35):
+            return self.set_up(number)
+        kind = rng.choices(
+            ["write", "read", "buffered", "discard", "put", "get", "work", "reset", "open", "close", "add", "remove", "state"],
+            [20, 14, 8, 4, 28, 3, 12, 1.5, 2, 3, 1.5, 1.5, 3])[0]
+        return getattr(self, kind)(number)
+
+    def set_up(self, number):
+        """What one does with a blank device before and while it gets its size."""
+        rng, steps = self.rng, []
+        steps.append(("comp_algorithm", rng.choice(self.pair.algorithms).encode()))
+        if self.pair.full and "recomp_algorithm" in self.pair.attributes:
+            for priority in range(1, rng.randrange(1, 5)):
+                steps.append(("recomp_algorithm", self.value("recomp_algorithm") if self.chance(0.2) else b"algo=%s priority=%d"
+                              % (rng.choice(self.pair.algorithms).encode(), priority)))
+        if self.chance(0.3):
+            steps.append(("algorithm_params", self.value("algorithm_params")))
+        if self.chance(0.5):
+            steps.append(("backing_dev", rng.choice([b"{0}", b"{0}\n", b"{1}"])))
+        if self.chance(0.2):
+            steps.append(("compressed_writeback", rng.choice([b"1", b"0"])))
+        if self.chance(0.2):
+            steps.append(("mem_limit", rng.choice([b"64K", b"256K", b"1M"])))
+        steps.append(("disksize", rng.choice(SIZES)))
+        return [("put", number, name, data) for name, data in steps if name in self.pair.attributes]
+
+    def place(self, number):
+        """A page that may be just behind the end."""
+        size = self.c.get(number, "disksize")
+        pages = int(size) // PAGE if isinstance(size, bytes) else 0
+        return self.rng.randrange(min(pages, 256) + 1) if self.chance(0.9) else max(pages - self.rng.randrange(4), 0)
+
+    def content(self):
+        return self.rng.choice(["same", "zero", "text", "text", "random", "any", "any", "mix", str(self.rng.randrange(PAGE))])
+
+    def write(self, number):
+        return [("write", number, self.place(number), self.rng.choice([1, 1, 1, 2, 4, 8, 16, 32]), self.content(),
+                 self.rng.randrange(9))]
+
+    def read(self, number):
+        return [("read", number, self.place(number), self.rng.choice([1, 1, 2, 8, 16, 32]))]
+
+    def buffered(self, number):
+        offset = self.place(number) * PAGE + self.rng.choice([0, 0, 1, 512, 4095])
+        length = self.rng.choice([1, 512, 4096, 4097, 10000, 65536])
+        if self.chance(0.5):
+            return [("buffered_read", number, offset, length)]
+        return [("buffered_write", number, offset, length, self.content(), self.rng.randrange(9))]
+
+    def discard(self, number):
+        offset = self.place(number) * PAGE + self.rng.choice([0, 0, 0, 512, 1])
+        length = self.rng.choice([PAGE, 4 * PAGE, 64 * PAGE, 512, 0, 1 << 40])
+        return [(self.rng.choice(["discard", "zero"]), number, offset, length)]
+
+    def put(self, number):
+        names = [n for n in self.pair.attributes if n in VALUES]
+        name = self.rng.choice(names)
+        data = self.value(name)
+        return [("put", number, name, data)] if allowed(name, data) else []
+
+    def get(self, number):
+        return [("get", number, self.rng.choice(self.pair.attributes + ["queue/discard_max_bytes", "nothing"]))]
+
+    def work(self, number):
+        """Post-processing that means something."""
+        names = [n for n in ("idle", "writeback", "recompress", "compact") if n in self.pair.attributes]
+        if not names:
+            return []
+        name = self.rng.choice(names)
+        data = b"all" if name == "idle" else VALUES[name](self)
+        return [("put", number, name, data)] if allowed(name, data) else []
+
+    def reset(self, number):
+        return [("put", number, "reset", b"1")]
+
+    def open(self, number):
+        return [("open", number)]
+
+    def close(self, number):
+        held = [n for n in self.c.held if self.c.held[n]]
+        return [("close", self.rng.choice(held))] if held else []
+
+    def add(self, _):
+        return [("add",)] if len(self.c.numbers()) < 4 else []
+
+    def remove(self, number):
+        data = self.value("remove") if self.chance(0.4) else b"%d" % number
+        return [("remove", data)]
+
+    def state(self, number):
+        return [("state", number, self.rng.choice([1 << 16, 1 << 16, 0, 40, 41, 81, 4096]), self.rng.choice([0, 0, 1, 40, 255]))]
+
+    # --- values ---
+
+    def value(self, name):
+        """For an attribute: good, a number, a word, or any of them damaged."""
+        rng = self.rng
+        good = VALUES.get(name)
+        data = good(self) if good and self.chance(0.6) else rng.choice(NUMBERS if self.chance(0.6) else WORDS)
+        if not self.chance(0.25):
+            return data
+        at = rng.randrange(len(data) + 1)
+        return rng.choice([
+            data + b"\n", data + b"\n\n", b" " + data, data + b" ", data + b"\0", data[:at] + b"\0" + data[at:], data[:at],
+            data + data, data.upper(), data + b"foo", b"+" + data, b"-" + data, b"0x" + data, data.replace(b"=", b" = "),
+            data[:at] + bytes([rng.randrange(256)]) + data[at + 1:], data.replace(b"=", b'="') + b'"', data + b" x=1",
+            rng.randbytes(rng.randrange(1, 20)), data.ljust(rng.choice([127, 128, 4095, 4096, 5000]), b"x"), b" " * 4096,
+        ])
+
+    def tokens(self, **keys):
+        """Some of these keys, in any order."""
+        chosen = [k for k in keys if self.chance(0.45)]
+        self.rng.shuffle(chosen)
+        return b" ".join(b"%s=%s" % (k.replace("_winbits", ".winbits").encode(), keys[k]) for k in chosen)
+
+    def number(self, low, high):
+        return b"%d" % self.rng.randint(low, high) if self.chance(0.85) else self.rng.choice(NUMBERS)
+
+    def algorithm(self):
+        return self.rng.choice(self.pair.algorithms).encode()
+
+    def parameters(self):
+        top = 4 if self.pair.full else 0
+        return self.tokens(
+            algo=self.algorithm(), priority=self.number(0, top), level=self.number(-3, 12), deflate_winbits=self.number(8, 15),
+            dict=self.rng.choice([b"dict.16k", b"dict.16k", b"dict.7", b"dict.8", b"dict.0", b"nothing", b"/"]))
+
+    def write_back(self):
+        if self.chance(0.5):
+            word = self.rng.choice([b"idle", b"huge", b"huge_idle", b"incompressible"])
+            return word if self.chance(0.3) else b"type=" + word
+        tokens, page = [], 0
+        for _ in range(self.rng.randrange(1, 6)):
+            page += self.rng.randrange(1, 20)
+            last = page + self.rng.randrange(20)
+            tokens.append(b"page_indexes=%d-%d" % (page, last) if self.chance(0.5) else b"page_index=%d" % page)
+            page = last + 1
+        return b" ".join(tokens)
+
+    def recompression(self):
+        return self.tokens(type=self.rng.choice([b"idle", b"huge", b"huge_idle"]), priority=self.number(0, 4),
+                           threshold=self.number(0, 4000), max_pages=self.number(0, 50), algo=self.algorithm())
+
+
+VALUES = {
+    "disksize": lambda g: g.rng.choice(SIZES),
+    "comp_algorithm": Generator.algorithm,
+    "algorithm_params": Generator.parameters,
+    "recomp_algorithm": lambda g: g.tokens(algo=g.algorithm(), priority=g.number(0, 4)),
+    "recompress": Generator.recompression,
+    "backing_dev": lambda g: g.rng.choice([b"{0}", b"{1}", b"{0}\n", b"/dev/null", b"/", b"nothing", b"dict.16k", b"none"]),
+    "writeback": Generator.write_back,
+    "writeback_limit": lambda g: g.number(0, 200),
+    "writeback_limit_enable": lambda g: g.number(0, 2),
+    "writeback_batch_size": lambda g: g.number(0, 64),
+    "compressed_writeback": lambda g: g.rng.choice([b"0", b"1", b"y", b"n", b"on", b"off"]),
+    "idle": lambda g: g.rng.choice([b"all", b"4000000000", b"999999999"]),
+    "compact": lambda g: b"1",
+    "mem_limit": lambda g: g.rng.choice([b"0", b"4096", b"64K", b"300K", b"1M", b"16M", b"1G"]),
+    "mem_used_max": lambda g: b"0",
+    "reset": lambda g: g.number(0, 2),
+    "initstate": lambda g: b"1",
+    "mm_stat": lambda g: b"0",
+}
+
+
+def size(data):
+    """As the kernel's memparse."""
+    match = re.match(rb"(0[xX][0-9a-fA-F]+|0[0-7]*|\d+)([KMGTPE]?)", data.upper().replace(b"0X", b"0x"))
+    if not match:
+        return 0
+    digits = match[1]
+    base = 16 if digits.startswith(b"0x") else 8 if digits.startswith(b"0") else 10
+    return (int(digits, base) << 10 * (b"KMGTPE".find(match[2]) + 1 if match[2] else 0)) % (1 << 64)
+
+
+def allowed(name, data):
+    """Whether C's answer to this is one to compare with: see INTENDED, and seconds that pass are no difference."""
+    if name == "disksize":
+        return size(data) <= 256 << 20 or size(data) > (1 << 64) - PAGE
+    if name == "mem_limit":
+        return size(data) <= (1 << 64) - PAGE
+    if name == "idle":
+        match = re.match(rb"\+?(0x[0-9a-f]+|\d+)", data.lower())
+        return not match or int(match[1].replace(b"0x", b"") or b"0", 16 if b"x" in match[1] else 10) > 1 << 24
+    if name == "writeback":
+        # Ascending and apart, as write_back() makes them.
+        last = -1
+        for low, high in re.findall(rb"page_index(?:es)?=\"?\+?(\d+)(?:-\+?(\d+))?", data):
+            if int(low) <= last:
+                return False
+            last = int(high or low)
+        return last < 0 or not re.search(rb"type|huge|idle|incompressible", data)
+    return True
+
+
+EPOCH = 250
+
+
+def epoch(pair, seed, count):
+    """So many operations from a fresh start; the differences after the last of them, or None."""
+    pair.fresh()
+    generator = Generator(seed, pair)
+    operations = generator.set_up(0)
+    for _ in range(count):
+        while not operations:
+            operations = generator.operations()
+        trouble = pair.run(operations.pop(0))
+        if trouble:
+            return trouble
+    for number in pair.c.numbers():
+        for operation in ("buffered_read", number, 0, 64 << 20), ("state", number):
+            trouble = pair.run(operation)
+            if trouble:
+                return trouble
+    return None
+
+
+def shrink(pair, history, seconds):
+    """A shorter history whose last operation still shows a difference."""
+    deadline = time.monotonic() + seconds
+
+    def fails(operations):
+        pair.fresh()
+        trouble = [pair.run(o) for o in operations]
+        return trouble[-1]
+
+    body, last = history[:-1], history[-1]
+    trouble = fails(history)
+    if not trouble:
+        return history, None
+    step = max(len(body) // 2, 1)
+    while body and time.monotonic() < deadline:
+        at = len(body)
+        while at > 0 and time.monotonic() < deadline:
+            at = max(at - step, 0)
+            shorter = body[:at] + body[at + step:]
+            found = fails([*shorter, last])
+            if found:
+                body, trouble = shorter, found
+        if step == 1:
+            break
+        step = (step + 1) // 2
+    return [*body, last], trouble
+
+
+def randomised(pair, seed, count):
+    only = None
+    if ":" in seed:
+        seed, only = seed.split(":")
+    done = failed = 0
+    for number in range((count + EPOCH - 1) // EPOCH):
+        if only and int(only) != number:
+            continue
+        trouble = epoch(pair, f"{seed}:{number}", EPOCH)
+        done += len(pair.history)
+        lines = []
+        if trouble:
+            failed += 1
+            history = pair.history
+            lines = [f"after {len(history)} operations:", *trouble]
+            if failed <= 3:
+                shrunk, again = shrink(pair, history, 20)
+                lines = [f"SEED={seed}:{number}: of {len(history)} operations these are enough:", *map(show, shrunk), *again] \
+                    if again else [*lines, "and not again when repeated; the last of them:", *map(show, history[-40:])]
+        case(f"{EPOCH} random operations, seed {seed}:{number}", *lines)
+    note(f"{done} random operations")
+
+
+def main(command, *arguments):
+    if command == "scripted":
+        pair = Pair(arguments)
+        scripted(pair)
+    else:
+        pair = Pair(arguments[2:])
+        randomised(pair, arguments[0], int(arguments[1]))
+    if not pair.full:
+        met["build"] += 1
+    for name, reason in INTENDED.items():
+        note(f"intended: {reason}" + (f" ({met[name]} times)" if met[name] else ""))
+    note("end")
+
+
+main(*sys.argv[1:])
