@@ -17,13 +17,18 @@ mod zram {
     pub(crate) mod abstractions;
     mod args;
     mod attrs;
+    mod backing;
+    mod candidates;
     mod comp;
     pub(crate) mod control;
+    mod debugfs;
     mod device;
     mod io;
+    mod recompress;
     mod stats;
     #[expect(unsafe_code)]
     mod table;
+    mod writeback;
 }
 
 use zram::{

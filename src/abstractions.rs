@@ -4,12 +4,15 @@
 //!
 //! With [`crate::zram::table`], the only place where `unsafe` may be written.
 
+pub(crate) mod bdev;
 pub(crate) mod bio;
 pub(crate) mod bitlock;
 pub(crate) mod codec;
 pub(crate) mod cpuhp;
+pub(crate) mod debugfs;
 pub(crate) mod disk;
 mod ffi;
+pub(crate) mod files;
 pub(crate) mod page;
 pub(crate) mod percpu;
 pub(crate) mod rwsem;

@@ -9,6 +9,7 @@
 
 #![forbid(unsafe_code)]
 
+use core::ops::Range;
 use kernel::prelude::*;
 
 /// The longest name of an algorithm that is looked at, its newline included.
@@ -60,6 +61,46 @@ pub(crate) fn signed(arg: &[u8]) -> Result<i32> {
     }
 }
 
+/// A number from 0 up, in decimal, hexadecimal or octal by its prefix.
+///
+/// # Errors
+///
+/// `ERANGE` if it is too large, `EINVAL` if it is anything else.
+fn unsigned_any(arg: &[u8]) -> Result<u32> {
+    let (digits, radix) = radix(arg.strip_prefix(b"+").unwrap_or(arg));
+    u32::try_from(whole(digits, radix)?).map_err(|_| ERANGE)
+}
+
+/// Yes or no, as the first letters say.
+///
+/// # Errors
+///
+/// `EINVAL` if it is neither.
+pub(crate) fn boolean(arg: &[u8]) -> Result<bool> {
+    match arg {
+        [b'e' | b'E' | b'y' | b'Y' | b't' | b'T' | b'1', ..] | [b'o' | b'O', b'n' | b'N', ..] => Ok(true),
+        [b'd' | b'D' | b'n' | b'N' | b'f' | b'F' | b'0', ..] | [b'o' | b'O', b'f' | b'F', ..] => Ok(false),
+        _ => Err(EINVAL),
+    }
+}
+
+/// Which pages are idle.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Idle {
+    /// All.
+    All,
+    /// Those that were not accessed for so many seconds.
+    Age(u32),
+}
+
+/// `all`, or an age.
+pub(crate) fn idle(arg: &[u8]) -> Result<Idle> {
+    if line(arg) == b"all" {
+        return Ok(Idle::All);
+    }
+    unsigned_any(arg).map(Idle::Age).map_err(|_| EINVAL)
+}
+
 /// The name of an algorithm, without its newline.
 ///
 /// # Errors
@@ -75,6 +116,290 @@ pub(crate) fn algorithm(arg: &[u8]) -> Result<&[u8]> {
 /// `arg` without the one newline that may end it.
 pub(crate) fn line(arg: &[u8]) -> &[u8] {
     arg.strip_suffix(b"\n").unwrap_or(arg)
+}
+
+/// Parameters of an algorithm.
+#[derive(Default)]
+pub(crate) struct AlgorithmParams<'a> {
+    pub(crate) algorithm: Option<&'a [u8]>,
+    pub(crate) priority: Option<i32>,
+    pub(crate) level: Option<i32>,
+    pub(crate) winbits: Option<i32>,
+    /// The path of the dictionary.
+    pub(crate) dict: Option<&'a [u8]>,
+}
+
+/// `algo=NAME priority=N level=N deflate.winbits=N dict=PATH`; other keys are ignored.
+pub(crate) fn algorithm_params(arg: &[u8]) -> Result<AlgorithmParams<'_>> {
+    /// What mainline takes as *not given*.
+    const NOT_SET: i32 = i32::MIN;
+    let number = |value| signed(value).map(|value| Some(value).filter(|&value| value != NOT_SET));
+    let mut params = AlgorithmParams::default();
+    for token in Tokens(arg) {
+        let (key, value) = token.pair()?;
+        match key {
+            b"algo" => params.algorithm = Some(value),
+            b"priority" => params.priority = Some(signed(value)?),
+            b"level" => params.level = number(value)?,
+            b"deflate.winbits" => params.winbits = number(value)?,
+            b"dict" => params.dict = Some(value),
+            _ => {}
+        }
+    }
+    Ok(params)
+}
+
+/// A secondary algorithm, for recompression.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RecompAlgorithm<'a> {
+    pub(crate) name: &'a [u8],
+    pub(crate) priority: u8,
+}
+
+/// `algo=NAME priority=N`; other keys are ignored.
+pub(crate) fn recomp_algorithm(arg: &[u8]) -> Result<RecompAlgorithm<'_>> {
+    let (mut name, mut priority) = (None, 1);
+    for token in Tokens(arg) {
+        match token.pair()? {
+            (b"algo", value) => name = Some(value),
+            (b"priority", value) => priority = signed(value)?,
+            _ => {}
+        }
+    }
+    Ok(RecompAlgorithm {
+        name: name.ok_or(EINVAL)?,
+        priority: secondary(priority)?,
+    })
+}
+
+/// The priority of a secondary algorithm.
+pub(crate) fn secondary(priority: i32) -> Result<u8> {
+    match u8::try_from(priority) {
+        Ok(priority @ 1..=3) => Ok(priority),
+        _ => Err(EINVAL),
+    }
+}
+
+/// Pages of a kind; with nothing set, all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Pages {
+    pub(crate) idle: bool,
+    pub(crate) huge: bool,
+    pub(crate) incompressible: bool,
+}
+
+impl Pages {
+    fn parse(arg: &[u8]) -> Option<Self> {
+        let (idle, huge, incompressible) = match arg {
+            b"idle" => (true, false, false),
+            b"huge" => (false, true, false),
+            b"huge_idle" => (true, true, false),
+            b"incompressible" => (false, false, true),
+            _ => return None,
+        };
+        Some(Self {
+            idle,
+            huge,
+            incompressible,
+        })
+    }
+}
+
+/// What to recompress, and how.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Recompress<'a> {
+    pub(crate) pages: Pages,
+    /// How many pages to try at most.
+    pub(crate) max_pages: u64,
+    /// Only pages of at least that size, in bytes, and only if they get smaller than that.
+    pub(crate) threshold: usize,
+    pub(crate) algorithm: Option<&'a [u8]>,
+    pub(crate) priority: Option<i32>,
+}
+
+/// `type=idle|huge|huge_idle max_pages=N threshold=N algo=NAME priority=N`; other keys are ignored.
+pub(crate) fn recompress(arg: &[u8]) -> Result<Recompress<'_>> {
+    let mut request = Recompress {
+        pages: Pages::default(),
+        max_pages: u64::MAX,
+        threshold: 0,
+        algorithm: None,
+        priority: None,
+    };
+    for token in Tokens(arg) {
+        let (key, value) = token.pair()?;
+        match key {
+            b"type" => match Pages::parse(value) {
+                Some(pages) if !pages.incompressible => request.pages = pages,
+                // A second one that is unknown leaves the first in force, as in mainline.
+                _ if request.pages == Pages::default() => return Err(EINVAL),
+                _ => {}
+            },
+            b"max_pages" => request.max_pages = unsigned(value)?,
+            b"threshold" => request.threshold = unsigned::<u32>(value)? as usize,
+            b"algo" => request.algorithm = Some(value),
+            b"priority" => request.priority = Some(signed(value)?),
+            _ => {}
+        }
+    }
+    Ok(request)
+}
+
+/// Which pages to write back, of those in a range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    pub(crate) pages: Pages,
+    pub(crate) range: Range<usize>,
+}
+
+/// What to write back: `page_index=N` and `page_indexes=LOW-HIGH`, any number of them, then `type=` or
+/// just `idle`, `huge`, `huge_idle` or `incompressible`, for the range named last; other keys are
+/// ignored.
+pub(crate) struct Writeback<'a> {
+    tokens: Tokens<'a>,
+    len: usize,
+    range: Range<usize>,
+}
+
+impl<'a> Writeback<'a> {
+    /// Begins to parse, for a disk of `len` pages.
+    pub(crate) fn new(arg: &'a [u8], len: usize) -> Self {
+        Self {
+            tokens: Tokens(arg),
+            len,
+            range: 0..len,
+        }
+    }
+
+    /// The next choice; nothing after the last.
+    ///
+    /// # Errors
+    ///
+    /// `ERANGE` for a number that is too large, or beyond the end; `EINVAL` for anything else.
+    pub(crate) fn next(&mut self) -> Result<Option<Choice>> {
+        while let Some(token) = self.tokens.next() {
+            let pages = match token.pair() {
+                Ok((b"page_index", value)) => {
+                    let index = below(unsigned(value)?, self.len)?;
+                    self.range = index..index.wrapping_add(1);
+                    Pages::default()
+                }
+                Ok((b"page_indexes", value)) => {
+                    self.range = indexes(value, self.len)?;
+                    Pages::default()
+                }
+                Ok((b"type", kind)) => self.last(kind)?,
+                Ok(_) => continue,
+                Err(_) => self.last(token.key)?,
+            };
+            let range = self.range.clone();
+            return Ok(Some(Choice { pages, range }));
+        }
+        Ok(None)
+    }
+
+    /// The kind of pages, after which nothing is looked at.
+    fn last(&mut self, kind: &[u8]) -> Result<Pages> {
+        self.tokens = Tokens(&[]);
+        Pages::parse(kind).ok_or(EINVAL)
+    }
+}
+
+fn below(index: usize, len: usize) -> Result<usize> {
+    if index < len {
+        Ok(index)
+    } else {
+        Err(ERANGE)
+    }
+}
+
+fn indexes(arg: &[u8], len: usize) -> Result<Range<usize>> {
+    let dash = arg.iter().position(|&byte| byte == b'-').ok_or(EINVAL)?;
+    let (low, high) = arg.split_at_checked(dash).ok_or(EINVAL)?;
+    let low = below(unsigned(low)?, len)?;
+    let high = below(unsigned(high.strip_prefix(b"-").unwrap_or(high))?, len)?;
+    if low > high {
+        return Err(ERANGE);
+    }
+    Ok(low..high.wrapping_add(1))
+}
+
+/// Splits `key=value` tokens at blanks; values, or whole tokens, may be in double quotes.
+struct Tokens<'a>(&'a [u8]);
+
+struct Token<'a> {
+    key: &'a [u8],
+    value: Option<&'a [u8]>,
+}
+
+impl<'a> Token<'a> {
+    /// # Errors
+    ///
+    /// `EINVAL` without a value, or with an empty one.
+    fn pair(&self) -> Result<(&'a [u8], &'a [u8])> {
+        let value = self.value.filter(|value| !value.is_empty());
+        Ok((self.key, value.ok_or(EINVAL)?))
+    }
+}
+
+impl<'a> Iterator for Tokens<'a> {
+    type Item = Token<'a>;
+
+    fn next(&mut self) -> Option<Token<'a>> {
+        let args = trim_start(self.0);
+        if args.is_empty() {
+            return None;
+        }
+        let quoted = args.first() == Some(&b'"');
+        let args = args.strip_prefix(b"\"").unwrap_or(args);
+        let mut in_quote = quoted;
+        let mut equals = None;
+        let end = args.iter().enumerate().position(|(at, &byte)| {
+            if is_space(byte) && !in_quote {
+                return true;
+            }
+            if byte == b'=' && equals.is_none() && at > 0 {
+                equals = Some(at);
+            }
+            in_quote ^= byte == b'"';
+            false
+        });
+        let (token, rest) = args.split_at_checked(end.unwrap_or(args.len()))?;
+        self.0 = rest;
+        let (key, value) = match equals.and_then(|at| token.split_at_checked(at)) {
+            Some((key, value)) => (key, value.strip_prefix(b"=")),
+            None => (token, None),
+        };
+        let unquote = |bytes: &'a [u8]| bytes.strip_suffix(b"\"").unwrap_or(bytes);
+        Some(match value {
+            Some(value) => {
+                let inner = value.strip_prefix(b"\"");
+                let value = if quoted || inner.is_some() {
+                    unquote(inner.unwrap_or(value))
+                } else {
+                    value
+                };
+                Token {
+                    key,
+                    value: Some(value),
+                }
+            }
+            None => Token {
+                key: if quoted { unquote(key) } else { key },
+                value: None,
+            },
+        })
+    }
+}
+
+fn trim_start(arg: &[u8]) -> &[u8] {
+    let start = arg.iter().position(|&byte| !is_space(byte));
+    start.and_then(|start| arg.get(start..)).unwrap_or(&[])
+}
+
+/// What the kernel's `isspace` says: Latin-1's no-break space is one.
+fn is_space(byte: u8) -> bool {
+    matches!(byte, b'\t'..=b'\r' | b' ' | 0xa0)
 }
 
 /// The digits after the prefix that tells the radix, and the radix: `0x`, `0` for octal, or none.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Every file of `/sys/block/zramN`.
+//! Every file of `/sys/block/zramN`: what it shows, and what it takes.
 //!
 //! Document: [`Documentation/admin-guide/blockdev/zram.rst`](srctree/Documentation/admin-guide/blockdev/zram.rst)
 
@@ -8,18 +8,30 @@
 
 use crate::zram::{
     abstractions::{
-        codec::Algorithm,
+        bdev::BackingDevice,
+        codec::{
+            Algorithm,
+            Params, //
+        },
         disk::Handle,
+        files,
+        sched::boot_seconds,
         sysfs::Attribute, //
     },
     args,
+    candidates::Candidates,
     device::{
         Device,
-        State, //
+        Setup,
+        State,
+        ALGORITHMS, //
     },
-    stats::Stat,
+    stats::Stat, //
 };
-use core::sync::atomic::Ordering;
+use core::{
+    ops::ControlFlow,
+    sync::atomic::Ordering, //
+};
 use kernel::{
     fmt::Write as _,
     page::{
@@ -27,21 +39,33 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    str::Formatter,
+    str::Formatter, //
 };
 
-/// Name, mode and functions of each file, in the order of a directory listing of mainline's.
-pub(crate) static ATTRIBUTES: [Attribute<Device>; 10] = [
+/// Name, mode and functions of each file.
+#[rustfmt::skip]
+pub(crate) static ATTRIBUTES: [Attribute<Device>; 21] = [
     Attribute::rw(c"disksize", disksize_show, disksize_store),
     Attribute::ro(c"initstate", initstate_show),
     Attribute::wo(c"reset", reset_store),
     Attribute::wo(c"compact", compact_store),
     Attribute::wo(c"mem_limit", mem_limit_store),
     Attribute::wo(c"mem_used_max", mem_used_max_store),
+    Attribute::wo(c"idle", idle_store),
     Attribute::rw(c"comp_algorithm", comp_algorithm_show, comp_algorithm_store),
+    Attribute::ro(c"bd_stat", bd_stat_show),
+    Attribute::rw(c"backing_dev", backing_dev_show, backing_dev_store),
+    Attribute::wo(c"writeback", writeback_store),
+    Attribute::rw(c"writeback_limit", limit_show, limit_store),
+    Attribute::rw(c"writeback_limit_enable", limit_enable_show, limit_enable_store),
+    Attribute::rw(c"writeback_batch_size", batch_size_show, batch_size_store),
+    Attribute::rw(c"compressed_writeback", compressed_show, compressed_store),
     Attribute::ro(c"io_stat", io_stat_show),
     Attribute::ro(c"mm_stat", mm_stat_show),
     Attribute::ro(c"debug_stat", debug_stat_show),
+    Attribute::rw(c"recomp_algorithm", recomp_algorithm_show, recomp_algorithm_store),
+    Attribute::wo(c"recompress", recompress_store),
+    Attribute::wo(c"algorithm_params", algorithm_params_store),
 ];
 
 type Disk<'a> = Handle<'a, Device>;
@@ -64,7 +88,7 @@ fn initstate_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     Ok(writeln!(out, "{}", u8::from(disk.live().is_some()))?)
 }
 
-/// Any number but 0: forgets all data and all settings.
+/// Any number but 0: forgets all data, and the settings.
 fn reset_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     if args::unsigned::<u16>(arg)? == 0 {
         return Err(EINVAL);
@@ -103,24 +127,49 @@ fn mem_used_max_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     Ok(())
 }
 
-/// All algorithms, the one in use in brackets.
-fn comp_algorithm_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
-    let chosen = match &*disk.state.read() {
-        State::Blank(setup) => setup.algorithm,
-        State::Live(live) => live.primary().algorithm(),
+/// `all`, or seconds: marks pages as idle that were not accessed for so long, and no others.
+fn idle_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    // Pages last accessed before this second are idle.
+    let cutoff = match args::idle(arg)? {
+        args::Idle::All => None,
+        args::Idle::Age(age) => match boot_seconds().checked_sub(age) {
+            // No page is as old as the system.
+            None | Some(0) => return Ok(()),
+            cutoff => cutoff,
+        },
     };
+    let live = disk.live().ok_or(EINVAL)?;
+    let _ = live.table.for_each(0..live.table.len(), |_, mut slot| {
+        let attr = slot.attr();
+        if !attr.is_written() && !attr.is_same() {
+            slot.set_idle(cutoff.is_none_or(|cutoff| attr.time() < cutoff));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    Ok(())
+}
+
+/// The algorithms there are, the chosen one in brackets.
+fn list(chosen: Option<Algorithm>, out: Out<'_, '_>) -> Result {
     for &algorithm in Algorithm::ALL.iter().filter(|algorithm| algorithm.is_available()) {
         match algorithm.name() {
-            name if algorithm == chosen => write!(out, "[{name}] ")?,
+            name if Some(algorithm) == chosen => write!(out, "[{name}] ")?,
             name => write!(out, "{name} ")?,
         }
     }
     Ok(writeln!(out)?)
 }
 
-/// The name of an algorithm.
-fn comp_algorithm_store(disk: Disk<'_>, arg: &[u8]) -> Result {
-    let name = args::algorithm(arg)?;
+fn algorithms(disk: Disk<'_>) -> [Option<Algorithm>; ALGORITHMS] {
+    match &*disk.state.read() {
+        State::Blank(setup) => setup.algorithms,
+        State::Live(live) => live.algorithms(),
+    }
+}
+
+/// Sets the algorithm of a priority, without parameters.
+fn set_algorithm(disk: Disk<'_>, priority: u8, name: &[u8]) -> Result {
+    let name = args::algorithm(name)?;
     let mut all = Algorithm::ALL.iter().filter(|algorithm| algorithm.is_available());
     let found = all.find(|algorithm| algorithm.name().as_bytes() == name);
     let &algorithm = found.ok_or(EINVAL)?;
@@ -128,8 +177,208 @@ fn comp_algorithm_store(disk: Disk<'_>, arg: &[u8]) -> Result {
         pr_info!("{}: Can't change algorithm for initialized device\n", disk.name());
         return Err(EBUSY);
     };
-    setup.algorithm = algorithm;
+    let priority = usize::from(priority);
+    *setup.algorithms.get_mut(priority).ok_or(EINVAL)? = Some(algorithm);
+    *setup.params.get_mut(priority).ok_or(EINVAL)? = Params::default();
     Ok(())
+}
+
+/// All algorithms, the one that pages are written with in brackets.
+fn comp_algorithm_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    let [primary, ..] = algorithms(disk);
+    list(primary, out)
+}
+
+/// The name of the algorithm to write pages with.
+fn comp_algorithm_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    set_algorithm(disk, 0, arg)
+}
+
+/// For each algorithm to recompress with, its priority and the list.
+fn recomp_algorithm_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    for (priority, algorithm) in algorithms(disk).into_iter().enumerate().skip(1) {
+        if algorithm.is_some() {
+            write!(out, "#{priority}: ")?;
+            list(algorithm, out)?;
+        }
+    }
+    Ok(())
+}
+
+/// `algo=NAME priority=1..3`: an algorithm to recompress with.
+fn recomp_algorithm_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let request = args::recomp_algorithm(arg)?;
+    set_algorithm(disk, request.priority, request.name)
+}
+
+/// The priority of an algorithm that is named, numbered, or both; from `first` on.
+fn priority_of(
+    algorithms: &[Option<Algorithm>; ALGORITHMS],
+    name: Option<&[u8]>,
+    priority: Option<i32>,
+    first: u8,
+) -> Result<usize> {
+    let is_named = |algorithm: &Option<Algorithm>| {
+        algorithm.is_some_and(|algorithm| Some(algorithm.name().as_bytes()) == name)
+    };
+    let Some(priority) = priority else {
+        let first = usize::from(first);
+        let Some(_) = name else {
+            return Ok(first);
+        };
+        let mut from_first = algorithms.iter().enumerate().skip(first);
+        return from_first.find(|(_, algorithm)| is_named(algorithm)).map(|(at, _)| at).ok_or(EINVAL);
+    };
+    let priority = u8::try_from(priority).ok().filter(|&priority| priority >= first);
+    let priority = usize::from(priority.ok_or(EINVAL)?);
+    match algorithms.get(priority) {
+        Some(algorithm) if name.is_none() || is_named(algorithm) => Ok(priority),
+        _ => Err(EINVAL),
+    }
+}
+
+/// `algo= priority= level= dict= deflate.winbits=`: all the parameters of one algorithm.
+fn algorithm_params_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let request = args::algorithm_params(arg)?;
+    let State::Blank(Setup {
+        algorithms, params, ..
+    }) = &mut *disk.state.write()
+    else {
+        return Err(EBUSY);
+    };
+    let priority = priority_of(algorithms, request.algorithm, request.priority, 0)?;
+    let params = params.get_mut(priority).ok_or(EINVAL)?;
+    *params = Params::default();
+    if let Some(path) = request.dict {
+        params.dict = files::read(path)?;
+    }
+    params.level = request.level;
+    params.winbits = request.winbits;
+    Ok(())
+}
+
+/// `type= max_pages= threshold= algo= priority=`: compresses stored pages anew.
+fn recompress_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let request = args::recompress(arg)?;
+    let _job = disk.jobs.write_killable()?;
+    let live = disk.live().ok_or(EINVAL)?;
+    if request.threshold >= live.huge_class_size {
+        return Err(EINVAL);
+    }
+    let algorithms = live.algorithms();
+    let priority = priority_of(&algorithms, request.algorithm, request.priority, 1)?;
+    if algorithms.get(priority).is_none_or(Option::is_none) {
+        return Err(EINVAL);
+    }
+    live.recompress(&request, priority as u8)
+}
+
+/// The path of the backing device, or `none`.
+fn backing_dev_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    let state = disk.state.read();
+    let backing = match &*state {
+        State::Blank(setup) => &setup.backing,
+        State::Live(live) => &live.backing,
+    };
+    match backing {
+        Some(backing) => backing.show_path(out),
+        None => Ok(writeln!(out, "none")?),
+    }
+}
+
+/// The path of a block device, which replaces the one before.
+fn backing_dev_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let State::Blank(setup) = &mut *disk.state.write() else {
+        pr_info!("{}: Can't setup backing device for initialized device\n", disk.name());
+        return Err(EBUSY);
+    };
+    setup.backing = Some(BackingDevice::open(args::line(arg))?);
+    pr_info!("{}: setup backing device\n", disk.name());
+    Ok(())
+}
+
+/// What to write to the backing device: see [`args::Writeback`].
+fn writeback_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let _job = disk.jobs.write_killable()?;
+    let live = disk.live().ok_or(EINVAL)?;
+    if live.backing.is_none() {
+        return Err(ENODEV);
+    }
+    let mut candidates = Candidates::new(&live.table);
+    let mut request = args::Writeback::new(arg, live.table.len());
+    while let Some(choice) = request.next()? {
+        live.choose(&choice, &mut candidates)?;
+    }
+    live.write_back(&disk.settings, candidates)
+}
+
+/// Pages that may still be written back.
+fn limit_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    Ok(writeln!(out, "{}", disk.settings.limit.load(Ordering::Relaxed))?)
+}
+
+/// A number of pages.
+fn limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let limit = args::unsigned(arg).map_err(|_| EINVAL)?;
+    disk.settings.limit.store(limit, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Whether writeback is limited.
+fn limit_enable_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    let enabled = disk.settings.limit_enable.load(Ordering::Relaxed);
+    Ok(writeln!(out, "{}", u8::from(enabled))?)
+}
+
+/// A number; any but 0 means yes.
+fn limit_enable_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let enable: u64 = args::unsigned(arg).map_err(|_| EINVAL)?;
+    disk.settings.limit_enable.store(enable != 0, Ordering::Relaxed);
+    Ok(())
+}
+
+/// How many pages are written at a time.
+fn batch_size_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    Ok(writeln!(out, "{}", disk.settings.batch_size.load(Ordering::Relaxed))?)
+}
+
+/// A number from 1 on.
+fn batch_size_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    match args::unsigned(arg) {
+        Ok(size) if size > 0 => disk.settings.batch_size.store(size, Ordering::Relaxed),
+        _ => return Err(EINVAL),
+    }
+    Ok(())
+}
+
+/// Whether pages are written back compressed.
+fn compressed_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    let compressed = disk.settings.compressed.load(Ordering::Relaxed);
+    Ok(writeln!(out, "{}", u8::from(compressed))?)
+}
+
+/// Yes or no, before the disksize.
+fn compressed_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let compressed = args::boolean(arg)?;
+    let State::Blank(_) = &mut *disk.state.write() else {
+        return Err(EBUSY);
+    };
+    disk.settings.compressed.store(compressed, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Blocks in use on the backing device, pages read from it, pages written to it.
+fn bd_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    let live = disk.live();
+    let table = live.as_ref().map(|live| &live.table);
+    let get = |stat| table.map_or(0, |table| table.stats().get(stat));
+    Ok(writeln!(
+        out,
+        "{:>8} {:>8} {:>8}",
+        table.map_or(0, |table| table.blocks().used()),
+        get(Stat::BdReads),
+        get(Stat::BdWrites)
+    )?)
 }
 
 /// Failed reads, failed writes, a constant, freed swap slots with discarded pages.

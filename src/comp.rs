@@ -234,6 +234,26 @@ impl StreamGuard<'_> {
         codec.decompress(&mut stream.context, &object.read(copy), page)
     }
 
+    /// Copies `object` as it is to the start of `page`, and fills the rest with zeroes.
+    pub(crate) fn copy_object(&mut self, object: &Object<'_>, page: &mut Buffer) -> Result {
+        let (_, stream) = self.parts()?;
+        let copy = stream.data.first_chunk_mut().ok_or(EINVAL)?;
+        let bytes = object.read(copy);
+        let (data, rest) = page.0.split_at_mut_checked(bytes.len()).ok_or(EINVAL)?;
+        data.copy_from_slice(&bytes);
+        rest.fill(0);
+        Ok(())
+    }
+
+    /// Decompresses what the first `len` bytes of `page` hold, to `page`; like
+    /// [`StreamGuard::unpack`].
+    pub(crate) fn unpack_in_place(&mut self, page: Target<'_>, len: usize) -> Result {
+        let (codec, stream) = self.parts()?;
+        let data = stream.data.get_mut(..len).ok_or(EINVAL)?;
+        page.copy_to(data);
+        codec.decompress(&mut stream.context, data, page)
+    }
+
     /// Decompresses `object` to `pieces`; like [`StreamGuard::unpack`].
     pub(crate) fn unpack_to_pieces(&mut self, object: &Object<'_>, pieces: &Pieces<'_>) -> Result {
         let (codec, stream) = self.parts()?;

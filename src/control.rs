@@ -10,6 +10,7 @@ use crate::zram::{
             self,
             Slot, //
         },
+        debugfs::Dir,
         disk::{
             Disk,
             Major, //
@@ -21,13 +22,10 @@ use crate::zram::{
     },
     args,
     comp::Streams,
+    debugfs,
     device::Device, //
 };
 use kernel::{
-    debugfs::{
-        Dir,
-        File, //
-    },
     fmt::Write as _,
     new_mutex,
     prelude::*,
@@ -74,8 +72,7 @@ pub(crate) struct Control {
 
 /// A device that user space sees.
 struct Added {
-    _streams: Pin<KBox<File<Arc<Device>>>>,
-    _debugfs: Dir,
+    _debugfs: debugfs::Files,
     disk: Disk<Device>,
 }
 
@@ -132,14 +129,9 @@ impl Control {
         let prefix = self.names.disk;
         let disk = Disk::new(&self.major, minor, fmt!("{prefix}{minor}"), device.clone())?;
         let name = disk.handle().name();
-        let debugfs = self.debugfs.subdir(name);
-        let streams = debugfs.read_callback_file(c"streams", device, &|device: &Arc<Device>, out| {
-            device.show_streams(out)
-        });
-        let streams = KBox::pin_init(streams, GFP_KERNEL)?;
+        let debugfs = debugfs::Files::new(&self.debugfs, name, &device)?;
         pr_info!("Added device: {name}\n");
         Ok(Added {
-            _streams: streams,
             _debugfs: debugfs,
             disk,
         })

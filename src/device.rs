@@ -2,13 +2,14 @@
 
 //! One zram device: what it is set up with, and what it is once it has a disksize.
 //!
-//! Lock order: index of devices → `state` → CPU hotplug → stream; and slot → stream → zsmalloc.
+//! Lock order: index of devices → `jobs` → `state` → CPU hotplug → stream; and slot → stream → zsmalloc.
 //! I/O takes no lock of the device: see [`crate::zram::abstractions::disk`].
 
 #![forbid(unsafe_code)]
 
 use crate::zram::{
     abstractions::{
+        bdev::BackingDevice,
         bio::Bio,
         codec::{
             Algorithm,
@@ -19,26 +20,37 @@ use crate::zram::{
             Handle,
             Operations, //
         },
+        page::Target,
         rwsem::RwSem,
-        sysfs::Attribute,
+        sysfs::Attribute, //
     },
     attrs,
     comp::{
         Comp,
         Streams, //
     },
-    table::Table,
+    table::{
+        Table,
+        Ticket, //
+    },
+    writeback::Settings, //
 };
-use core::sync::atomic::AtomicUsize;
+use core::sync::atomic::{
+    AtomicUsize,
+    Ordering, //
+};
 use kernel::{
-    fmt,
     page::{
         PAGE_SHIFT,
         PAGE_SIZE, //
     },
     prelude::*,
-    sync::Arc,
+    sync::Arc, //
 };
+
+/// Algorithms of a device: the primary one, which pages are written with, and those to recompress
+/// with, by priority.
+pub(crate) const ALGORITHMS: usize = 4;
 
 /// What a device is at a time.
 pub(crate) enum State {
@@ -50,18 +62,48 @@ pub(crate) enum State {
 
 /// What user space sets before the disksize.
 pub(crate) struct Setup {
-    /// The algorithm that pages are written with.
-    pub(crate) algorithm: Algorithm,
+    pub(crate) algorithms: [Option<Algorithm>; ALGORITHMS],
+    pub(crate) params: [Params; ALGORITHMS],
     /// Most pages that the pool may take; zero for any number.
     pub(crate) limit_pages: usize,
+    pub(crate) backing: Option<BackingDevice>,
 }
 
 impl Default for Setup {
     fn default() -> Self {
         Self {
-            algorithm: Algorithm::Lz4,
+            algorithms: [Some(Algorithm::Lz4), None, None, None],
+            params: Default::default(),
             limit_pages: 0,
+            backing: None,
         }
+    }
+}
+
+impl Setup {
+    /// Sets up all algorithms. Takes the parameters; after an error everything is as after a reset,
+    /// but for limit and backing device.
+    fn comps(&mut self, disk: Handle<'_, Device>) -> Result<[Option<Comp>; ALGORITHMS]> {
+        let mut comps = [const { None }; ALGORITHMS];
+        let algorithms = self.algorithms.iter().zip(&mut self.params);
+        for (comp, (&algorithm, params)) in comps.iter_mut().zip(algorithms) {
+            let Some(algorithm) = algorithm else {
+                continue;
+            };
+            match Comp::new(algorithm, core::mem::take(params), &disk.hotplug) {
+                Ok(new) => *comp = Some(new),
+                Err(error) => {
+                    let (disk, name) = (disk.name(), algorithm.name());
+                    pr_err!("{disk}: Cannot initialise {name} compressing backend\n");
+                    let Self {
+                        algorithms, params, ..
+                    } = Self::default();
+                    (self.algorithms, self.params) = (algorithms, params);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(comps)
     }
 }
 
@@ -69,18 +111,41 @@ impl Default for Setup {
 pub(crate) struct Live {
     /// The pages.
     pub(crate) table: Table,
-    comp: Comp,
+    comps: [Option<Comp>; ALGORITHMS],
     /// Most pages that the pool may take; zero for any number.
     pub(crate) limit_pages: AtomicUsize,
     /// From which size on a page is stored as it is.
     pub(crate) huge_class_size: usize,
+    pub(crate) backing: Option<BackingDevice>,
+    /// Whether the backing device has compressed pages.
+    pub(crate) compressed_writeback: bool,
 }
 
 impl Live {
-    /// The algorithm that pages are written with.
+    /// The algorithm of a priority, if there is one.
     #[inline]
-    pub(crate) fn primary(&self) -> &Comp {
-        &self.comp
+    pub(crate) fn comp(&self, priority: u8) -> Option<&Comp> {
+        self.comps.get(usize::from(priority))?.as_ref()
+    }
+
+    /// Whether no algorithm has a higher priority.
+    pub(crate) fn is_best(&self, priority: u8) -> bool {
+        let above = usize::from(priority).wrapping_add(1);
+        self.comps.iter().skip(above).all(Option::is_none)
+    }
+
+    /// The names of the algorithms, by priority.
+    pub(crate) fn algorithms(&self) -> [Option<Algorithm>; ALGORITHMS] {
+        let mut algorithms = [None; ALGORITHMS];
+        for (algorithm, comp) in algorithms.iter_mut().zip(&self.comps) {
+            *algorithm = comp.as_ref().map(Comp::algorithm);
+        }
+        algorithms
+    }
+
+    /// All algorithms, set up.
+    pub(crate) fn comps(&self) -> impl Iterator<Item = &Comp> {
+        self.comps.iter().flatten()
     }
 
     /// In bytes.
@@ -91,8 +156,12 @@ impl Live {
 
 /// A device.
 pub(crate) struct Device {
-    /// Held for writing while the state is changed, and for reading by who looks at it.
+    /// Held for writing while the state is changed, and for reading by who looks at it; never for long.
     pub(crate) state: Pin<KBox<RwSem<State>>>,
+    /// Held by writeback and recompression, one at a time, and by a reset.
+    pub(crate) jobs: Pin<KBox<RwSem<()>>>,
+    /// What outlives a reset.
+    pub(crate) settings: Settings,
     hotplug: Arc<cpuhp::State<Streams>>,
 }
 
@@ -101,8 +170,11 @@ impl Device {
     pub(crate) fn new(hotplug: &Arc<cpuhp::State<Streams>>) -> Result<Self> {
         let state = State::Blank(Setup::default());
         let state = RwSem::new(state, c"zram_state", kernel::static_lock_class!());
+        let jobs = RwSem::new((), c"zram_jobs", kernel::static_lock_class!());
         Ok(Self {
             state: KBox::pin_init(state, GFP_KERNEL)?,
+            jobs: KBox::pin_init(jobs, GFP_KERNEL)?,
+            settings: Settings::default(),
             hotplug: hotplug.clone(),
         })
     }
@@ -119,8 +191,7 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if it has one; `EINVAL` if there is no such size; `ENOMEM`; that of the algorithm, and
-    /// then the setup is as after a reset.
+    /// `EBUSY` if it has one; `EINVAL` if there is no such size; `ENOMEM`; that of an algorithm.
     pub(crate) fn set_disksize(disk: Handle<'_, Self>, bytes: u64) -> Result {
         let mut state = disk.state.write();
         let State::Blank(setup) = &mut *state else {
@@ -129,21 +200,15 @@ impl Device {
         };
         let bytes = bytes.checked_next_multiple_of(PAGE_SIZE as u64);
         let pages = (bytes.ok_or(EINVAL)? >> PAGE_SHIFT) as usize;
-        let table = Table::new(disk.name(), pages)?;
-        let comp = match Comp::new(setup.algorithm, Params::default(), &disk.hotplug) {
-            Ok(comp) => comp,
-            Err(error) => {
-                let name = setup.algorithm.name();
-                pr_err!("{}: Cannot initialise {name} compressing backend\n", disk.name());
-                setup.algorithm = Setup::default().algorithm;
-                return Err(error);
-            }
-        };
+        let blocks = setup.backing.as_ref().map_or(0, BackingDevice::pages);
+        let table = Table::new(disk.name(), pages, blocks)?;
         let live = Live {
             huge_class_size: table.pool().huge_class_size(),
             table,
-            comp,
+            comps: setup.comps(disk)?,
             limit_pages: AtomicUsize::new(setup.limit_pages),
+            backing: setup.backing.take(),
+            compressed_writeback: disk.settings.compressed.load(Ordering::Relaxed),
         };
         let live = Arc::new(live, GFP_KERNEL)?;
         disk.publish(live.clone(), pages)?;
@@ -151,13 +216,14 @@ impl Device {
         Ok(())
     }
 
-    /// Forgets all data and all settings. May sleep.
+    /// Forgets all data, and all settings but those of writeback. Waits for a job; may sleep.
     ///
     /// # Errors
     ///
     /// `EBUSY` if the disk is open, or being reset or removed.
     pub(crate) fn reset(disk: Handle<'_, Self>) -> Result {
         let claim = disk.claim()?;
+        let _jobs = disk.jobs.write();
         let mut state = disk.state.write();
         let live = claim.retire();
         let old = core::mem::replace(&mut *state, State::Blank(Setup::default()));
@@ -165,34 +231,11 @@ impl Device {
         drop((live, old));
         Ok(())
     }
-
-    /// Writes the `streams` file: a line for each CPU and algorithm. May sleep.
-    pub(crate) fn show_streams(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(out, "cpu algorithm state takes contended retries")?;
-        let Some(live) = self.live() else {
-            return Ok(());
-        };
-        let name = live.primary().algorithm().name();
-        for cpu in crate::zram::abstractions::percpu::possible_cpus() {
-            let Some((present, counts)) = live.primary().counts(cpu) else {
-                continue;
-            };
-            let state = if present { "present" } else { "absent" };
-            writeln!(
-                out,
-                "{} {name} {state} {} {} {}",
-                cpu.as_u32(),
-                counts.takes,
-                counts.contended,
-                counts.retries
-            )?;
-        }
-        Ok(())
-    }
 }
 
 impl Operations for Device {
     type Live = Live;
+    type Ticket = Ticket;
 
     const ATTRIBUTES: &'static [Attribute<Self>] = &attrs::ATTRIBUTES;
 
@@ -202,5 +245,9 @@ impl Operations for Device {
 
     fn swap_slot_free(live: &Live, index: usize) {
         live.swap_slot_free(index);
+    }
+
+    fn read_done(live: &Live, ticket: Ticket, page: Result<Target<'_>>) -> Result {
+        live.read_done(ticket, page)
     }
 }

@@ -19,13 +19,18 @@ use crate::zram::{
         sched::boot_seconds, //
     },
     comp::{
-        Packed,
-        StreamGuard, //
+        Comp,
+        Packed, //
     },
-    device::Live,
+    device::{
+        Device,
+        Live, //
+    },
     stats::count,
     table::{
         Content,
+        Guard,
+        Ticket,
         View, //
     }, //
 };
@@ -72,55 +77,58 @@ impl Live {
         let now = boot_seconds();
         let mut index = first;
         for block in bio.blocks() {
-            match block {
-                Block::Page(page) => self.read_page(index, page.map().target(), now)?,
-                Block::Pieces(pieces) => self.read_pieces(index, &pieces, now)?,
+            match self.table.lock(index) {
+                Some(slot) if slot.attr().is_written() => self.read_back(slot, bio, block, now)?,
+                Some(mut slot) => {
+                    self.read_slot(&slot, block).inspect_err(|&error| corrupt(index, error))?;
+                    slot.touch(now);
+                }
+                None => block.fill(0),
             }
             index = index.wrapping_add(1);
         }
         Ok(())
     }
 
-    fn read_page(&self, index: usize, mut page: Target<'_>, now: u32) -> Result {
-        let Some(mut slot) = self.table.lock(index) else {
-            page.fill(0);
-            return Ok(());
-        };
-        slot.view(|view| {
-            match view {
-                View::Empty => page.fill(0),
-                View::Same(word) => page.fill(word),
-                View::Object(object) => match object.read_huge() {
-                    Some(bytes) => page.copy_from(&bytes),
-                    None => self.primary().stream().unpack(object, page)?,
-                },
-            }
-            Ok(())
+    fn read_slot(&self, slot: &Guard<'_>, block: Block<'_>) -> Result {
+        let comp = || self.comp(slot.attr().priority()).ok_or(EINVAL);
+        slot.view(|view| match (view, block) {
+            (View::Empty | View::Written(_), block) => Ok(block.fill(0)),
+            (View::Same(word), block) => Ok(block.fill(word)),
+            (View::Object(_), Block::Page(page)) => self.unpack(slot, page.map().target()),
+            (View::Object(object), Block::Pieces(pieces)) => match object.read_huge() {
+                Some(bytes) => Ok(pieces.scatter(bytes.first_chunk().ok_or(EINVAL)?)),
+                None => comp()?.stream().unpack_to_pieces(object, &pieces),
+            },
         })
-        .inspect_err(|&error| corrupt(index, error))?;
-        slot.touch(now);
-        Ok(())
     }
 
-    fn read_pieces(&self, index: usize, pieces: &Pieces<'_>, now: u32) -> Result {
-        let Some(mut slot) = self.table.lock(index) else {
-            pieces.fill(0);
-            return Ok(());
-        };
-        slot.view(|view| {
-            match view {
-                View::Empty => pieces.fill(0),
-                View::Same(word) => pieces.fill(word),
-                View::Object(object) => match object.read_huge() {
-                    Some(bytes) => pieces.scatter(bytes.first_chunk().ok_or(EINVAL)?),
-                    None => self.primary().stream().unpack_to_pieces(object, pieces)?,
-                },
-            }
-            Ok(())
-        })
-        .inspect_err(|&error| corrupt(index, error))?;
+    /// Reads a page from the backing device. The slot stays locked until that is done, so that its
+    /// block is not given to another; and swap may free it meanwhile all the same.
+    fn read_back(&self, mut slot: Guard<'_>, bio: &Bio, block: Block<'_>, now: u32) -> Result {
+        let index = slot.view(|view| match view {
+            View::Written(index) => Ok(index),
+            _ => Err(EIO),
+        })?;
+        let backing = self.backing.as_ref().ok_or(EIO)?;
+        count!(self.table.stats(), BdReads, 1);
         slot.touch(now);
-        Ok(())
+        let ticket = slot.into_ticket();
+        backing.read::<Device>(index, bio, block, ticket).map_err(|ticket| {
+            drop(self.table.redeem(ticket));
+            ENOMEM
+        })
+    }
+
+    /// Goes on where [`Live::read_back`] ended: `page` is what the backing device had.
+    pub(crate) fn read_done(&self, ticket: Ticket, page: Result<Target<'_>>) -> Result {
+        let slot = self.table.redeem(ticket).ok_or(EIO)?;
+        let (page, attr) = (page?, slot.attr());
+        if !self.compressed_writeback || attr.is_huge() {
+            return Ok(());
+        }
+        let mut stream = self.comp(attr.priority()).ok_or(EINVAL)?.stream();
+        stream.unpack_in_place(page, attr.size())
     }
 
     fn write(&self, bio: &Bio, first: usize) -> Result {
@@ -146,14 +154,20 @@ impl Live {
         Ok(())
     }
 
+    /// The algorithm that pages are written with.
+    #[inline]
+    fn primary(&self) -> Result<&Comp> {
+        self.comp(0).ok_or(EINVAL)
+    }
+
     fn pack(&self, page: Source<'_>, nid: i32) -> Result<Content<'_>> {
-        let mut stream = self.primary().stream();
+        let mut stream = self.primary()?.stream();
         let packed = stream.pack(page, self.huge_class_size)?;
         self.allocate(packed, nid)
     }
 
     fn pack_pieces(&self, pieces: &Pieces<'_>) -> Result<Content<'_>> {
-        let mut stream: StreamGuard<'_> = self.primary().stream();
+        let mut stream = self.primary()?.stream();
         if let Some(word) = stream.gather(pieces)?.same() {
             return Ok(Content::Same(word));
         }
@@ -184,7 +198,7 @@ impl Live {
             Packed::Compressed(bytes) => object.write(bytes),
             Packed::Huge(page) => object.write_page(page),
         }
-        Ok(Content::Object(object))
+        Ok(Content::Object(object, 0))
     }
 }
 

@@ -30,9 +30,13 @@ pub(crate) enum Stat {
     FailedReads,
     /// Bios to write that failed.
     FailedWrites,
+    /// Pages read from the backing device.
+    BdReads,
+    /// Pages written to the backing device.
+    BdWrites,
 }
 
-const COUNT: usize = Stat::FailedWrites as usize + 1;
+const COUNT: usize = Stat::BdWrites as usize + 1;
 
 /// The counters of a device, from its disksize to its reset.
 pub(crate) struct Stats {

@@ -25,6 +25,10 @@ use crate::zram::{
             Pool, //
         }, //
     },
+    backing::{
+        Block,
+        Blocks, //
+    },
     stats::{
         count,
         Stats, //
@@ -35,6 +39,7 @@ use core::{
     mem::ManuallyDrop,
     num::NonZero,
     ops::{
+        ControlFlow,
         Deref,
         Range, //
     },
@@ -60,8 +65,9 @@ pub(crate) enum Content<'t> {
     Empty,
     /// One word all over.
     Same(usize),
-    /// A compressed page, or one stored as it is (a *huge* one) when the object is as large.
-    Object(Object<'t>),
+    /// A compressed page, or one stored as it is (a *huge* one) when the object is as large; and the
+    /// priority of the algorithm that compressed it.
+    Object(Object<'t>, u8),
 }
 
 /// What a locked slot holds, to look at.
@@ -69,6 +75,8 @@ pub(crate) enum View<'g, 't> {
     Empty,
     Same(usize),
     Object(&'g Object<'t>),
+    /// The number of the block.
+    Written(usize),
 }
 
 /// The first word of a slot: size and flags, and above them the time of the last access.
@@ -81,6 +89,12 @@ mod word {
     /// Swap has freed the slot while it was locked: who unlocks it empties it.
     pub(super) const FREED: u64 = 1 << 15;
     pub(super) const SAME: u64 = 1 << 16;
+    pub(super) const WRITTEN: u64 = 1 << 17;
+    pub(super) const IDLE: u64 = 1 << 18;
+    pub(super) const INCOMPRESSIBLE: u64 = 1 << 19;
+    pub(super) const CANDIDATE: u64 = 1 << 20;
+    /// Two bits, here.
+    pub(super) const PRIORITY: u32 = 21;
     /// What belongs to the lock, and not to the content.
     pub(super) const LOCK: u64 = LOCKED | WAITED | FREED;
     /// All but the time.
@@ -89,12 +103,73 @@ mod word {
     pub(super) const TIME: u32 = 32;
 }
 
+/// What goes with a slot's content.
+#[derive(Clone, Copy)]
+pub(crate) struct Attr(u64);
+
+impl Attr {
+    fn has(self, bits: u64) -> bool {
+        self.0 & bits != 0
+    }
+
+    /// Nothing is stored.
+    pub(crate) fn is_empty(self) -> bool {
+        !self.has(word::SAME | word::SIZE)
+    }
+
+    /// It is one word all over.
+    pub(crate) fn is_same(self) -> bool {
+        self.has(word::SAME)
+    }
+
+    /// It is on the backing device.
+    pub(crate) fn is_written(self) -> bool {
+        self.has(word::WRITTEN)
+    }
+
+    /// The page is stored as it is.
+    pub(crate) fn is_huge(self) -> bool {
+        self.size() == PAGE_SIZE
+    }
+
+    /// It was not accessed since user space said so.
+    pub(crate) fn is_idle(self) -> bool {
+        self.has(word::IDLE)
+    }
+
+    /// The best algorithm could not make it smaller.
+    pub(crate) fn is_incompressible(self) -> bool {
+        self.has(word::INCOMPRESSIBLE)
+    }
+
+    /// A job has chosen it, and it was neither accessed nor changed since.
+    pub(crate) fn is_candidate(self) -> bool {
+        self.has(word::CANDIDATE)
+    }
+
+    /// Of the object, in bytes.
+    pub(crate) fn size(self) -> usize {
+        (self.0 & word::SIZE) as usize
+    }
+
+    /// Of the algorithm that the object was compressed with.
+    pub(crate) fn priority(self) -> u8 {
+        (self.0 >> word::PRIORITY & 3) as u8
+    }
+
+    /// Of the last access, in seconds since boot.
+    pub(crate) fn time(self) -> u32 {
+        (self.0 >> word::TIME) as u32
+    }
+}
+
 /// One page of the disk.
 ///
 /// # Invariants
 ///
-/// The second word belongs to who holds the lock. It is the word of a page with `SAME`; else, with a
-/// size, the handle of an object of that size in the table's pool, owned by the slot.
+/// The second word belongs to who holds the lock. It is the word of a page with `SAME`; else the
+/// number of a block owned by the slot, with `WRITTEN`; else, with a size, the handle of an object of
+/// that size in the table's pool, owned by the slot.
 #[repr(C)]
 struct Slot {
     word: AtomicU64,
@@ -128,6 +203,7 @@ pub(crate) struct Table {
     len: usize,
     root: KVVec<AtomicPtr<Node>>,
     pool: Pool,
+    blocks: Blocks,
     stats: Stats,
     waiters: Pin<KBox<Waiters>>,
 }
@@ -138,12 +214,12 @@ unsafe impl Send for Table {}
 unsafe impl Sync for Table {}
 
 impl Table {
-    /// Makes a table of `len` empty slots. May sleep.
+    /// Makes a table of `len` empty slots, with a backing device of `blocks` pages. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, without a word in the log.
-    pub(crate) fn new(name: &CStr, len: usize) -> Result<Self> {
+    pub(crate) fn new(name: &CStr, len: usize, blocks: usize) -> Result<Self> {
         let nodes = len.div_ceil(NODE_SLOTS);
         let mut root = KVVec::with_capacity(nodes, GFP_KERNEL | __GFP_NOWARN)?;
         while root.len() < nodes {
@@ -153,6 +229,7 @@ impl Table {
             len,
             root,
             pool: Pool::new(name)?,
+            blocks: Blocks::new(blocks)?,
             stats: Stats::new()?,
             waiters: KBox::pin_init(Waiters::new(), GFP_KERNEL)?,
         })
@@ -166,6 +243,11 @@ impl Table {
     /// Where the objects come from.
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
+    }
+
+    /// Which blocks of the backing device are in use.
+    pub(crate) fn blocks(&self) -> &Blocks {
+        &self.blocks
     }
 
     /// What is stored, and what happened.
@@ -233,6 +315,61 @@ impl Table {
             index = self.free_in_chunk(index, end);
             cond_resched();
         }
+    }
+
+    /// Calls `each` for the slots in `range` that hold something, locked, until it says otherwise.
+    /// May sleep, and so may `each`.
+    pub(crate) fn for_each<B>(
+        &self,
+        range: Range<usize>,
+        mut each: impl FnMut(usize, Guard<'_>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        let end = range.end.min(self.len);
+        let mut index = range.start;
+        while index < end {
+            if self.node(index).is_none() {
+                index = (index | (NODE_SLOTS - 1)).wrapping_add(1);
+                continue;
+            }
+            let Some(found) = self.next_in_chunk(index) else {
+                index = (index | (CHUNK_SLOTS - 1)).wrapping_add(1);
+                cond_resched();
+                continue;
+            };
+            if found >= end {
+                break;
+            }
+            if let Some(guard) = self.lock(found).filter(|guard| !guard.attr().is_empty()) {
+                each(found, guard)?;
+            }
+            index = found.wrapping_add(1);
+        }
+        ControlFlow::Continue(())
+    }
+
+    /// The first slot of a chunk, from `start` on, that seems to hold something.
+    fn next_in_chunk(&self, start: usize) -> Option<usize> {
+        let rcu = rcu::read_lock();
+        let slots = self.chunk(start, &rcu)?.iter().skip(start % CHUNK_SLOTS);
+        let mut words = slots.map(|slot| slot.word.load(Ordering::Relaxed));
+        let skipped = words.position(|word| word & (word::CONTENT & !word::FREED) != 0)?;
+        Some(start.wrapping_add(skipped))
+    }
+
+    /// The slot whose lock was kept in `ticket`; nothing, if it is another table's.
+    pub(crate) fn redeem(&self, ticket: Ticket) -> Option<Guard<'_>> {
+        if ticket.table != ptr::from_ref(self) {
+            return None;
+        }
+        // INVARIANT: That of the guard that the ticket was made from.
+        Some(Guard {
+            table: self,
+            index: ticket.index,
+            slot: ticket.slot,
+            seen: ticket.seen,
+            word: ticket.word,
+            stored: ticket.stored,
+        })
     }
 
     /// Empties slots of one chunk, from `start` to before `end`. The result is where to go on.
@@ -501,6 +638,7 @@ impl<'t> Guard<'t> {
         let size = (self.word & word::SIZE) as usize;
         match NonZero::new(value) {
             _ if self.word & word::SAME != 0 => f(View::Same(value)),
+            _ if self.word & word::WRITTEN != 0 => f(View::Written(value)),
             Some(raw) if size != 0 => {
                 // SAFETY: By the invariants of `Slot`; the slot stays the owner.
                 let object = unsafe { Object::from_raw(&self.table.pool, raw, size) };
@@ -513,7 +651,7 @@ impl<'t> Guard<'t> {
     /// Replaces what the slot holds, frees what that was, and counts both.
     #[inline]
     pub(crate) fn store(&mut self, content: Content<'t>) {
-        drop(self.take());
+        self.clear();
         let stats = &self.table.stats;
         let (bits, value) = match content {
             Content::Empty => return,
@@ -521,7 +659,7 @@ impl<'t> Guard<'t> {
                 count!(stats, SamePages, 1);
                 (word::SAME, word)
             }
-            Content::Object(object) => {
+            Content::Object(object, priority) => {
                 // An object of another table would be lost; there is no such caller.
                 if !object.is_of(&self.table.pool) {
                     return;
@@ -532,7 +670,8 @@ impl<'t> Guard<'t> {
                     count!(stats, HugePages, 1);
                     count!(stats, HugePagesSince, 1);
                 }
-                (size as u64, object.into_raw().get())
+                let bits = u64::from(priority & 3) << word::PRIORITY;
+                (bits | size as u64, object.into_raw().get())
             }
         };
         count!(stats, PagesStored, 1);
@@ -543,39 +682,105 @@ impl<'t> Guard<'t> {
         unsafe { *self.value() = value };
     }
 
-    /// Empties the slot, and counts that.
+    /// Empties the slot, frees what it held, and counts that.
     #[inline]
-    fn take(&mut self) -> Content<'t> {
+    fn clear(&mut self) {
         let stats = &self.table.stats;
-        let word = core::mem::replace(&mut self.word, 0);
+        let attr = self.attr();
+        self.word &= !word::CONTENT;
         // SAFETY: By the type invariant the value is ours.
         let value = unsafe { self.value().replace(0) };
-        let size = (word & word::SIZE) as usize;
-        let content = match NonZero::new(value) {
-            _ if word & word::SAME != 0 => {
-                count!(stats, SamePages, -1);
-                Content::Same(value)
-            }
-            Some(raw) if size != 0 => {
-                count!(stats, ComprDataSize, -(size as i64));
-                if size == PAGE_SIZE {
+        match NonZero::new(value) {
+            _ if attr.is_same() => count!(stats, SamePages, -1),
+            _ if attr.is_written() => drop(self.table.blocks.own(value)),
+            Some(raw) if attr.size() != 0 => {
+                count!(stats, ComprDataSize, -(attr.size() as i64));
+                if attr.is_huge() {
                     count!(stats, HugePages, -1);
                 }
                 // SAFETY: By the invariants of `Slot`, which has just lost it.
-                Content::Object(unsafe { Object::from_raw(&self.table.pool, raw, size) })
+                drop(unsafe { Object::from_raw(&self.table.pool, raw, attr.size()) });
             }
-            _ => return Content::Empty,
-        };
+            _ => return,
+        }
         count!(stats, PagesStored, -1);
-        content
     }
 
-    /// Notes an access at `seconds` since boot.
+    /// Notes an access at `seconds` since boot: the page is not idle, and no candidate.
     #[inline]
     pub(crate) fn touch(&mut self, seconds: u32) {
-        self.word = self.word << word::TIME >> word::TIME | u64::from(seconds) << word::TIME;
+        let kept = self.word & word::CONTENT & !(word::IDLE | word::CANDIDATE);
+        self.word = kept | u64::from(seconds) << word::TIME;
+    }
+
+    /// What goes with the content.
+    #[inline]
+    pub(crate) fn attr(&self) -> Attr {
+        Attr(self.word)
+    }
+
+    fn set(&mut self, bit: u64, on: bool) {
+        self.word = if on { self.word | bit } else { self.word & !bit };
+    }
+
+    /// Marks the page as idle, or not.
+    pub(crate) fn set_idle(&mut self, on: bool) {
+        self.set(word::IDLE, on);
+    }
+
+    /// Remembers that the best algorithm can't make the page smaller.
+    pub(crate) fn set_incompressible(&mut self) {
+        self.set(word::INCOMPRESSIBLE, true);
+    }
+
+    /// Marks the page as a job's candidate, or not.
+    pub(crate) fn set_candidate(&mut self, on: bool) {
+        self.set(word::CANDIDATE, on);
+    }
+
+    /// Replaces the object by the block that it was written to, frees it, and counts that. What goes
+    /// with the object stays, but it is not idle any more.
+    pub(crate) fn set_written(&mut self, block: Block<'t>) {
+        let attr = self.attr();
+        if attr.is_empty() || attr.is_same() || attr.is_written() {
+            return;
+        }
+        self.clear();
+        count!(self.table.stats, PagesStored, 1);
+        // INVARIANT: The block is the slot's now.
+        self.word = attr.0 & !(word::IDLE | word::CANDIDATE) | word::WRITTEN;
+        // SAFETY: By the type invariant the value is ours.
+        unsafe { *self.value() = block.into_raw() };
+    }
+
+    /// Keeps the slot locked beyond the guard, until [`Table::redeem`].
+    pub(crate) fn into_ticket(self) -> Ticket {
+        let guard = ManuallyDrop::new(self);
+        Ticket {
+            table: guard.table,
+            index: guard.index,
+            slot: guard.slot,
+            seen: guard.seen,
+            word: guard.word,
+            stored: guard.stored,
+        }
     }
 }
+
+/// The lock of a slot, on its way to the task that will unlock it. One that is dropped leaves the
+/// slot locked for good.
+#[must_use]
+pub(crate) struct Ticket {
+    table: *const Table,
+    index: usize,
+    slot: NonNull<Slot>,
+    seen: u64,
+    word: u64,
+    stored: bool,
+}
+
+// SAFETY: The lock is a bit, which any task may clear; the rest are words and addresses.
+unsafe impl Send for Ticket {}
 
 impl Drop for Guard<'_> {
     #[inline]
@@ -583,7 +788,7 @@ impl Drop for Guard<'_> {
         loop {
             // Swap freed the slot while it was locked. A page stored since is not what it meant.
             if self.seen & word::FREED != 0 && !self.stored {
-                drop(self.take());
+                self.clear();
             }
             // After this the chunk may be freed.
             // SAFETY: By the type invariant.

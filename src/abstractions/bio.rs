@@ -5,13 +5,22 @@
 //! C header: [`include/linux/bio.h`](srctree/include/linux/bio.h)
 
 use super::{
+    bdev::To,
     ffi,
     page::{
         Buffer,
-        Mapped, //
+        Mapped,
+        PageBox, //
     }, //
 };
-use core::ptr::NonNull;
+use core::{
+    marker::PhantomData,
+    ptr::NonNull,
+    sync::atomic::{
+        AtomicI32,
+        Ordering, //
+    }, //
+};
 use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
@@ -87,11 +96,29 @@ impl Bio {
         let iter = &self.raw().bi_iter;
         // INVARIANT: The bio says so.
         Blocks {
-            bio: self,
-            vec: iter.bi_idx as usize,
+            vec: self.raw().bi_io_vec.wrapping_add(iter.bi_idx as usize),
             done: iter.bi_offset as usize,
             left: iter.bi_size as usize,
+            _bio: PhantomData,
         }
+    }
+
+    /// Operation and flags, for a bio that does a part of this one's work.
+    pub(super) fn flags(&self) -> ffi::blk_opf_t {
+        self.raw().bi_opf
+    }
+
+    /// Keeps the bio from ending until the result is dropped.
+    pub(super) fn chain(&self) -> Parent {
+        let raw = self.0.as_ptr();
+        // SAFETY: By the type invariant; nobody else changes the flags, and the count is atomic.
+        unsafe {
+            (*raw).bi_flags |= 1 << ffi::BIO_CHAIN;
+            let remaining = (&raw mut (*raw).__bi_remaining.counter).cast::<AtomicI32>();
+            (*remaining).fetch_add(1, Ordering::SeqCst);
+        }
+        // INVARIANT: Counted above.
+        Parent(self.0)
     }
 
     /// Marks the whole bio as failed, with `EIO` for user space.
@@ -112,17 +139,43 @@ impl Bio {
     }
 }
 
+/// A share in a bio that waits for others.
+///
+/// # Invariants
+///
+/// The bio does not end before `bio_endio` is called for this share.
+pub(super) struct Parent(NonNull<ffi::bio>);
+
+impl Parent {
+    pub(super) fn as_ptr(&self) -> *mut ffi::bio {
+        self.0.as_ptr()
+    }
+
+    /// Marks the whole bio as failed.
+    pub(super) fn fail(&mut self) {
+        // SAFETY: By the type invariant the bio is there.
+        unsafe { (*self.0.as_ptr()).bi_status = ffi::ZRAM_STS_IOERR };
+    }
+}
+
+impl Drop for Parent {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { ffi::bio_endio(self.0.as_ptr()) };
+    }
+}
+
 /// Walks over the memory of a bio in steps of a page of the disk.
 ///
 /// # Invariants
 ///
-/// The bio has `left` bytes of memory from byte `done` of vector `vec` on.
+/// A bio that does not end during `'b` has `left` bytes of memory, from byte `done` of `vec` on.
 #[derive(Clone)]
 pub(crate) struct Blocks<'b> {
-    bio: &'b Bio,
-    vec: usize,
+    vec: *const ffi::bio_vec,
     done: usize,
     left: usize,
+    _bio: PhantomData<&'b Bio>,
 }
 
 /// The memory for one page of the disk.
@@ -143,7 +196,7 @@ impl<'b> Blocks<'b> {
             return (core::ptr::null_mut(), 0, 0);
         }
         // SAFETY: By the type invariant, as some bytes are left.
-        let vec = unsafe { &*self.bio.raw().bi_io_vec.add(self.vec) };
+        let vec = unsafe { &*self.vec };
         let at = (vec.bv_offset as usize).wrapping_add(self.done);
         let in_vec = (vec.bv_len as usize).wrapping_sub(self.done);
         let len = max.min(in_vec).min(PAGE_SIZE - at % PAGE_SIZE);
@@ -170,7 +223,7 @@ impl<'b> Iterator for Blocks<'b> {
         match len {
             0 => None,
             // INVARIANT: All of `page` belongs to the bio.
-            PAGE_SIZE => Some(Block::Page(Page(page, self.bio))),
+            PAGE_SIZE => Some(Block::Page(Page(page, PhantomData))),
             mut len => {
                 while len < PAGE_SIZE && self.left > 0 {
                     len = len.wrapping_add(self.piece(PAGE_SIZE - len).2);
@@ -181,12 +234,45 @@ impl<'b> Iterator for Blocks<'b> {
     }
 }
 
+impl Block<'_> {
+    /// Fills it with `word`.
+    #[inline]
+    pub(crate) fn fill(&self, word: usize) {
+        match self {
+            Self::Page(page) => page.map().target().fill(word),
+            Self::Pieces(pieces) => pieces.fill(word),
+        }
+    }
+
+    /// The same memory, for as long as a [`Parent`] keeps the bio.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(super) fn keep(self) -> Result<To> {
+        Ok(match self {
+            Self::Page(Page(page, _)) => To::Page(page),
+            Self::Pieces(Pieces(blocks)) => {
+                let memory = PageBox::new_noio()?;
+                // INVARIANT: The parent is kept as long as this.
+                let blocks = Blocks {
+                    vec: blocks.vec,
+                    done: blocks.done,
+                    left: blocks.left,
+                    _bio: PhantomData,
+                };
+                To::Pieces(Pieces(blocks), memory)
+            }
+        })
+    }
+}
+
 /// A page that belongs to a bio.
 ///
 /// # Invariants
 ///
 /// The page is the bio's, which keeps it.
-pub(crate) struct Page<'b>(*mut ffi::page, #[expect(dead_code)] &'b Bio);
+pub(crate) struct Page<'b>(*mut ffi::page, PhantomData<&'b Bio>);
 
 impl<'b> Page<'b> {
     /// Maps it for the current task.

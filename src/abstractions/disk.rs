@@ -19,6 +19,7 @@
 use super::{
     bio::Bio,
     ffi,
+    page::Target,
     percpu,
     sysfs::{
         Attribute,
@@ -70,6 +71,13 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
 
     /// Swap has no more use for page `index`. Atomic context: a spinlock is held.
     fn swap_slot_free(live: &Self::Live, index: usize);
+
+    /// What a read from a backing device was started for.
+    type Ticket: Send;
+
+    /// The read is done, and `page` is what the backing device had; or it failed. An error fails
+    /// the bio that waits for it. Process context; may sleep.
+    fn read_done(live: &Self::Live, ticket: Self::Ticket, page: Result<Target<'_>>) -> Result;
 }
 
 /// What a gendisk's `private_data` points to.
@@ -113,6 +121,32 @@ impl<'a, T: Operations> Handle<'a, T> {
             raw: unsafe { NonNull::new_unchecked(raw) },
             _disk: PhantomData,
         }
+    }
+
+    /// The handle of the disk that `bio` was sent to.
+    ///
+    /// # Safety
+    ///
+    /// `bio` was sent to a disk of `T`, and does not end during `'a`.
+    pub(super) unsafe fn from_bio(bio: *mut ffi::bio) -> Self {
+        // SAFETY: By the safety requirement.
+        let raw = unsafe { (*(*bio).bi_bdev).bd_disk };
+        Self {
+            // SAFETY: As above. INVARIANT: By the safety requirement.
+            raw: unsafe { NonNull::new_unchecked(raw) },
+            _disk: PhantomData,
+        }
+    }
+
+    /// Hands a read that is done to the driver.
+    ///
+    /// # Safety
+    ///
+    /// A bio that was sent to the disk does not end before this returns.
+    pub(super) unsafe fn read_done(self, ticket: T::Ticket, page: Result<Target<'_>>) -> Result {
+        // SAFETY: The bio's sender has the disk open (see the top).
+        let live = unsafe { self.private().live.load(Ordering::Acquire).as_ref() };
+        T::read_done(live.ok_or(EIO)?, ticket, page)
     }
 
     fn private(self) -> &'a Private<T> {

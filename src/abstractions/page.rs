@@ -104,6 +104,13 @@ impl Target<'_> {
         unsafe { fill(self.0.as_ptr().cast(), word) };
     }
 
+    /// Fills `bytes` from the start of the page, as far as it goes.
+    pub(crate) fn copy_to(&self, bytes: &mut [u8]) {
+        let len = bytes.len().min(PAGE_SIZE);
+        // SAFETY: By the type invariant, and `len` is within both.
+        unsafe { bytes.as_mut_ptr().copy_from(self.0.as_ptr(), len) };
+    }
+
     /// Copies `bytes` to the start of the page, as far as they fit.
     #[inline]
     pub(crate) fn copy_from(&mut self, bytes: &[u8]) {

@@ -68,6 +68,12 @@ impl Pool {
         unsafe { ffi::zs_huge_class_size(self.0.as_ptr()) }
     }
 
+    /// The class that objects of `size` bytes are in; objects of a lower one take less memory.
+    pub(crate) fn class(&self, size: usize) -> u32 {
+        // SAFETY: By the type invariant.
+        unsafe { ffi::zs_lookup_class_index(self.0.as_ptr(), size as c_uint) }
+    }
+
     /// How many pages the pool has taken. Any context.
     pub(crate) fn total_pages(&self) -> usize {
         // SAFETY: By the type invariant.

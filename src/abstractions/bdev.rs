@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A block device that pages are written to and read from.
+//!
+//! C headers: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h),
+//! [`include/linux/bio.h`](srctree/include/linux/bio.h)
+
+use super::{
+    bio::{
+        Bio,
+        Block,
+        Parent,
+        Pieces, //
+    },
+    disk::{
+        Handle,
+        Operations, //
+    },
+    ffi,
+    page::{
+        Buffer,
+        Mapped,
+        PageBox,
+        Target, //
+    }, //
+};
+use core::{
+    mem::MaybeUninit,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    container_of,
+    error::{
+        from_err_ptr,
+        to_result, //
+    },
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
+    prelude::*,
+    str::Formatter,
+    types::Opaque, //
+};
+
+const PAGE_LEN: c_uint = PAGE_SIZE as c_uint;
+
+/// A block device, opened for exclusive use; closed when dropped.
+///
+/// # Invariants
+///
+/// `file` is an open file of the block device `bdev`.
+pub(crate) struct BackingDevice {
+    file: NonNull<ffi::file>,
+    bdev: *mut ffi::block_device,
+    pages: usize,
+}
+
+// SAFETY: Files and block devices may be used from any thread.
+unsafe impl Send for BackingDevice {}
+// SAFETY: As above.
+unsafe impl Sync for BackingDevice {}
+
+impl BackingDevice {
+    /// Opens the device at `path`, of which as much counts as a path may have. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// What opening it returns, `EBUSY` for one in use among them; `ENOTBLK` if it is no block
+    /// device; `EINVAL` if it is smaller than a page, as this disk itself is.
+    pub(crate) fn open(path: &[u8]) -> Result<Self> {
+        let mut name = KVec::with_capacity(ffi::PATH_MAX as usize, GFP_KERNEL)?;
+        name.extend_from_slice(path.get(..ffi::PATH_MAX as usize - 1).unwrap_or(path), GFP_KERNEL)?;
+        name.push(0, GFP_KERNEL)?;
+        let flags = (ffi::O_RDWR | ffi::O_LARGEFILE | ffi::O_EXCL) as c_int;
+        // SAFETY: `name` ends with a NUL.
+        let file = from_err_ptr(unsafe { ffi::filp_open(name.as_ptr().cast(), flags, 0) })?;
+        let mut this = Self {
+            file: NonNull::new(file).ok_or(ENOENT)?,
+            bdev: ptr::null_mut(),
+            pages: 0,
+        };
+        // SAFETY: An open file has a mapping, which has an inode.
+        let inode = unsafe { (*(*file).f_mapping).host };
+        // SAFETY: As above; the type of an inode does not change.
+        if u32::from(unsafe { (*inode).i_mode }) & ffi::S_IFMT != ffi::S_IFBLK {
+            return Err(ENOTBLK);
+        }
+        // INVARIANT: The inode is that of a block device.
+        // SAFETY: As above.
+        this.bdev = unsafe { ffi::I_BDEV(inode) };
+        // SAFETY: The inode lives as long as the file.
+        let bytes = unsafe { (&raw const (*inode).i_size).read_volatile() };
+        this.pages = bytes as usize >> PAGE_SHIFT;
+        if this.pages == 0 {
+            return Err(EINVAL);
+        }
+        Ok(this)
+    }
+
+    /// Its size.
+    pub(crate) fn pages(&self) -> usize {
+        self.pages
+    }
+
+    /// Writes the path of the device that was opened. May sleep.
+    pub(crate) fn show_path(&self, out: &mut Formatter<'_>) -> Result {
+        use kernel::fmt::Write;
+        let mut page = KBox::init(pin_init::init_zeroed::<[u8; PAGE_SIZE]>(), GFP_KERNEL)?;
+        let (room, len) = (page.as_mut_ptr().cast(), PAGE_SIZE as c_int - 1);
+        // SAFETY: The file is open, and `page` has room for `len` bytes.
+        let path = from_err_ptr(unsafe { ffi::file_path(self.file.as_ptr(), room, len) })?;
+        // SAFETY: The path is a C string in `page`.
+        let path = unsafe { CStr::from_char_ptr(path) };
+        match path.to_str() {
+            Ok(path) => out.write_str(path)?,
+            Err(_) => out.write_fmt(fmt!("{path}"))?,
+        }
+        Ok(out.write_char('\n')?)
+    }
+
+    /// Reads block `index` to `to`, which is memory of `bio`; then calls
+    /// [`Operations::read_done`] with `ticket`, in process context. `bio` does not end before.
+    ///
+    /// Allocates as I/O under memory pressure may; does not wait for the device.
+    ///
+    /// # Errors
+    ///
+    /// The ticket, if there is no memory.
+    pub(crate) fn read<T: Operations>(
+        &self,
+        index: usize,
+        bio: &Bio,
+        to: Block<'_>,
+        ticket: T::Ticket,
+    ) -> Result<(), T::Ticket> {
+        let Ok((room, to)) = to.keep().and_then(|to| Ok((allocate_noio::<Read<T>>()?, to))) else {
+            return Err(ticket);
+        };
+        let read = room.write(Read {
+            raw: Opaque::uninit(),
+            vec: pin_init::zeroed(),
+            parent: bio.chain(),
+            to,
+            ticket,
+        });
+        let raw = read.raw.get();
+        let read = KBox::into_raw(read);
+        // SAFETY: The request stays where it is until its bio has ended; the page belongs to the
+        // parent, which waits for that, or to the request.
+        unsafe {
+            ffi::bio_init(raw, self.bdev, &raw mut (*read).vec, 1, bio.flags());
+            (*raw).bi_iter.bi_sector = sector(index);
+            (*raw).bi_end_io = Some(Read::<T>::end);
+            // What there is to do then may sleep.
+            (*raw).bi_flags |= 1 << ffi::BIO_COMPLETE_IN_TASK;
+            match &mut (*read).to {
+                To::Page(page) => ffi::__bio_add_page(raw, *page, PAGE_LEN, 0),
+                To::Pieces(_, page) => {
+                    ffi::bio_add_virt_nofail(raw, (&raw mut **page).cast(), PAGE_LEN)
+                }
+            }
+            ffi::submit_bio(raw);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for BackingDevice {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { ffi::filp_close(self.file.as_ptr(), ptr::null_mut()) };
+    }
+}
+
+fn sector(index: usize) -> u64 {
+    (index as u64) << (PAGE_SHIFT - 9)
+}
+
+/// Memory for a `T`, got as I/O under memory pressure may.
+fn allocate_noio<T>() -> Result<KBox<MaybeUninit<T>>> {
+    // SAFETY: The call has no requirements.
+    let raw = unsafe {
+        ffi::krealloc_node_align_noprof(
+            ptr::null(),
+            size_of::<T>(),
+            align_of::<T>(),
+            ffi::ZRAM_GFP_TABLE,
+            ffi::NUMA_NO_NODE,
+        )
+    };
+    let raw = NonNull::new(raw).ok_or(ENOMEM)?;
+    // SAFETY: Allocated with kmalloc, for a `T`.
+    Ok(unsafe { KBox::from_raw(raw.as_ptr().cast()) })
+}
+
+/// Where a block that is read goes.
+pub(super) enum To {
+    /// A page of the parent.
+    Page(*mut ffi::page),
+    /// Pieces of the parent, by way of a page.
+    Pieces(Pieces<'static>, PageBox<Buffer>),
+}
+
+/// A read on its way.
+struct Read<T: Operations> {
+    raw: Opaque<ffi::bio>,
+    vec: ffi::bio_vec,
+    parent: Parent,
+    to: To,
+    ticket: T::Ticket,
+}
+
+impl<T: Operations> Read<T> {
+    /// # Safety
+    ///
+    /// `raw` is the field of a `Self` from `KBox::into_raw`, whose bio has ended.
+    unsafe extern "C" fn end(raw: *mut ffi::bio) {
+        // SAFETY: By the safety requirement.
+        let (read, result) = unsafe {
+            let read = KBox::from_raw(container_of!(Opaque::cast_from(raw), Self, raw).cast_mut());
+            let result = to_result(ffi::blk_status_to_errno((*raw).bi_status));
+            ffi::bio_uninit(raw);
+            (read, result)
+        };
+        let Self {
+            mut parent,
+            mut to,
+            ticket,
+            ..
+        } = KBox::into_inner(read);
+        // SAFETY: The parent was sent to a disk of `T`, and has not ended.
+        let disk = unsafe { Handle::<T>::from_bio(parent.as_ptr()) };
+        let result = match &mut to {
+            To::Page(page) => {
+                // SAFETY: The page is the parent's, which has not ended.
+                let mut page = unsafe { Mapped::new(*page) };
+                // SAFETY: As above.
+                unsafe { disk.read_done(ticket, result.map(|()| page.target())) }
+            }
+            To::Pieces(pieces, page) => {
+                let target = result.map(|()| Target::from(&mut **page));
+                // SAFETY: As above.
+                let done = unsafe { disk.read_done(ticket, target) };
+                done.inspect(|()| pieces.scatter(&page.0))
+            }
+        };
+        if result.is_err() {
+            parent.fail();
+        }
+    }
+}
+
+/// A page to write to a backing device, again and again. A write that is under way when it is
+/// dropped is waited for.
+///
+/// # Invariants
+///
+/// While `busy`, the bio of `inner` is under way; else it is not.
+pub(crate) struct Write {
+    inner: Pin<KBox<WriteInner>>,
+    busy: bool,
+}
+
+#[pin_data]
+struct WriteInner {
+    #[pin]
+    raw: Opaque<ffi::bio>,
+    vec: ffi::bio_vec,
+    #[pin]
+    done: Opaque<ffi::completion>,
+    page: PageBox<Buffer>,
+}
+
+// SAFETY: Memory, and a bio that ends anywhere.
+unsafe impl Send for WriteInner {}
+
+impl Write {
+    /// Allocates a page. May sleep.
+    pub(crate) fn new() -> Result<Self> {
+        let init = try_pin_init!(WriteInner {
+            raw <- Opaque::zeroed(),
+            vec: pin_init::zeroed(),
+            done <- Opaque::ffi_init(|done: *mut ffi::completion| {
+                // SAFETY: `done` is there to be initialised; the names are static.
+                unsafe {
+                    (*done).done = 0;
+                    ffi::__init_swait_queue_head(
+                        &raw mut (*done).wait,
+                        c"zram_write".as_char_ptr(),
+                        kernel::static_lock_class!().as_ptr(),
+                    );
+                }
+            }),
+            page: PageBox::new_noio()?,
+        });
+        // INVARIANT: Nothing is under way.
+        Ok(Self {
+            inner: KBox::try_pin_init(init, GFP_KERNEL | __GFP_NOWARN)?,
+            busy: false,
+        })
+    }
+
+    /// The page, when the device does not read from it.
+    pub(crate) fn page(&mut self) -> Option<&mut Buffer> {
+        if self.busy {
+            return None;
+        }
+        Some(self.inner.as_mut().project().page)
+    }
+
+    /// Starts to write the page to block `index` of `device`; waits for the write before this.
+    pub(crate) fn start(&mut self, device: &BackingDevice, index: usize) {
+        let _ = self.wait();
+        let inner = self.inner.as_mut().project();
+        let raw = inner.raw.get();
+        // SAFETY: By the type invariant the bio is ours, and `inner` stays until it has ended.
+        unsafe {
+            (*inner.done.get()).done = 0;
+            ffi::bio_init(raw, device.bdev, inner.vec, 1, ffi::req_op_REQ_OP_WRITE);
+            (*raw).bi_iter.bi_sector = sector(index);
+            (*raw).bi_end_io = Some(Self::end);
+            (*raw).bi_private = inner.done.get().cast();
+            ffi::bio_add_virt_nofail(raw, (&raw mut **inner.page).cast(), PAGE_LEN);
+            ffi::submit_bio(raw);
+        }
+        // INVARIANT: Submitted above.
+        self.busy = true;
+    }
+
+    /// Waits until the device has written the page; nothing, if it was not asked to. Sleeps.
+    pub(crate) fn wait(&mut self) -> Option<Result> {
+        if !self.busy {
+            return None;
+        }
+        let raw = self.inner.raw.get();
+        // SAFETY: By the type invariant the bio is under way, and will end.
+        let result = unsafe {
+            ffi::wait_for_completion_io(self.inner.done.get());
+            ffi::bio_uninit(raw);
+            to_result(ffi::blk_status_to_errno((*raw).bi_status))
+        };
+        // INVARIANT: It has ended.
+        self.busy = false;
+        Some(result)
+    }
+
+    /// # Safety
+    ///
+    /// `raw` is the bio of a `WriteInner`, and has ended.
+    unsafe extern "C" fn end(raw: *mut ffi::bio) {
+        // SAFETY: By the safety requirement; after this the bio may be gone.
+        unsafe { ffi::complete((*raw).bi_private.cast()) };
+    }
+}
+
+impl Drop for Write {
+    fn drop(&mut self) {
+        let _ = self.wait();
+    }
+}

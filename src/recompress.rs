@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Recompression: stored pages, compressed again with a better algorithm.
+
+#![forbid(unsafe_code)]
+
+use crate::zram::{
+    abstractions::{
+        page::{
+            Buffer,
+            Source,
+            Target, //
+        },
+        sched::cond_resched, //
+    },
+    args,
+    candidates::Candidates,
+    comp::Packed,
+    device::Live,
+    table::{
+        Content,
+        Guard,
+        View, //
+    }, //
+};
+use core::ops::ControlFlow;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+impl Live {
+    /// Compresses the pages that `request` chooses with the algorithm of `priority`, and keeps what
+    /// takes less memory. May sleep; one job at a time.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` after a signal, `ENOMEM`, and that of a page that can't be read; what was done before
+    /// stays.
+    pub(crate) fn recompress(&self, request: &args::Recompress<'_>, priority: u8) -> Result {
+        let mut page = KBox::init(pin_init::init_zeroed::<Buffer>(), GFP_KERNEL)?;
+        let mut candidates = Candidates::new(&self.table);
+        let mut interrupted = false;
+        let _ = self.table.for_each(0..self.table.len(), |index, slot| {
+            let attr = slot.attr();
+            interrupted = current!().signal_pending();
+            if interrupted {
+                return ControlFlow::Break(());
+            }
+            if attr.is_written() || attr.is_same() || attr.is_incompressible() {
+                return ControlFlow::Continue(());
+            }
+            if !request.pages.includes(attr) || attr.priority() >= priority {
+                return ControlFlow::Continue(());
+            }
+            candidates.add(index, slot)
+        });
+        if interrupted {
+            return Err(EINTR);
+        }
+
+        let mut left = request.max_pages;
+        while left > 0 {
+            let Some(index) = candidates.pop() else {
+                break;
+            };
+            if current!().signal_pending() {
+                candidates.unmark(index);
+                return Err(EINTR);
+            }
+            let Some(mut slot) = self.table.lock(index) else {
+                continue;
+            };
+            if slot.attr().is_candidate() {
+                slot.set_candidate(false);
+                if slot.attr().size() >= request.threshold {
+                    // A page counts even if it does not get smaller: the work was done.
+                    left = left.wrapping_sub(1);
+                    self.recompress_slot(&mut slot, &mut page, request.threshold, priority)?;
+                }
+            }
+            drop(slot);
+            cond_resched();
+        }
+        Ok(())
+    }
+
+    fn recompress_slot<'t>(
+        &'t self,
+        slot: &mut Guard<'t>,
+        page: &mut Buffer,
+        threshold: usize,
+        priority: u8,
+    ) -> Result {
+        self.unpack(slot, Target::from(&mut *page))?;
+        // Its page was looked at: it is no business of a later job that wants what nobody looks at.
+        slot.set_idle(false);
+
+        let comp = self.comp(priority).ok_or(EINVAL)?;
+        let pool = self.table.pool();
+        let class = pool.class(slot.attr().size());
+        let mut stream = comp.stream();
+        let packed = stream.pack(Source::from(&*page), PAGE_SIZE)?;
+        let smaller = |size: usize| {
+            pool.class(size) < class && (threshold == 0 || size < threshold) //
+        };
+        match packed {
+            Packed::Compressed(bytes) if smaller(bytes.len()) => {
+                let mut object = pool.alloc(bytes.len(), -1)?;
+                object.write(bytes);
+                drop(stream);
+                slot.store(Content::Object(object, priority));
+            }
+            _ if self.is_best(priority) => slot.set_incompressible(),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reads the object of `slot` to `page`.
+    pub(crate) fn unpack(&self, slot: &Guard<'_>, mut page: Target<'_>) -> Result {
+        let priority = slot.attr().priority();
+        slot.view(|view| match view {
+            View::Object(object) => match object.read_huge() {
+                Some(bytes) => {
+                    page.copy_from(&bytes);
+                    Ok(())
+                }
+                None => self.comp(priority).ok_or(EINVAL)?.stream().unpack(object, page),
+            },
+            _ => Err(EINVAL),
+        })
+    }
+}
