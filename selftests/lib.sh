@@ -97,6 +97,21 @@ refused() {
 	fi
 }
 
+# relay NAME COMMAND...: the cases of a program that prints `ok CASE` or `not ok CASE`, comments below it, `# end` at last.
+relay() {
+	local name=$1 line='' last=''
+	shift
+	while IFS= read -r line; do
+		last=$line
+		case $line in
+		'not ok '*) fail "$name: ${line#not ok }" ;;
+		'ok '*) pass "$name: ${line#ok }" ;;
+		*) printf '# %s\n' "${line#\# }" ;;
+		esac
+	done < <("$@" 2>&1)
+	[[ $last == '# end' ]] || fail "$name: ran to its end" "     got: $last"
+}
+
 finish() {
 	finished=1
 	exit

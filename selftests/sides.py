@@ -74,7 +74,7 @@ class Side:
         """The reverse, for what is written."""
         for number, path in enumerate(self.backings):
             data = data.replace(b"{%d}" % number, path.encode())
-        return data.replace(b"{zram}", self.name.encode())
+        return data.replace(b"{link}", f"{self.name}.link".encode()).replace(b"{zram}", self.name.encode())
 
     # --- files ---
 
