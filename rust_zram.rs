@@ -26,6 +26,7 @@ mod zram {
     mod io;
     mod recompress;
     mod stats;
+    mod sw842;
     #[expect(unsafe_code)]
     mod table;
     mod writeback;
@@ -64,7 +65,11 @@ struct RustZram {
 impl kernel::Module for RustZram {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let coexist = module_parameters::coexist.value();
-        let names = if coexist { &Names::COEXIST } else { &Names::MAINLINE };
+        let names = if coexist {
+            &Names::COEXIST
+        } else {
+            &Names::MAINLINE
+        };
         let devices = module_parameters::num_devices.value();
         Ok(Self {
             _control: Control::new(names, devices, coexist)?,

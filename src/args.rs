@@ -33,7 +33,11 @@ pub(crate) fn size(arg: &[u8]) -> Option<u64> {
         _ => 0,
     };
     let fits = number.value.leading_zeros() >= shift || number.value == 0;
-    Some(if fits { number.value << shift } else { u64::MAX })
+    Some(if fits {
+        number.value << shift
+    } else {
+        u64::MAX
+    })
 }
 
 /// A number from 0 up, in decimal, perhaps with a `+` and a newline.
@@ -78,8 +82,12 @@ fn unsigned_any(arg: &[u8]) -> Result<u32> {
 /// `EINVAL` if it is neither.
 pub(crate) fn boolean(arg: &[u8]) -> Result<bool> {
     match arg {
-        [b'e' | b'E' | b'y' | b'Y' | b't' | b'T' | b'1', ..] | [b'o' | b'O', b'n' | b'N', ..] => Ok(true),
-        [b'd' | b'D' | b'n' | b'N' | b'f' | b'F' | b'0', ..] | [b'o' | b'O', b'f' | b'F', ..] => Ok(false),
+        [b'e' | b'E' | b'y' | b'Y' | b't' | b'T' | b'1', ..] | [b'o' | b'O', b'n' | b'N', ..] => {
+            Ok(true)
+        }
+        [b'd' | b'D' | b'n' | b'N' | b'f' | b'F' | b'0', ..] | [b'o' | b'O', b'f' | b'F', ..] => {
+            Ok(false)
+        }
         _ => Err(EINVAL),
     }
 }
@@ -432,7 +440,10 @@ fn number(arg: &[u8], radix: u64) -> Number {
         let Some(digit) = digit.filter(|&digit| digit < radix) else {
             break;
         };
-        let next = number.value.checked_mul(radix).and_then(|value| value.checked_add(digit));
+        let next = number
+            .value
+            .checked_mul(radix)
+            .and_then(|value| value.checked_add(digit));
         number.overflow |= next.is_none();
         number.value = next.unwrap_or(u64::MAX);
         number.len = number.len.wrapping_add(1);

@@ -151,7 +151,10 @@ fn idle_store(disk: Disk<'_>, arg: &[u8]) -> Result {
 
 /// The algorithms there are, the chosen one in brackets.
 fn list(chosen: Option<Algorithm>, out: Out<'_, '_>) -> Result {
-    for &algorithm in Algorithm::ALL.iter().filter(|algorithm| algorithm.is_available()) {
+    for &algorithm in Algorithm::ALL
+        .iter()
+        .filter(|algorithm| algorithm.is_available())
+    {
         match algorithm.name() {
             name if Some(algorithm) == chosen => write!(out, "[{name}] ")?,
             name => write!(out, "{name} ")?,
@@ -170,11 +173,16 @@ fn algorithms(disk: Disk<'_>) -> [Option<Algorithm>; ALGORITHMS] {
 /// Sets the algorithm of a priority, without parameters.
 fn set_algorithm(disk: Disk<'_>, priority: u8, name: &[u8]) -> Result {
     let name = args::algorithm(name)?;
-    let mut all = Algorithm::ALL.iter().filter(|algorithm| algorithm.is_available());
+    let mut all = Algorithm::ALL
+        .iter()
+        .filter(|algorithm| algorithm.is_available());
     let found = all.find(|algorithm| algorithm.name().as_bytes() == name);
     let &algorithm = found.ok_or(EINVAL)?;
     let State::Blank(setup) = &mut *disk.state.write() else {
-        pr_info!("{}: Can't change algorithm for initialized device\n", disk.name());
+        pr_info!(
+            "{}: Can't change algorithm for initialized device\n",
+            disk.name()
+        );
         return Err(EBUSY);
     };
     let priority = usize::from(priority);
@@ -227,9 +235,14 @@ fn priority_of(
             return Ok(first);
         };
         let mut from_first = algorithms.iter().enumerate().skip(first);
-        return from_first.find(|(_, algorithm)| is_named(algorithm)).map(|(at, _)| at).ok_or(EINVAL);
+        return from_first
+            .find(|(_, algorithm)| is_named(algorithm))
+            .map(|(at, _)| at)
+            .ok_or(EINVAL);
     };
-    let priority = u8::try_from(priority).ok().filter(|&priority| priority >= first);
+    let priority = u8::try_from(priority)
+        .ok()
+        .filter(|&priority| priority >= first);
     let priority = usize::from(priority.ok_or(EINVAL)?);
     match algorithms.get(priority) {
         Some(algorithm) if name.is_none() || is_named(algorithm) => Ok(priority),
@@ -289,7 +302,10 @@ fn backing_dev_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
 /// The path of a block device, which replaces the one before.
 fn backing_dev_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let State::Blank(setup) = &mut *disk.state.write() else {
-        pr_info!("{}: Can't setup backing device for initialized device\n", disk.name());
+        pr_info!(
+            "{}: Can't setup backing device for initialized device\n",
+            disk.name()
+        );
         return Err(EBUSY);
     };
     setup.backing = Some(BackingDevice::open(args::line(arg))?);
@@ -314,7 +330,11 @@ fn writeback_store(disk: Disk<'_>, arg: &[u8]) -> Result {
 
 /// Pages that may still be written back.
 fn limit_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
-    Ok(writeln!(out, "{}", disk.settings.limit.load(Ordering::Relaxed))?)
+    Ok(writeln!(
+        out,
+        "{}",
+        disk.settings.limit.load(Ordering::Relaxed)
+    )?)
 }
 
 /// A number of pages.
@@ -333,13 +353,19 @@ fn limit_enable_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
 /// A number; any but 0 means yes.
 fn limit_enable_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let enable: u64 = args::unsigned(arg).map_err(|_| EINVAL)?;
-    disk.settings.limit_enable.store(enable != 0, Ordering::Relaxed);
+    disk.settings
+        .limit_enable
+        .store(enable != 0, Ordering::Relaxed);
     Ok(())
 }
 
 /// How many pages are written at a time.
 fn batch_size_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
-    Ok(writeln!(out, "{}", disk.settings.batch_size.load(Ordering::Relaxed))?)
+    Ok(writeln!(
+        out,
+        "{}",
+        disk.settings.batch_size.load(Ordering::Relaxed)
+    )?)
 }
 
 /// A number from 1 on.
@@ -363,7 +389,9 @@ fn compressed_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let State::Blank(_) = &mut *disk.state.write() else {
         return Err(EBUSY);
     };
-    disk.settings.compressed.store(compressed, Ordering::Relaxed);
+    disk.settings
+        .compressed
+        .store(compressed, Ordering::Relaxed);
     Ok(())
 }
 

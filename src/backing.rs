@@ -106,7 +106,9 @@ impl Drop for Block<'_> {
         let bit = 1 << (self.index % BITS);
         if word.fetch_and(!bit, Ordering::Release) & bit != 0 {
             self.blocks.used.fetch_sub(1, Ordering::Relaxed);
-            self.blocks.hint.fetch_min(self.index / BITS, Ordering::Relaxed);
+            self.blocks
+                .hint
+                .fetch_min(self.index / BITS, Ordering::Relaxed);
         }
     }
 }

@@ -64,12 +64,17 @@ impl<'t> Candidates<'t> {
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.buckets.iter().fold(0, |sum, bucket| sum.wrapping_add(bucket.len()))
+        self.buckets
+            .iter()
+            .fold(0, |sum, bucket| sum.wrapping_add(bucket.len()))
     }
 
     /// Takes out one of the largest. Its slot stays marked.
     pub(crate) fn pop(&mut self) -> Option<usize> {
-        self.buckets.iter_mut().rev().find_map(|bucket| bucket.pop())
+        self.buckets
+            .iter_mut()
+            .rev()
+            .find_map(|bucket| bucket.pop())
     }
 
     /// Removes the mark of slot `index`.

@@ -61,20 +61,22 @@ impl Reader for BlockState {
     fn read(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
         let live = self.0.live().ok_or(EINVAL)?;
         let mut result = Ok(());
-        let end = live.table.for_each(*pos as usize..live.table.len(), |index, slot| {
-            // A line needs room for a NUL behind it, which is not given out.
-            if out.len().saturating_add(Self::LINE) >= room {
-                return ControlFlow::Break(index);
-            }
-            let mut line = [0; Self::LINE];
-            result = write_line(&mut Formatter::new(&mut line), index, slot.attr())
-                .map_err(Error::from)
-                .and_then(|()| Ok(out.extend_from_slice(&line, GFP_KERNEL)?));
-            match result {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(_) => ControlFlow::Break(index),
-            }
-        });
+        let end = live
+            .table
+            .for_each(*pos as usize..live.table.len(), |index, slot| {
+                // A line needs room for a NUL behind it, which is not given out.
+                if out.len().saturating_add(Self::LINE) >= room {
+                    return ControlFlow::Break(index);
+                }
+                let mut line = [0; Self::LINE];
+                result = write_line(&mut Formatter::new(&mut line), index, slot.attr())
+                    .map_err(Error::from)
+                    .and_then(|()| Ok(out.extend_from_slice(&line, GFP_KERNEL)?));
+                match result {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(index),
+                }
+            });
         *pos = match end {
             ControlFlow::Break(index) => index as u64,
             ControlFlow::Continue(()) => live.table.len() as u64,
@@ -106,7 +108,10 @@ impl Reader for Streams {
     fn read(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
         let mut text = Text(KVVec::new());
         self.write(&mut text)?;
-        let rest = usize::try_from(*pos).ok().and_then(|pos| text.0.get(pos..)).unwrap_or(&[]);
+        let rest = usize::try_from(*pos)
+            .ok()
+            .and_then(|pos| text.0.get(pos..))
+            .unwrap_or(&[]);
         let part = rest.get(..room).unwrap_or(rest);
         out.extend_from_slice(part, GFP_KERNEL)?;
         *pos = pos.saturating_add(part.len() as u64);
@@ -140,6 +145,8 @@ struct Text(KVVec<u8>);
 
 impl fmt::Write for Text {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.extend_from_slice(text.as_bytes(), GFP_KERNEL).map_err(|_| fmt::Error)
+        self.0
+            .extend_from_slice(text.as_bytes(), GFP_KERNEL)
+            .map_err(|_| fmt::Error)
     }
 }

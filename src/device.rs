@@ -195,7 +195,10 @@ impl Device {
     pub(crate) fn set_disksize(disk: Handle<'_, Self>, bytes: u64) -> Result {
         let mut state = disk.state.write();
         let State::Blank(setup) = &mut *state else {
-            pr_info!("{}: Cannot change disksize for initialized device\n", disk.name());
+            pr_info!(
+                "{}: Cannot change disksize for initialized device\n",
+                disk.name()
+            );
             return Err(EBUSY);
         };
         let bytes = bytes.checked_next_multiple_of(PAGE_SIZE as u64);

@@ -80,7 +80,8 @@ impl Live {
             match self.table.lock(index) {
                 Some(slot) if slot.attr().is_written() => self.read_back(slot, bio, block, now)?,
                 Some(mut slot) => {
-                    self.read_slot(&slot, block).inspect_err(|&error| corrupt(index, error))?;
+                    self.read_slot(&slot, block)
+                        .inspect_err(|&error| corrupt(index, error))?;
                     slot.touch(now);
                 }
                 None => block.fill(0),
@@ -114,10 +115,12 @@ impl Live {
         count!(self.table.stats(), BdReads, 1);
         slot.touch(now);
         let ticket = slot.into_ticket();
-        backing.read::<Device>(index, bio, block, ticket).map_err(|ticket| {
-            drop(self.table.redeem(ticket));
-            ENOMEM
-        })
+        backing
+            .read::<Device>(index, bio, block, ticket)
+            .map_err(|ticket| {
+                drop(self.table.redeem(ticket));
+                ENOMEM
+            })
     }
 
     /// Goes on where [`Live::read_back`] ended: `page` is what the backing device had.
@@ -204,5 +207,9 @@ impl Live {
 
 #[cold]
 fn corrupt(index: usize, error: Error) {
-    pr_err!("Decompression failed! err={}, page={}\n", error.to_errno(), index);
+    pr_err!(
+        "Decompression failed! err={}, page={}\n",
+        error.to_errno(),
+        index
+    );
 }

@@ -126,7 +126,11 @@ impl Live {
                     page.copy_from(&bytes);
                     Ok(())
                 }
-                None => self.comp(priority).ok_or(EINVAL)?.stream().unpack(object, page),
+                None => self
+                    .comp(priority)
+                    .ok_or(EINVAL)?
+                    .stream()
+                    .unpack(object, page),
             },
             _ => Err(EINVAL),
         })

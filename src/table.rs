@@ -483,7 +483,10 @@ impl Table {
     #[inline]
     fn chunk<'r>(&'r self, index: usize, _: &'r rcu::Guard) -> Option<&'r Chunk> {
         // SAFETY: The index in the node is below its length.
-        let place = unsafe { self.node(index)?.get_unchecked(index / CHUNK_SLOTS % NODE_CHUNKS) };
+        let place = unsafe {
+            self.node(index)?
+                .get_unchecked(index / CHUNK_SLOTS % NODE_CHUNKS)
+        };
         // SAFETY: By the type invariant; a chunk lives on for a grace period after it is unlinked.
         unsafe { place.load(Ordering::Acquire).as_ref() }
     }
@@ -590,7 +593,9 @@ impl Slot {
     #[inline]
     fn cas(&self, old: u64, new: u64) -> Result<(), u64> {
         let (taken, seen) = (Ordering::AcqRel, Ordering::Relaxed);
-        self.word.compare_exchange(old, new, taken, seen).map(|_| ())
+        self.word
+            .compare_exchange(old, new, taken, seen)
+            .map(|_| ())
     }
 }
 
@@ -720,7 +725,11 @@ impl<'t> Guard<'t> {
     }
 
     fn set(&mut self, bit: u64, on: bool) {
-        self.word = if on { self.word | bit } else { self.word & !bit };
+        self.word = if on {
+            self.word | bit
+        } else {
+            self.word & !bit
+        };
     }
 
     /// Marks the page as idle, or not.

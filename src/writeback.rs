@@ -73,7 +73,9 @@ impl Settings {
     fn charge(&self) {
         if self.limit_enable.load(Ordering::Relaxed) {
             let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
-            let _ = self.limit.fetch_update(set, get, |left| left.checked_sub(1));
+            let _ = self
+                .limit
+                .fetch_update(set, get, |left| left.checked_sub(1));
         }
     }
 
@@ -127,11 +129,7 @@ impl Live {
     ///
     /// `EINTR` after a signal, `EIO` at the limit, `ENOSPC` when the device is full, `ENOMEM`; or that
     /// of the last write that failed, which ends nothing. What was done stays.
-    pub(crate) fn write_back(
-        &self,
-        settings: &Settings,
-        mut candidates: Candidates<'_>,
-    ) -> Result {
+    pub(crate) fn write_back(&self, settings: &Settings, mut candidates: Candidates<'_>) -> Result {
         let device = self.backing.as_ref().ok_or(ENODEV)?;
         if candidates.len() == 0 {
             return Ok(());

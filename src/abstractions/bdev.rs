@@ -73,7 +73,10 @@ impl BackingDevice {
     /// device; `EINVAL` if it is smaller than a page, as this disk itself is.
     pub(crate) fn open(path: &[u8]) -> Result<Self> {
         let mut name = KVec::with_capacity(ffi::PATH_MAX as usize, GFP_KERNEL)?;
-        name.extend_from_slice(path.get(..ffi::PATH_MAX as usize - 1).unwrap_or(path), GFP_KERNEL)?;
+        name.extend_from_slice(
+            path.get(..ffi::PATH_MAX as usize - 1).unwrap_or(path),
+            GFP_KERNEL,
+        )?;
         name.push(0, GFP_KERNEL)?;
         let flags = (ffi::O_RDWR | ffi::O_LARGEFILE | ffi::O_EXCL) as c_int;
         // SAFETY: `name` ends with a NUL.
@@ -137,7 +140,10 @@ impl BackingDevice {
         to: Block<'_>,
         ticket: T::Ticket,
     ) -> Result<(), T::Ticket> {
-        let Ok((room, to)) = to.keep().and_then(|to| Ok((allocate_noio::<Read<T>>()?, to))) else {
+        let Ok((room, to)) = to
+            .keep()
+            .and_then(|to| Ok((allocate_noio::<Read<T>>()?, to)))
+        else {
             return Err(ticket);
         };
         let read = room.write(Read {

@@ -209,7 +209,11 @@ impl<'b> Blocks<'b> {
         // INVARIANT: Advanced by `len`, which is at most what is left.
         self.left = self.left.wrapping_sub(len);
         // A vector's pages follow each other in the memory map.
-        (vec.bv_page.wrapping_add(at / PAGE_SIZE), at % PAGE_SIZE, len)
+        (
+            vec.bv_page.wrapping_add(at / PAGE_SIZE),
+            at % PAGE_SIZE,
+            len,
+        )
     }
 }
 

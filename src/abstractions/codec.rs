@@ -6,6 +6,7 @@ mod deflate;
 mod lz4;
 mod lz4hc;
 mod lzo;
+mod sw842;
 mod zstd;
 
 use super::page::{
@@ -182,6 +183,8 @@ algorithms! {
     Zstd(zstd::Zstd) = "zstd",
     /// zlib.
     Deflate(deflate::Deflate) = "deflate",
+    /// 842, as of IBM's accelerators.
+    Sw842(sw842::Sw842) = "842",
 }
 
 /// Zeroed memory for a C library.

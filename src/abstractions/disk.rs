@@ -252,7 +252,11 @@ impl<T: Operations> Claim<'_, T> {
             ffi::sync_blockdev((*disk).part0);
             self.0.set_capacity(0);
             percpu::clear((*(*disk).part0).bd_stats);
-            let live = self.0.private().live.swap(ptr::null_mut(), Ordering::AcqRel);
+            let live = self
+                .0
+                .private()
+                .live
+                .swap(ptr::null_mut(), Ordering::AcqRel);
             ffi::blk_mq_freeze_queue_nomemsave((*disk).queue);
             ffi::blk_mq_unfreeze_queue_nomemrestore((*disk).queue);
             live
@@ -289,7 +293,12 @@ unsafe impl<T: Operations> Sync for Disk<T> {}
 
 impl<T: Operations> Disk<T> {
     /// Adds a disk without capacity to the system. May sleep.
-    pub(crate) fn new(major: &Major, minor: u32, name: fmt::Arguments<'_>, data: Arc<T>) -> Result<Self> {
+    pub(crate) fn new(
+        major: &Major,
+        minor: u32,
+        name: fmt::Arguments<'_>,
+        data: Arc<T>,
+    ) -> Result<Self> {
         let private = Private {
             data,
             live: AtomicPtr::new(ptr::null_mut()),
@@ -331,9 +340,7 @@ impl<T: Operations> Disk<T> {
             .write_fmt(name)?;
 
         // SAFETY: The disk is initialised; `private`, with the files, is freed after it.
-        to_result(unsafe {
-            ffi::device_add_disk(ptr::null_mut(), raw, private.files.groups())
-        })?;
+        to_result(unsafe { ffi::device_add_disk(ptr::null_mut(), raw, private.files.groups()) })?;
         let _ = KBox::into_raw(private);
         // INVARIANT: Added above.
         Ok(Self {
@@ -393,7 +400,9 @@ impl<T: Operations> Disk<T> {
     unsafe extern "C" fn submit_trampoline(bio: *mut ffi::bio) {
         // SAFETY: By the safety requirements; the state lives until this returns (see the top).
         let (live, mut bio) = unsafe {
-            let private = (*(*(*bio).bi_bdev).bd_disk).private_data.cast::<Private<T>>();
+            let private = (*(*(*bio).bi_bdev).bd_disk)
+                .private_data
+                .cast::<Private<T>>();
             let live = (*private).live.load(Ordering::Acquire).as_ref();
             (live, Bio::new(NonNull::new_unchecked(bio)))
         };

@@ -89,6 +89,12 @@ impl Source<'_> {
         }
         Some(first)
     }
+
+    /// Copies the page.
+    pub(crate) fn copy_to(&self, buffer: &mut Buffer) {
+        // SAFETY: By the type invariant, and `buffer` is a page.
+        unsafe { ffi::copy_page((&raw mut *buffer).cast(), self.0.as_ptr().cast()) };
+    }
 }
 
 impl Target<'_> {

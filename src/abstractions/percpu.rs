@@ -114,7 +114,9 @@ impl<const N: usize> Counters<N> {
     pub(crate) fn sum(&self, which: usize) -> i64 {
         possible_cpus()
             .filter_map(|cpu| self.0.get(cpu)?.get(which))
-            .fold(0, |sum, word| sum.wrapping_add(word.load(Ordering::Relaxed)))
+            .fold(0, |sum, word| {
+                sum.wrapping_add(word.load(Ordering::Relaxed))
+            })
     }
 }
 

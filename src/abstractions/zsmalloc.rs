@@ -153,8 +153,9 @@ impl<'p> Object<'p> {
     pub(crate) fn read<'a>(&'a self, copy: &'a mut [u8; PAGE_SIZE]) -> Reading<'a> {
         let copy = (&raw mut *copy).cast();
         // SAFETY: By the type invariant; an object is no larger than a page, and so than `copy`.
-        let bytes =
-            unsafe { ffi::zs_obj_read_begin(self.pool.0.as_ptr(), self.raw.get(), self.size, copy) };
+        let bytes = unsafe {
+            ffi::zs_obj_read_begin(self.pool.0.as_ptr(), self.raw.get(), self.size, copy)
+        };
         // INVARIANT: Begun above.
         Reading {
             object: self,

@@ -143,7 +143,10 @@ const EMPTY: ffi::z_stream = unsafe { core::mem::zeroed() };
 
 /// Whether zlib returned what it does when all went well.
 fn check(expected: impl TryInto<c_int>, ret: c_int) -> Result {
-    if expected.try_into().is_ok_and(|expected: c_int| expected == ret) {
+    if expected
+        .try_into()
+        .is_ok_and(|expected: c_int| expected == ret)
+    {
         Ok(())
     } else {
         Err(EINVAL)

@@ -66,7 +66,10 @@ impl Compressor for Lz4 {
 
     fn compress(&self, context: &mut Context, src: Source<'_>, dst: &mut [u8]) -> Result<usize> {
         let from = src.as_ptr().cast();
-        let (to, room) = (dst.as_mut_ptr().cast(), dst.len().min(2 * PAGE_SIZE) as c_int);
+        let (to, room) = (
+            dst.as_mut_ptr().cast(),
+            dst.len().min(2 * PAGE_SIZE) as c_int,
+        );
         let ret = match &self.dict {
             // SAFETY: A page, a slice, and memory as large as LZ4 asks for.
             None => unsafe {
@@ -106,7 +109,10 @@ impl Dict {
 
 /// The length that a compressor of the LZ4 library returned.
 pub(super) fn compressed(ret: c_int) -> Result<usize> {
-    usize::try_from(ret).ok().filter(|&len| len > 0).ok_or(EINVAL)
+    usize::try_from(ret)
+        .ok()
+        .filter(|&len| len > 0)
+        .ok_or(EINVAL)
 }
 
 /// Decompresses an LZ4 block. `state` is as large as an `LZ4_streamDecode_t`.

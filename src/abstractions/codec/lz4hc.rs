@@ -107,7 +107,10 @@ impl Compressor for Lz4hc {
 
     fn compress(&self, context: &mut Context, src: Source<'_>, dst: &mut [u8]) -> Result<usize> {
         let from = src.as_ptr().cast();
-        let (to, room) = (dst.as_mut_ptr().cast(), dst.len().min(2 * PAGE_SIZE) as c_int);
+        let (to, room) = (
+            dst.as_mut_ptr().cast(),
+            dst.len().min(2 * PAGE_SIZE) as c_int,
+        );
         let library = library();
         if self.dict.is_empty() {
             let compress = library.compress.ok_or(EINVAL)?;

@@ -25,8 +25,7 @@ use kernel::{
 /// `LZO1X_1_MEM_COMPRESS`, which bindgen can't evaluate.
 const MEM_COMPRESS: usize = 8192 * size_of::<u16>();
 
-type Compress =
-    unsafe extern "C" fn(*const u8, usize, *mut u8, *mut usize, *mut c_void) -> c_int;
+type Compress = unsafe extern "C" fn(*const u8, usize, *mut u8, *mut usize, *mut c_void) -> c_int;
 
 pub(crate) struct LzoRle;
 pub(crate) struct Lzo;
@@ -91,7 +90,8 @@ fn compress(
 fn decompress(src: &[u8], mut dst: Target<'_>) -> Result {
     let mut len = PAGE_SIZE;
     // SAFETY: `src` is valid for its length, `dst` for `len`, which is a page.
-    let ret = unsafe { ffi::lzo1x_decompress_safe(src.as_ptr(), src.len(), dst.as_ptr(), &mut len) };
+    let ret =
+        unsafe { ffi::lzo1x_decompress_safe(src.as_ptr(), src.len(), dst.as_ptr(), &mut len) };
     if ret == ffi::LZO_E_OK as c_int && len == PAGE_SIZE {
         Ok(())
     } else {

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Host tests of the parsers: `rustc --test --edition 2021 selftests/host/args.rs`.
+//!
+//! What is expected is what the kernel's parsers say of the same input: `lib/kstrtox.c`,
+//! `lib/cmdline.c`, and `writeback_store` and `recompress_store` of mainline's driver.
+
+// The parsers ask the `kernel` crate for errno values only.
+extern crate self as kernel;
+
+pub mod prelude {
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Errno {
+        Inval,
+        Range,
+        TooBig,
+    }
+    pub const EINVAL: Errno = Errno::Inval;
+    pub const ERANGE: Errno = Errno::Range;
+    pub const E2BIG: Errno = Errno::TooBig;
+    pub type Result<T = (), E = Errno> = core::result::Result<T, E>;
+}
+
+#[path = "../../src/args.rs"]
+mod args;
+
+use args::*;
+use prelude::*;
+
+#[test]
+fn sizes() {
+    for (arg, expected) in [
+        ("0", Some(0)),
+        ("1", Some(1)),
+        ("16M", Some(16 << 20)),
+        ("16Mfoo", Some(16 << 20)),
+        ("16m\n", Some(16 << 20)),
+        ("0x10k", Some(16 << 10)),
+        ("0x", Some(0)),
+        ("010", Some(8)),
+        ("08", Some(0)),
+        ("1E", Some(1 << 60)),
+        ("15E", Some(15 << 60)),
+        ("16E", Some(u64::MAX)),
+        ("0E", Some(0)),
+        ("18446744073709551615", Some(u64::MAX)),
+        ("18446744073709551616", Some(u64::MAX)),
+        ("99999999999999999999999K", Some(u64::MAX)),
+        ("", None),
+        ("K", None),
+        (" 1", None),
+        ("-1", None),
+        ("+1", None),
+        ("foo", None),
+    ] {
+        assert_eq!(size(arg.as_bytes()), expected, "{arg:?}");
+    }
+}
+
+#[test]
+fn unsigned_numbers() {
+    for (arg, expected) in [
+        ("1", Ok(1)),
+        ("+1", Ok(1)),
+        ("01", Ok(1)),
+        ("65535\n", Ok(65535)),
+        ("65536", Err(ERANGE)),
+        ("99999999999999999999999", Err(ERANGE)),
+        // Too large comes before malformed.
+        ("99999999999999999999999x", Err(ERANGE)),
+        ("", Err(EINVAL)),
+        ("\n", Err(EINVAL)),
+        ("+", Err(EINVAL)),
+        ("++1", Err(EINVAL)),
+        ("-1", Err(EINVAL)),
+        (" 1", Err(EINVAL)),
+        ("1 ", Err(EINVAL)),
+        ("1\n\n", Err(EINVAL)),
+        ("0x1", Err(EINVAL)),
+    ] {
+        assert_eq!(unsigned::<u16>(arg.as_bytes()), expected, "{arg:?}");
+    }
+}
+
+#[test]
+fn signed_numbers() {
+    for (arg, expected) in [
+        ("-1", Ok(-1)),
+        ("-0", Ok(0)),
+        ("+7", Ok(7)),
+        ("2147483647", Ok(i32::MAX)),
+        ("-2147483648", Ok(i32::MIN)),
+        ("2147483648", Err(ERANGE)),
+        ("-2147483649", Err(ERANGE)),
+        ("-9223372036854775809", Err(ERANGE)),
+        ("-", Err(EINVAL)),
+        ("--1", Err(EINVAL)),
+        ("-+1", Err(EINVAL)),
+        ("junk", Err(EINVAL)),
+    ] {
+        assert_eq!(signed(arg.as_bytes()), expected, "{arg:?}");
+    }
+}
+
+#[test]
+fn booleans() {
+    for yes in ["1", "y", "Yes", "true", "on", "ON", "enable", "1junk"] {
+        assert_eq!(boolean(yes.as_bytes()), Ok(true), "{yes:?}");
+    }
+    for no in ["0", "n", "No", "foo", "off", "OF", "disable"] {
+        assert_eq!(boolean(no.as_bytes()), Ok(false), "{no:?}");
+    }
+    for neither in ["", "2", "o", "ox", "\n", " 1"] {
+        assert_eq!(boolean(neither.as_bytes()), Err(EINVAL), "{neither:?}");
+    }
+}
+
+#[test]
+fn ages() {
+    for (arg, expected) in [
+        ("all", Ok(Idle::All)),
+        ("all\n", Ok(Idle::All)),
+        ("0", Ok(Idle::Age(0))),
+        ("0x10\n", Ok(Idle::Age(16))),
+        ("010", Ok(Idle::Age(8))),
+        ("+3", Ok(Idle::Age(3))),
+        ("4294967295", Ok(Idle::Age(u32::MAX))),
+        // Whatever is wrong, mainline says EINVAL here.
+        ("4294967296", Err(EINVAL)),
+        ("all ", Err(EINVAL)),
+        ("all\n\n", Err(EINVAL)),
+        ("-1", Err(EINVAL)),
+        ("", Err(EINVAL)),
+    ] {
+        assert_eq!(idle(arg.as_bytes()), expected, "{arg:?}");
+    }
+}
+
+#[test]
+fn algorithm_names() {
+    assert_eq!(algorithm(b"lz4\n"), Ok(&b"lz4"[..]));
+    assert_eq!(algorithm(b"lz4 \n"), Ok(&b"lz4 "[..]));
+    assert_eq!(algorithm(&[b'x'; 127]), Ok(&[b'x'; 127][..]));
+    assert_eq!(algorithm(&[b'x'; 128]), Err(E2BIG));
+}
+
+#[test]
+fn recompression_algorithms() {
+    let parse = |arg: &'static str| recomp_algorithm(arg.as_bytes());
+    let chosen = |name: &'static str, priority| {
+        Ok(RecompAlgorithm {
+            name: name.as_bytes(),
+            priority,
+        })
+    };
+    assert_eq!(parse("algo=zstd"), chosen("zstd", 1));
+    assert_eq!(parse("  algo=zstd priority=3\n"), chosen("zstd", 3));
+    assert_eq!(
+        parse("priority=2 algo=lz4 other=1 algo=zstd"),
+        chosen("zstd", 2)
+    );
+    assert_eq!(parse("algo=\"zstd\" \"priority=2\""), chosen("zstd", 2));
+    assert_eq!(parse("algo=a\"b c\""), chosen("a\"b c\"", 1));
+    for bad in [
+        "",
+        "zstd",
+        "algo=",
+        "algo=zstd priority",
+        "algo=zstd priority=0",
+    ] {
+        assert_eq!(parse(bad), Err(EINVAL), "{bad:?}");
+    }
+    assert_eq!(parse("algo=zstd priority=4"), Err(EINVAL));
+    assert_eq!(parse("priority=99999999999 algo=zstd"), Err(ERANGE));
+    // A token that begins with `=` has no key, and so no value.
+    assert_eq!(parse("=x algo=zstd"), Err(EINVAL));
+}
+
+#[test]
+fn parameters() {
+    let params = algorithm_params(b"level=8 dict=/etc/a priority=-1 deflate.winbits=15").unwrap();
+    assert_eq!((params.level, params.winbits), (Some(8), Some(15)));
+    assert_eq!(
+        (params.dict, params.priority),
+        (Some(&b"/etc/a"[..]), Some(-1))
+    );
+    assert!(params.algorithm.is_none());
+    // Mainline's mark for a level that was not given.
+    assert_eq!(algorithm_params(b"level=-2147483648").unwrap().level, None);
+    assert!(algorithm_params(b"").unwrap().level.is_none());
+    assert!(algorithm_params(b"\n").unwrap().level.is_none());
+    for (arg, error) in [
+        ("foo", EINVAL),
+        ("level=x", EINVAL),
+        ("level=3000000000", ERANGE),
+    ] {
+        assert_eq!(
+            algorithm_params(arg.as_bytes()).err(),
+            Some(error),
+            "{arg:?}"
+        );
+    }
+}
+
+#[test]
+fn recompression() {
+    let request =
+        recompress(b"type=huge_idle max_pages=7 threshold=3000 algo=zstd priority=2").unwrap();
+    assert!(request.pages.huge && request.pages.idle && !request.pages.incompressible);
+    assert_eq!((request.max_pages, request.threshold), (7, 3000));
+    assert_eq!(
+        (request.algorithm, request.priority),
+        (Some(&b"zstd"[..]), Some(2))
+    );
+    assert_eq!(recompress(b"").unwrap().max_pages, u64::MAX);
+    // A kind that is unknown is an error only where none was known before.
+    assert!(recompress(b"type=huge type=foo").unwrap().pages.huge);
+    for (arg, error) in [
+        ("type=foo", EINVAL),
+        ("type=incompressible", EINVAL),
+        ("idle", EINVAL),
+        ("threshold=4294967296", ERANGE),
+        ("max_pages=-1", EINVAL),
+    ] {
+        assert_eq!(recompress(arg.as_bytes()).err(), Some(error), "{arg:?}");
+    }
+}
+
+fn choices(arg: &str) -> Result<Vec<(Pages, core::ops::Range<usize>)>> {
+    let mut request = Writeback::new(arg.as_bytes(), 100);
+    let mut choices = Vec::new();
+    while let Some(Choice { pages, range }) = request.next()? {
+        choices.push((pages, range));
+    }
+    Ok(choices)
+}
+
+#[test]
+fn writeback() {
+    let all = Pages::default();
+    let huge = Pages { huge: true, ..all };
+    let idle = Pages { idle: true, ..all };
+    for (arg, expected) in [
+        ("", Ok(vec![])),
+        ("other=1", Ok(vec![])),
+        ("huge", Ok(vec![(huge, 0..100)])),
+        ("type=huge\n", Ok(vec![(huge, 0..100)])),
+        ("page_index=5", Ok(vec![(all, 5..6)])),
+        (
+            "page_indexes=5-7 page_index=99",
+            Ok(vec![(all, 5..8), (all, 99..100)]),
+        ),
+        // A kind ends it, whatever follows, and is for the range named last.
+        (
+            "page_indexes=0-9 type=idle junk=",
+            Ok(vec![(all, 0..10), (idle, 0..10)]),
+        ),
+        ("page_index=100", Err(ERANGE)),
+        ("page_indexes=7-5", Err(ERANGE)),
+        ("page_indexes=5-100", Err(ERANGE)),
+        ("page_indexes=5", Err(EINVAL)),
+        ("page_index=-1", Err(EINVAL)),
+        ("page_index=99999999999999999999", Err(ERANGE)),
+        ("type=foo", Err(EINVAL)),
+        ("foo", Err(EINVAL)),
+        ("page_index=1 page_index=", Err(EINVAL)),
+    ] {
+        assert_eq!(choices(arg), expected, "{arg:?}");
+    }
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! 842, by [`crate::zram::sw842`]: stock kernels lack the library.
+
+use super::{
+    super::page::{
+        Buffer,
+        Source,
+        Target, //
+    },
+    no_level_no_dict,
+    Compressor,
+    Params, //
+};
+use crate::zram::sw842;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// 842, which has no parameters.
+pub(crate) struct Sw842;
+
+/// The compressor's tables, and a page that nobody else changes.
+pub(crate) struct Context {
+    tables: KVBox<Tables>,
+    page: KVBox<Buffer>,
+}
+
+#[repr(transparent)]
+struct Tables(sw842::Workspace);
+
+// SAFETY: The tables are integers.
+unsafe impl Zeroable for Tables {}
+
+impl Compressor for Sw842 {
+    type Context = Context;
+
+    fn new(params: Params) -> Result<Self> {
+        no_level_no_dict(&params)?;
+        Ok(Self)
+    }
+
+    fn context(&self) -> Result<Context> {
+        let flags = GFP_KERNEL | __GFP_NOWARN;
+        Ok(Context {
+            tables: KVBox::init(pin_init::init_zeroed(), flags)?,
+            page: KVBox::init(pin_init::init_zeroed(), flags)?,
+        })
+    }
+
+    fn compress(&self, context: &mut Context, src: Source<'_>, dst: &mut [u8]) -> Result<usize> {
+        // The compressor reads what it has read before, and must find it unchanged.
+        src.copy_to(&mut context.page);
+        sw842::compress(&mut context.tables.0, &context.page.0, dst).map_err(|_| EINVAL)
+    }
+
+    fn decompress(&self, context: &mut Context, src: &[u8], mut dst: Target<'_>) -> Result {
+        match sw842::decompress(src, &mut context.page.0) {
+            Ok(PAGE_SIZE) => {
+                dst.copy_from(&context.page.0);
+                Ok(())
+            }
+            _ => Err(EINVAL),
+        }
+    }
+}
