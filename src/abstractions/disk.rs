@@ -251,7 +251,8 @@ impl<T: Operations> Claim<'_, T> {
         let live = unsafe {
             ffi::sync_blockdev((*disk).part0);
             self.0.set_capacity(0);
-            percpu::clear((*(*disk).part0).bd_stats);
+            // The type is only declared in the `kernel` crate's bindings.
+            percpu::clear::<ffi::disk_stats>((*(*disk).part0).bd_stats.cast());
             let live = self
                 .0
                 .private()

@@ -125,13 +125,13 @@ impl<const N: usize> Counters<N> {
 /// # Safety
 ///
 /// `base` is a live per-CPU object, whose users bear it.
-pub(super) unsafe fn clear<T: Zeroable>(base: *mut T) {
+pub(super) unsafe fn clear<T>(base: *mut T) {
     let Some(base) = NonNull::new(base) else {
         return;
     };
     for cpu in possible_cpus() {
         // SAFETY: By the safety requirement.
-        unsafe { remote(base, cpu).write(pin_init::zeroed()) };
+        unsafe { remote(base, cpu).write_bytes(0, 1) };
     }
 }
 
