@@ -14,7 +14,7 @@ test: all ## host tests, then the selftests in VMs; T="10 20" runs only those
 	@qemu/test $(T)
 
 shell: all ## a root shell in a VM with /dev/zram0 to play with
-	@qemu/vm -i -- qemu/shell
+	@qemu/vm -i -- qemu/guest/shell
 
 host-test: ## only the tests that need no kernel
 	@qemu/setup
@@ -28,8 +28,10 @@ fmt: ## format the Rust sources
 	@qemu/setup
 	@qemu/lint fmt
 
-install: ## on a machine that runs the kernel it was built for: install the module
-	install -D -m 644 rust_zram.ko /lib/modules/$(shell uname -r)/updates/rust_zram.ko
+install: ## install the module for the running kernel, which KVER= must have named
+	@[ "$$(modinfo -F vermagic rust_zram.ko | cut -d ' ' -f 1)" = "$$(uname -r)" ] || \
+		{ echo "error: rust_zram.ko is not for the running kernel: build it with make KVER=$$(uname -r)"; exit 1; }
+	install -D -m 644 rust_zram.ko "/lib/modules/$$(uname -r)/updates/rust_zram.ko"
 	depmod
 
 clean: ## remove what was built

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What every script on the host side shares: where things are, how to fail, and how to enter the toolchain root.
 
 set -euo pipefail
