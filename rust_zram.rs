@@ -16,6 +16,7 @@ mod zram {
     #[expect(unsafe_code)]
     pub(crate) mod abstractions;
     mod args;
+    mod attr;
     mod attrs;
     mod backing;
     mod candidates;

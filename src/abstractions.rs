@@ -17,5 +17,6 @@ pub(crate) mod page;
 pub(crate) mod percpu;
 pub(crate) mod rwsem;
 pub(crate) mod sched;
+pub(crate) mod sparse;
 pub(crate) mod sysfs;
 pub(crate) mod zsmalloc;

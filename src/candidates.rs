@@ -6,8 +6,8 @@
 
 use crate::zram::{
     args::Pages,
+    attr::Attr,
     table::{
-        Attr,
         Guard,
         Table, //
     }, //

@@ -13,8 +13,8 @@ use crate::zram::{
         },
         percpu::possible_cpus, //
     },
+    attr::Attr,
     device::Device,
-    table::Attr, //
 };
 use core::ops::ControlFlow;
 use kernel::{

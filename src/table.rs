@@ -2,28 +2,30 @@
 
 //! The slot table: what is stored for each page of the disk.
 //!
-//! Slots lie in chunks of a page each, under a root that is as long as the disk needs and nodes of a
-//! page each in between. Chunks and nodes appear when a page in their range is written for the first
-//! time, so that an empty disk costs next to nothing however large it is.
+//! Slots have memory only where something was stored, so that an empty disk costs next to nothing
+//! however large it is.
 //!
 //! A slot is two words. The lock is a bit in the first, next to all that goes with it: locking is one
 //! atomic operation, and unlocking is another that stores flags, size and access time at once.
 //!
-//! Who looks for a slot does so under RCU, and holds the chunk by the slot's lock: [`Table::shrink`]
-//! frees a chunk after it has locked every slot of it for good, unlinked it, and waited for a grace
-//! period. Nodes stay until the table goes.
+//! Who looks for a slot does so under RCU, and then keeps it by its lock: [`Table::shrink`] frees slots
+//! only when it has locked all of a page of them for good.
 //!
 //! Lock order: slot → stream → zsmalloc. A slot's lock may be held while sleeping.
 
 use crate::zram::{
     abstractions::{
         bitlock::Waiters,
-        page::PageBox,
         sched::cond_resched,
+        sparse::Sparse,
         zsmalloc::{
             Object,
             Pool, //
         }, //
+    },
+    attr::{
+        word,
+        Attr, //
     },
     backing::{
         Block,
@@ -48,7 +50,6 @@ use core::{
         NonNull, //
     },
     sync::atomic::{
-        AtomicPtr,
         AtomicU64,
         Ordering, //
     }, //
@@ -79,90 +80,6 @@ pub(crate) enum View<'g, 't> {
     Written(usize),
 }
 
-/// The first word of a slot: size and flags, and above them the time of the last access.
-mod word {
-    /// Of the object, in bytes.
-    pub(super) const SIZE: u64 = (1 << 13) - 1;
-    pub(super) const LOCKED: u64 = 1 << 13;
-    /// Someone sleeps until the lock is free.
-    pub(super) const WAITED: u64 = 1 << 14;
-    /// Swap has freed the slot while it was locked: who unlocks it empties it.
-    pub(super) const FREED: u64 = 1 << 15;
-    pub(super) const SAME: u64 = 1 << 16;
-    pub(super) const WRITTEN: u64 = 1 << 17;
-    pub(super) const IDLE: u64 = 1 << 18;
-    pub(super) const INCOMPRESSIBLE: u64 = 1 << 19;
-    pub(super) const CANDIDATE: u64 = 1 << 20;
-    /// Two bits, here.
-    pub(super) const PRIORITY: u32 = 21;
-    /// What belongs to the lock, and not to the content.
-    pub(super) const LOCK: u64 = LOCKED | WAITED | FREED;
-    /// All but the time.
-    pub(super) const CONTENT: u64 = (1 << TIME) - 1;
-    /// Where the time begins.
-    pub(super) const TIME: u32 = 32;
-}
-
-/// What goes with a slot's content.
-#[derive(Clone, Copy)]
-pub(crate) struct Attr(u64);
-
-impl Attr {
-    fn has(self, bits: u64) -> bool {
-        self.0 & bits != 0
-    }
-
-    /// Nothing is stored.
-    pub(crate) fn is_empty(self) -> bool {
-        !self.has(word::SAME | word::SIZE)
-    }
-
-    /// It is one word all over.
-    pub(crate) fn is_same(self) -> bool {
-        self.has(word::SAME)
-    }
-
-    /// It is on the backing device.
-    pub(crate) fn is_written(self) -> bool {
-        self.has(word::WRITTEN)
-    }
-
-    /// The page is stored as it is.
-    pub(crate) fn is_huge(self) -> bool {
-        self.size() == PAGE_SIZE
-    }
-
-    /// It was not accessed since user space said so.
-    pub(crate) fn is_idle(self) -> bool {
-        self.has(word::IDLE)
-    }
-
-    /// The best algorithm could not make it smaller.
-    pub(crate) fn is_incompressible(self) -> bool {
-        self.has(word::INCOMPRESSIBLE)
-    }
-
-    /// A job has chosen it, and it was neither accessed nor changed since.
-    pub(crate) fn is_candidate(self) -> bool {
-        self.has(word::CANDIDATE)
-    }
-
-    /// Of the object, in bytes.
-    pub(crate) fn size(self) -> usize {
-        (self.0 & word::SIZE) as usize
-    }
-
-    /// Of the algorithm that the object was compressed with.
-    pub(crate) fn priority(self) -> u8 {
-        (self.0 >> word::PRIORITY & 3) as u8
-    }
-
-    /// Of the last access, in seconds since boot.
-    pub(crate) fn time(self) -> u32 {
-        (self.0 >> word::TIME) as u32
-    }
-}
-
 /// One page of the disk.
 ///
 /// # Invariants
@@ -178,40 +95,23 @@ struct Slot {
 
 const _: () = assert!(size_of::<Slot>() == 16);
 
-const CHUNK_SLOTS: usize = PAGE_SIZE / size_of::<Slot>();
-const NODE_CHUNKS: usize = PAGE_SIZE / size_of::<usize>();
-const NODE_SLOTS: usize = NODE_CHUNKS * CHUNK_SLOTS;
-
-type Chunk = [Slot; CHUNK_SLOTS];
-type Node = [AtomicPtr<Chunk>; NODE_CHUNKS];
-
-/// A page of slots or of pointers, in the shape that [`PageBox`] takes.
-#[repr(transparent)]
-struct Zeroed<T>(T);
+const CHUNK: usize = PAGE_SIZE / size_of::<Slot>();
 
 // SAFETY: A slot of zeroes is an empty one.
-unsafe impl Zeroable for Zeroed<Chunk> {}
-// SAFETY: Null pointers.
-unsafe impl Zeroable for Zeroed<Node> {}
+unsafe impl Zeroable for Slot {}
+// SAFETY: A slot is words, the second of which is guarded by a lock in the first.
+unsafe impl Send for Slot {}
+// SAFETY: As above.
+unsafe impl Sync for Slot {}
 
 /// The slots of a disk, and the pool of their objects.
-///
-/// # Invariants
-///
-/// Each pointer is null, or came from `PageBox::into_raw`; who takes it out of its place frees it.
 pub(crate) struct Table {
-    len: usize,
-    root: KVVec<AtomicPtr<Node>>,
+    slots: Sparse<Slot, CHUNK>,
     pool: Pool,
     blocks: Blocks,
     stats: Stats,
     waiters: Pin<KBox<Waiters>>,
 }
-
-// SAFETY: Slots are words, and handles of a pool that any thread may use; locks guard them.
-unsafe impl Send for Table {}
-// SAFETY: As above.
-unsafe impl Sync for Table {}
 
 impl Table {
     /// Makes a table of `len` empty slots, with a backing device of `blocks` pages. May sleep.
@@ -220,14 +120,8 @@ impl Table {
     ///
     /// `ENOMEM`, without a word in the log.
     pub(crate) fn new(name: &CStr, len: usize, blocks: usize) -> Result<Self> {
-        let nodes = len.div_ceil(NODE_SLOTS);
-        let mut root = KVVec::with_capacity(nodes, GFP_KERNEL | __GFP_NOWARN)?;
-        while root.len() < nodes {
-            root.push(AtomicPtr::new(ptr::null_mut()), GFP_KERNEL)?;
-        }
         Ok(Self {
-            len,
-            root,
+            slots: Sparse::new(len)?,
             pool: Pool::new(name)?,
             blocks: Blocks::new(blocks)?,
             stats: Stats::new()?,
@@ -237,7 +131,7 @@ impl Table {
 
     /// How many slots there are.
     pub(crate) fn len(&self) -> usize {
-        self.len
+        self.slots.len()
     }
 
     /// Where the objects come from.
@@ -276,14 +170,14 @@ impl Table {
             if let Some(guard) = self.lock(index) {
                 return Ok(guard);
             }
-            self.populate(index)?;
+            self.slots.populate(index)?;
         }
     }
 
     /// Empties slot `index`, now or when who has locked it unlocks it. Any context but an interrupt.
     pub(crate) fn free(&self, index: usize) {
         let rcu = rcu::read_lock();
-        let Some(slot) = self.slot(index, &rcu) else {
+        let Some(slot) = self.slots.get(index, &rcu) else {
             return;
         };
         let mut seen = slot.word.load(Ordering::Relaxed);
@@ -303,16 +197,11 @@ impl Table {
 
     /// Empties the slots in `range`. May sleep.
     pub(crate) fn free_range(&self, range: Range<usize>) {
-        let mut index = range.start;
-        while index < range.end.min(self.len) {
-            let end = (index | (CHUNK_SLOTS - 1)).wrapping_add(1);
-            let end = end.min(range.end);
-            if self.node(index).is_none() {
-                // Nothing is stored in all of the node's range.
-                index = (index | (NODE_SLOTS - 1)).wrapping_add(1);
-                continue;
-            }
-            index = self.free_in_chunk(index, end);
+        let end = range.end.min(self.len());
+        let mut index = self.slots.skip_absent(range.start);
+        while index < end {
+            let next = self.free_in_chunk(index, Sparse::<Slot, CHUNK>::chunk_end(index).min(end));
+            index = self.slots.skip_absent(next);
             cond_resched();
         }
     }
@@ -324,25 +213,23 @@ impl Table {
         range: Range<usize>,
         mut each: impl FnMut(usize, Guard<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let end = range.end.min(self.len);
-        let mut index = range.start;
+        let end = range.end.min(self.len());
+        let mut index = self.slots.skip_absent(range.start);
         while index < end {
-            if self.node(index).is_none() {
-                index = (index | (NODE_SLOTS - 1)).wrapping_add(1);
-                continue;
+            match self.next_in_chunk(index) {
+                Some(found) if found < end => {
+                    let guard = self.lock(found).filter(|guard| !guard.attr().is_empty());
+                    guard.map_or(ControlFlow::Continue(()), |guard| each(found, guard))?;
+                    index = found.wrapping_add(1);
+                }
+                Some(_) => break,
+                None => {
+                    index = self
+                        .slots
+                        .skip_absent(Sparse::<Slot, CHUNK>::chunk_end(index));
+                    cond_resched();
+                }
             }
-            let Some(found) = self.next_in_chunk(index) else {
-                index = (index | (CHUNK_SLOTS - 1)).wrapping_add(1);
-                cond_resched();
-                continue;
-            };
-            if found >= end {
-                break;
-            }
-            if let Some(guard) = self.lock(found).filter(|guard| !guard.attr().is_empty()) {
-                each(found, guard)?;
-            }
-            index = found.wrapping_add(1);
         }
         ControlFlow::Continue(())
     }
@@ -350,7 +237,7 @@ impl Table {
     /// The first slot of a chunk, from `start` on, that seems to hold something.
     fn next_in_chunk(&self, start: usize) -> Option<usize> {
         let rcu = rcu::read_lock();
-        let slots = self.chunk(start, &rcu)?.iter().skip(start % CHUNK_SLOTS);
+        let slots = self.slots.chunk(start, &rcu)?.iter().skip(start % CHUNK);
         let mut words = slots.map(|slot| slot.word.load(Ordering::Relaxed));
         let skipped = words.position(|word| word & (word::CONTENT & !word::FREED) != 0)?;
         Some(start.wrapping_add(skipped))
@@ -375,12 +262,10 @@ impl Table {
     /// Empties slots of one chunk, from `start` to before `end`. The result is where to go on.
     fn free_in_chunk(&self, start: usize, end: usize) -> usize {
         let rcu = rcu::read_lock();
-        let Some(chunk) = self.chunk(start, &rcu) else {
+        let Some(chunk) = self.slots.chunk(start, &rcu) else {
             return end;
         };
-        for index in start..end {
-            // SAFETY: The index in the chunk is below its length.
-            let slot = unsafe { chunk.get_unchecked(index % CHUNK_SLOTS) };
+        for (index, slot) in (start..end).zip(chunk.iter().skip(start % CHUNK)) {
             let seen = slot.word.load(Ordering::Relaxed);
             if seen & word::CONTENT == 0 {
                 continue;
@@ -397,114 +282,38 @@ impl Table {
         end
     }
 
-    /// Frees the chunks of which every slot is empty. May sleep.
+    /// Frees the memory of slots that are empty, page by page. May sleep.
     pub(crate) fn shrink(&self) {
-        /// How many chunks may wait for one grace period.
-        const BATCH: usize = 4096;
-        let mut freed = KVVec::new();
-        for node in &self.root {
-            // SAFETY: By the type invariant; nodes live as long as the table.
-            let Some(node) = (unsafe { node.load(Ordering::Acquire).as_ref() }) else {
-                continue;
-            };
-            for place in node {
-                // Without room to remember it, a chunk stays.
-                if freed.reserve(1, GFP_KERNEL | __GFP_NOWARN).is_ok() {
-                    if let Some(chunk) = self.unlink_if_empty(place) {
-                        let _ = freed.push(chunk, GFP_KERNEL | __GFP_NOWARN);
-                    }
-                }
-                if freed.len() == BATCH {
-                    self.release(&mut freed);
-                }
-            }
-            cond_resched();
-        }
-        self.release(&mut freed);
+        // Who waits for a slot that is gone looks again, and finds none.
+        self.slots
+            .shrink(|chunk| self.lock_empty(chunk), || self.waiters.wake_all());
     }
 
-    /// Frees chunks that were unlinked.
-    fn release(&self, chunks: &mut KVVec<PageBox<Zeroed<Chunk>>>) {
-        if !chunks.is_empty() {
-            // Who waits for a slot of a chunk that is gone looks again, and finds none.
-            self.waiters.wake_all();
-            rcu::synchronize_rcu();
-            chunks.clear();
-        }
-    }
-
-    /// Takes an empty chunk out of its place, with all its slots locked for good. The caller waits
-    /// for a grace period before it drops the result.
-    fn unlink_if_empty(&self, place: &AtomicPtr<Chunk>) -> Option<PageBox<Zeroed<Chunk>>> {
-        let rcu = rcu::read_lock();
-        let raw = place.load(Ordering::Acquire);
-        // SAFETY: By the type invariant; the grace period after an unlink has not begun.
-        let chunk = unsafe { raw.as_ref() }?;
-        let empty = |slot: &Slot| slot.word.load(Ordering::Relaxed) & word::CONTENT == 0;
-        if !chunk.iter().all(empty) {
-            return None;
+    /// Locks all slots of a chunk for good, if they are empty and nobody has one locked.
+    fn lock_empty(&self, chunk: &[Slot; CHUNK]) -> bool {
+        let is_empty = |slot: &Slot| slot.word.load(Ordering::Relaxed) & word::CONTENT == 0;
+        if !chunk.iter().all(is_empty) {
+            return false;
         }
         for (locked, slot) in chunk.iter().enumerate() {
             let seen = slot.word.load(Ordering::Relaxed);
-            if seen & word::CONTENT != 0 || slot.cas(seen, word::LOCKED).is_err() {
-                for slot in chunk.iter().take(locked) {
-                    drop(Guard::new(self, 0, slot, 0));
-                }
-                // They may have waiters, and which index has is not known here.
-                self.waiters.wake_all();
-                return None;
+            if seen & word::CONTENT == 0 && slot.cas(seen, word::LOCKED).is_ok() {
+                continue;
             }
+            for slot in chunk.iter().take(locked) {
+                drop(Guard::new(self, 0, slot, 0));
+            }
+            // They may have got waiters, and the guards did not know for which index.
+            self.waiters.wake_all();
+            return false;
         }
-        place.store(ptr::null_mut(), Ordering::Release);
-        drop(rcu);
-        // SAFETY: By the type invariant. Nobody else gets here with `raw`: its slots are locked.
-        NonNull::new(raw).map(|raw| unsafe { PageBox::from_raw(raw.cast()) })
-    }
-
-    /// Allocates what is missing for slot `index`.
-    #[cold]
-    fn populate(&self, index: usize) -> Result {
-        let place = self.root.get(index / NODE_SLOTS).ok_or(EINVAL)?;
-        if index >= self.len {
-            return Err(EINVAL);
-        }
-        install::<Node>(place)?;
-        let node = self.node(index).ok_or(EINVAL)?;
-        install::<Chunk>(node.get(index / CHUNK_SLOTS % NODE_CHUNKS).ok_or(EINVAL)?)
-    }
-
-    #[inline]
-    fn node(&self, index: usize) -> Option<&Node> {
-        let place = self.root.get(index / NODE_SLOTS)?;
-        // SAFETY: By the type invariant; nodes live as long as the table.
-        unsafe { place.load(Ordering::Acquire).as_ref() }
-    }
-
-    #[inline]
-    fn chunk<'r>(&'r self, index: usize, _: &'r rcu::Guard) -> Option<&'r Chunk> {
-        // SAFETY: The index in the node is below its length.
-        let place = unsafe {
-            self.node(index)?
-                .get_unchecked(index / CHUNK_SLOTS % NODE_CHUNKS)
-        };
-        // SAFETY: By the type invariant; a chunk lives on for a grace period after it is unlinked.
-        unsafe { place.load(Ordering::Acquire).as_ref() }
-    }
-
-    #[inline]
-    fn slot<'r>(&'r self, index: usize, rcu: &'r rcu::Guard) -> Option<&'r Slot> {
-        if index >= self.len {
-            return None;
-        }
-        let chunk = self.chunk(index, rcu)?;
-        // SAFETY: The index in the chunk is below its length.
-        Some(unsafe { chunk.get_unchecked(index % CHUNK_SLOTS) })
+        true
     }
 
     #[inline]
     fn try_lock(&self, index: usize) -> Attempt<'_> {
         let rcu = rcu::read_lock();
-        let Some(slot) = self.slot(index, &rcu) else {
+        let Some(slot) = self.slots.get(index, &rcu) else {
             return Attempt::Absent;
         };
         let seen = slot.word.load(Ordering::Relaxed);
@@ -519,7 +328,7 @@ impl Table {
     fn wait(&self, index: usize) -> Option<Guard<'_>> {
         self.waiters.wait(index, || {
             let rcu = rcu::read_lock();
-            let Some(slot) = self.slot(index, &rcu) else {
+            let Some(slot) = self.slots.get(index, &rcu) else {
                 return Some(None);
             };
             let mut seen = slot.word.load(Ordering::Relaxed);
@@ -542,49 +351,9 @@ enum Attempt<'t> {
     Absent,
 }
 
-/// Puts a zeroed page in `place`, unless there is one.
-fn install<T>(place: &AtomicPtr<T>) -> Result
-where
-    Zeroed<T>: Zeroable,
-{
-    if !place.load(Ordering::Relaxed).is_null() {
-        return Ok(());
-    }
-    let page = PageBox::<Zeroed<T>>::new_noio()?.into_raw();
-    let (none, new) = (ptr::null_mut(), page.cast().as_ptr());
-    if place
-        .compare_exchange(none, new, Ordering::Release, Ordering::Relaxed)
-        .is_err()
-    {
-        // SAFETY: Given up above, and somebody else's page is in the place.
-        drop(unsafe { PageBox::from_raw(page) });
-    }
-    Ok(())
-}
-
 impl Drop for Table {
     fn drop(&mut self) {
-        for node in &self.root {
-            let Some(node) = NonNull::new(node.load(Ordering::Relaxed)) else {
-                continue;
-            };
-            // SAFETY: By the type invariant, and nobody else uses the table.
-            let node = unsafe { PageBox::<Zeroed<Node>>::from_raw(node.cast()) };
-            for chunk in &node.0 {
-                let Some(chunk) = NonNull::new(chunk.load(Ordering::Relaxed)) else {
-                    continue;
-                };
-                // SAFETY: As above.
-                let chunk = unsafe { PageBox::<Zeroed<Chunk>>::from_raw(chunk.cast()) };
-                for slot in &chunk.0 {
-                    let word = slot.word.load(Ordering::Relaxed);
-                    if word << word::TIME != 0 {
-                        Guard::new(self, 0, slot, word).store(Content::Empty);
-                    }
-                }
-                cond_resched();
-            }
-        }
+        self.free_range(0..self.len());
     }
 }
 

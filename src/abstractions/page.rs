@@ -241,7 +241,9 @@ impl<T: Zeroable> PageBox<T> {
             .map(|page| Self(page, PhantomData))
             .ok_or(ENOMEM)
     }
+}
 
+impl<T> PageBox<T> {
     /// Gives up ownership, to be taken back with [`PageBox::from_raw`].
     pub(crate) fn into_raw(self) -> NonNull<T> {
         core::mem::ManuallyDrop::new(self).0

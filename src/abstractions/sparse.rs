@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A long array that costs memory only where it is used.
+//!
+//! Elements lie in chunks of a page each, under a root that is as long as the array needs and nodes
+//! of a page each in between. Chunks and nodes appear when somebody asks for room. Elements are
+//! looked up under RCU; a chunk that is not needed any more is freed a grace period after it was
+//! unlinked, and nodes stay until the array goes.
+
+use super::{
+    page::PageBox,
+    sched::cond_resched, //
+};
+use core::{
+    ptr::{
+        self,
+        NonNull, //
+    },
+    sync::atomic::{
+        AtomicPtr,
+        Ordering, //
+    }, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*,
+    sync::rcu, //
+};
+
+const FANOUT: usize = PAGE_SIZE / size_of::<usize>();
+
+/// A page of elements.
+#[repr(transparent)]
+struct Chunk<T, const N: usize>([T; N]);
+
+/// A page of places for chunks.
+#[repr(transparent)]
+struct Node<T, const N: usize>([AtomicPtr<Chunk<T, N>>; FANOUT]);
+
+// SAFETY: Each element is zeroable.
+unsafe impl<T: Zeroable, const N: usize> Zeroable for Chunk<T, N> {}
+// SAFETY: Null pointers.
+unsafe impl<T, const N: usize> Zeroable for Node<T, N> {}
+
+/// An array of `T`, of which `N` fill a page, all zeroes at first.
+///
+/// # Invariants
+///
+/// Each pointer is null, or came from `PageBox::into_raw`; who takes it out of its place frees it.
+pub(crate) struct Sparse<T, const N: usize> {
+    len: usize,
+    root: KVVec<AtomicPtr<Node<T, N>>>,
+}
+
+// SAFETY: Owns its elements.
+unsafe impl<T: Send, const N: usize> Send for Sparse<T, N> {}
+// SAFETY: Gives out `&T` only.
+unsafe impl<T: Sync, const N: usize> Sync for Sparse<T, N> {}
+
+impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
+    /// How many elements share a node.
+    const SPAN: usize = FANOUT * N;
+
+    /// An array of `len` elements. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, without a word in the log.
+    pub(crate) fn new(len: usize) -> Result<Self> {
+        let nodes = len.div_ceil(Self::SPAN);
+        let mut root = KVVec::with_capacity(nodes, GFP_KERNEL | __GFP_NOWARN)?;
+        while root.len() < nodes {
+            root.push(AtomicPtr::new(ptr::null_mut()), GFP_KERNEL)?;
+        }
+        Ok(Self { len, root })
+    }
+
+    /// How many elements there are.
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Element `index`, if there is memory for it. It stays for as long as the guard, and beyond if
+    /// the caller sees to it that [`Sparse::shrink`] finds no reason to free it.
+    #[inline]
+    pub(crate) fn get<'r>(&'r self, index: usize, rcu: &'r rcu::Guard) -> Option<&'r T> {
+        if index >= self.len {
+            return None;
+        }
+        self.chunk(index, rcu)?.get(index % N)
+    }
+
+    /// The elements that share a page with element `index`.
+    #[inline]
+    pub(crate) fn chunk<'r>(&'r self, index: usize, _: &'r rcu::Guard) -> Option<&'r [T; N]> {
+        let place = self.node(index)?.0.get(index / N % FANOUT)?;
+        // SAFETY: By the type invariant; a chunk lives on for a grace period after it is unlinked.
+        unsafe { place.load(Ordering::Acquire).as_ref() }.map(|chunk| &chunk.0)
+    }
+
+    /// The first index from `index` on where there might be an element; the caller goes on behind the
+    /// chunk if there is none.
+    pub(crate) fn skip_absent(&self, mut index: usize) -> usize {
+        while index < self.len && self.node(index).is_none() {
+            index = (index | (Self::SPAN - 1)).wrapping_add(1);
+            cond_resched();
+        }
+        index
+    }
+
+    /// The index behind the chunk of element `index`.
+    pub(crate) fn chunk_end(index: usize) -> usize {
+        (index | (N - 1)).wrapping_add(1)
+    }
+
+    #[inline]
+    fn node(&self, index: usize) -> Option<&Node<T, N>> {
+        let place = self.root.get(index / Self::SPAN)?;
+        // SAFETY: By the type invariant; nodes live as long as the array.
+        unsafe { place.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// Makes room for element `index`, as I/O under memory pressure may. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EINVAL` for an index beyond the end.
+    #[cold]
+    pub(crate) fn populate(&self, index: usize) -> Result {
+        let place = self.root.get(index / Self::SPAN).ok_or(EINVAL)?;
+        if index >= self.len {
+            return Err(EINVAL);
+        }
+        install::<Node<T, N>>(place)?;
+        let node = self.node(index).ok_or(EINVAL)?;
+        install::<Chunk<T, N>>(node.0.get(index / N % FANOUT).ok_or(EINVAL)?)
+    }
+
+    /// Frees the chunks that `give_up` wants to, which is called under RCU; and calls `unlinked` when
+    /// they can't be found any more, before the grace period. May sleep.
+    pub(crate) fn shrink(
+        &self,
+        mut give_up: impl FnMut(&[T; N]) -> bool,
+        mut unlinked: impl FnMut(),
+    ) {
+        /// How many chunks may wait for one grace period.
+        const BATCH: usize = 4096;
+        let mut chunks = KVVec::new();
+        let mut release = |chunks: &mut KVVec<_>| {
+            if !chunks.is_empty() {
+                unlinked();
+                rcu::synchronize_rcu();
+                chunks.clear();
+            }
+        };
+        for node in &self.root {
+            // SAFETY: By the type invariant; nodes live as long as the array.
+            let Some(node) = (unsafe { node.load(Ordering::Acquire).as_ref() }) else {
+                continue;
+            };
+            for place in &node.0 {
+                // Without room to remember it, a chunk stays.
+                if chunks.reserve(1, GFP_KERNEL | __GFP_NOWARN).is_err() {
+                    break;
+                }
+                if let Some(chunk) = unlink(place, &mut give_up) {
+                    let _ = chunks.push(chunk, GFP_KERNEL | __GFP_NOWARN);
+                }
+                if chunks.len() >= BATCH {
+                    release(&mut chunks);
+                }
+            }
+            cond_resched();
+        }
+        release(&mut chunks);
+    }
+}
+
+/// Takes a chunk out of its place if `give_up` says so. The caller waits for a grace period before it
+/// drops the result.
+fn unlink<T, const N: usize>(
+    place: &AtomicPtr<Chunk<T, N>>,
+    give_up: &mut impl FnMut(&[T; N]) -> bool,
+) -> Option<PageBox<Chunk<T, N>>> {
+    let _rcu = rcu::read_lock();
+    let raw = place.load(Ordering::Acquire);
+    // SAFETY: A chunk that is found here lives on for a grace period after it is unlinked.
+    if !give_up(&unsafe { raw.as_ref() }?.0) {
+        return None;
+    }
+    // Somebody else may have unlinked it; a new one can't have the same address before `_rcu` ends.
+    let (unlinked, failed) = (Ordering::AcqRel, Ordering::Relaxed);
+    let taken = place.compare_exchange(raw, ptr::null_mut(), unlinked, failed);
+    // SAFETY: It came from `into_raw`, and was taken out of its place here.
+    taken
+        .ok()
+        .and_then(NonNull::new)
+        .map(|raw| unsafe { PageBox::from_raw(raw) })
+}
+
+/// Puts a page of zeroes in `place`, unless there is one.
+fn install<T: Zeroable>(place: &AtomicPtr<T>) -> Result {
+    if !place.load(Ordering::Relaxed).is_null() {
+        return Ok(());
+    }
+    let page = PageBox::<T>::new_noio()?.into_raw();
+    let (none, new) = (ptr::null_mut(), page.as_ptr());
+    let (installed, failed) = (Ordering::Release, Ordering::Relaxed);
+    if place
+        .compare_exchange(none, new, installed, failed)
+        .is_err()
+    {
+        // SAFETY: Given up above, and somebody else's page is in the place.
+        drop(unsafe { PageBox::from_raw(page) });
+    }
+    Ok(())
+}
+
+impl<T, const N: usize> Drop for Sparse<T, N> {
+    fn drop(&mut self) {
+        for node in &self.root {
+            let Some(node) = NonNull::new(node.load(Ordering::Relaxed)) else {
+                continue;
+            };
+            // SAFETY: By the type invariant, and nobody else uses the array.
+            let node = unsafe { PageBox::from_raw(node) };
+            for chunk in &node.0 {
+                if let Some(chunk) = NonNull::new(chunk.load(Ordering::Relaxed)) {
+                    // SAFETY: As above.
+                    drop(unsafe { PageBox::from_raw(chunk) });
+                }
+            }
+            cond_resched();
+        }
+    }
+}
