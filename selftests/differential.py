@@ -4,7 +4,8 @@
 differential.py scripted BACKING...             the cases in differential.txt, and every algorithm with its parameters
 differential.py random SEED COUNT BACKING...    COUNT operations that follow from SEED, or those of one epoch: SEED:N
 
-BACKING are the block devices of C's side, then as many of ours. The result is KTAP without numbers.
+BACKING are the block devices of C's side, then as many of ours. The result is KTAP without numbers. IGNORE="stat idle"
+leaves these files out, to look behind a difference that is known.
 """
 
 import collections
@@ -30,12 +31,14 @@ INTENDED = {
     "build": "Debian's C driver has no lzo, lzo-rle and 842, and nothing of recompression",
 }
 met = collections.Counter()
+done = collections.Counter()
 
 # Algorithms whose compressor is our own and chooses other matches: by how much the sizes may differ.
 TOLERANCE = {}
 
 SNAPSHOT = """disksize initstate comp_algorithm recomp_algorithm backing_dev bd_stat writeback_limit
     writeback_limit_enable writeback_batch_size compressed_writeback io_stat mm_stat debug_stat size stat""".split()
+IGNORE = os.environ.get("IGNORE", "").split()
 
 
 class Pair:
@@ -46,10 +49,10 @@ class Pair:
         self.c = Side("zram", backings[:half])
         self.ours = Side("rzram", backings[half:])
         self.full = "recomp_algorithm" in self.c.attributes()
-        self.algorithms = self.c.get(0, "comp_algorithm").decode().replace("[", "").replace("]", "").split()
-        self.lacking = [n for n in self.ours.get(0, "comp_algorithm").decode().replace("[", "").replace("]", "").split()
-                        if n not in self.algorithms]
-        self.attributes = sorted(self.c.attributes() & self.ours.attributes())
+        listed = [listing(side.get(0, "comp_algorithm")) for side in (self.c, self.ours)]
+        self.algorithms = [n for n in listed[0] if n in listed[1]]
+        self.attributes = sorted((self.c.attributes() & self.ours.attributes()).difference(IGNORE))
+        self.missing = [*(set(listed[0]) - set(listed[1])), *(self.c.attributes() - self.ours.attributes())]
         self.history = []
 
     def fresh(self):
@@ -62,6 +65,7 @@ class Pair:
         self.history.append(operation)
         method, *arguments = operation
         outcomes = [getattr(side, method)(*arguments) for side in (self.c, self.ours)]
+        self.count(method, arguments, outcomes[0])
         trouble = list(self.compare(f"{method} {arguments[1:2]}", arguments, *outcomes))
         if method in ("add", "remove"):
             numbers = self.c.numbers(), self.ours.numbers()
@@ -74,6 +78,15 @@ class Pair:
                                             self.ours.get(arguments[0], field))
         return trouble
 
+    def count(self, method, arguments, outcome):
+        """What came of it on the C side, to show that not all of it were errors."""
+        if method == "put":
+            method = arguments[1]
+        failed = isinstance(outcome, str) and outcome.startswith("E")
+        done[method, "failed" if failed else "done"] += 1
+        if method == "state" and not failed:
+            done.update((f"slots {chr(flag)}", "done") for line in outcome.splitlines() for flag in line[-6:] if flag != 46)
+
     def compare(self, name, arguments, c, ours):
         """The difference between two outcomes, if it matters."""
         attribute = arguments[1] if len(arguments) > 1 else None
@@ -83,10 +96,9 @@ class Pair:
             if attribute == "recomp_algorithm" and c.replace(b"\0", b"") == ours:
                 met["NUL"] += 1
                 return
-            if attribute == "comp_algorithm" and not self.full:
-                if c.split() == [n for n in ours.split() if n.strip(b"[]").decode() not in self.lacking]:
-                    met["build"] += 1
-                    return
+            if attribute in ("comp_algorithm", "recomp_algorithm") and self.common(c) == self.common(ours):
+                met["build"] += 1
+                return
             if attribute == "mm_stat" and self.near(arguments[0], c, ours):
                 return
             if attribute == "stat" and counts(c) == counts(ours):
@@ -94,6 +106,10 @@ class Pair:
             if name.startswith("state") and states(c, ours):
                 return
         yield difference(name, c, ours)
+
+    def common(self, data):
+        """A list of algorithms without those that only one side has."""
+        return [n for n in data.replace(b"\0", b"").split() if n.startswith(b"#") or n.strip(b"[]").decode() in self.algorithms]
 
     def near(self, number, c, ours):
         """Whether two mm_stat are as close as the algorithms in use let them be."""
@@ -104,6 +120,10 @@ class Pair:
         exact = (0, 3, 5) if allowed else (0, 1, 3, 5, 7, 8)
         return all(c[i] == ours[i] for i in exact) and all(
             abs(c[i] - ours[i]) <= allowed * c[i] + 16 * PAGE for i in range(9) if i not in (6, 7, 8))
+
+
+def listing(data):
+    return data.decode().replace("[", "").replace("]", "").split()
 
 
 def counts(stat):
@@ -179,6 +199,7 @@ def parse(line):
 
 
 def scripted(pair):
+    case("ours has every file and algorithm", *(f"missing: {name}" for name in sorted(pair.missing)))
     title, lines = None, []
     with open(f"{here}/differential.txt", encoding="ascii") as file:
         for line in [*file, "== end\n"]:
@@ -259,11 +280,11 @@ class Generator:
         numbers = self.c.numbers() or [0]
         number = rng.choice(numbers) if self.chance(0.97) else rng.randrange(6)
         blank = self.c.get(number, "disksize") in (b"0\n", "ENOENT")
-        if blank and self.chance(0.35):
+        if blank and self.chance(0.6):
             return self.set_up(number)
         kind = rng.choices(
             ["write", "read", "buffered", "discard", "put", "get", "work", "reset", "open", "close", "add", "remove", "state"],
-            [20, 14, 8, 4, 28, 3, 12, 1.5, 2, 3, 1.5, 1.5, 3])[0]
+            [22, 12, 7, 4, 26, 3, 17, 0.5, 1.5, 3, 1, 0.7, 3])[0]
         return getattr(self, kind)(number)
 
     def set_up(self, number):
@@ -272,10 +293,9 @@ class Generator:
         steps.append(("comp_algorithm", rng.choice(self.pair.algorithms).encode()))
         if self.pair.full and "recomp_algorithm" in self.pair.attributes:
             for priority in range(1, rng.randrange(1, 5)):
-                steps.append(("recomp_algorithm", self.value("recomp_algorithm") if self.chance(0.2) else b"algo=%s priority=%d"
-                              % (rng.choice(self.pair.algorithms).encode(), priority)))
-        if self.chance(0.3):
-            steps.append(("algorithm_params", self.value("algorithm_params")))
+                steps.append(("recomp_algorithm", b"algo=%s priority=%d" % (self.algorithm(), priority)))
+        if self.chance(0.4):
+            steps.append(("algorithm_params", self.parameters()))
         if self.chance(0.5):
             steps.append(("backing_dev", rng.choice([b"{0}", b"{0}\n", b"{1}"])))
         if self.chance(0.2):
@@ -293,10 +313,10 @@ class Generator:
         return self.rng.randrange(min(pages, 256) + 1) if self.chance(0.9) else max(pages - self.rng.randrange(4), 0)
 
     def content(self):
-        return self.rng.choice(["same", "zero", "text", "text", "random", "any", "any", "mix", str(self.rng.randrange(PAGE))])
+        return self.rng.choice(["same", "zero", "text", "text", "random", "any", "any", "mix", self.rng.randrange(PAGE)])
 
     def write(self, number):
-        return [("write", number, self.place(number), self.rng.choice([1, 1, 1, 2, 4, 8, 16, 32]), self.content(),
+        return [("write", number, self.place(number), self.rng.choice([1, 1, 2, 4, 8, 16, 32, 64]), self.content(),
                  self.rng.randrange(9))]
 
     def read(self, number):
@@ -329,8 +349,9 @@ class Generator:
         if not names:
             return []
         name = self.rng.choice(names)
-        data = b"all" if name == "idle" else VALUES[name](self)
-        return [("put", number, name, data)] if allowed(self.pair, name, data) else []
+        data = VALUES[name](self)
+        before = [("put", number, "idle", b"all")] if self.chance(0.5) else []
+        return [*before, ("put", number, name, data)] if allowed(self.pair, name, data) else []
 
     def reset(self, number):
         return [("put", number, "reset", b"1")]
@@ -383,6 +404,8 @@ class Generator:
 
     def parameters(self):
         top = 4 if self.pair.full else 0
+        if self.chance(0.5):
+            return b"level=%d" % self.rng.randint(-1, 12)
         return self.tokens(
             algo=self.algorithm(), priority=self.number(0, top), level=self.number(-3, 12), deflate_winbits=self.number(8, 15),
             dict=self.rng.choice([b"dict.16k", b"dict.16k", b"dict.7", b"dict.8", b"dict.0", b"nothing", b"/"]))
@@ -400,6 +423,9 @@ class Generator:
         return b" ".join(tokens)
 
     def recompression(self):
+        if self.chance(0.6):
+            return self.rng.choice([b"", b"type=idle", b"type=huge", b"type=huge_idle", b"priority=1", b"priority=2", b"priority=3",
+                                    b"threshold=%d" % self.rng.randrange(3000), b"max_pages=%d" % self.rng.randrange(20)])
         return self.tokens(type=self.rng.choice([b"idle", b"huge", b"huge_idle"]), priority=self.number(0, 4),
                            threshold=self.number(0, 4000), max_pages=self.number(0, 50), algo=self.algorithm())
 
@@ -458,7 +484,7 @@ def allowed(pair, name, data):
     return True
 
 
-EPOCH = 250
+EPOCH = 500
 
 
 def epoch(pair, seed, count):
@@ -512,12 +538,12 @@ def randomised(pair, seed, count):
     only = None
     if ":" in seed:
         seed, only = seed.split(":")
-    done = failed = 0
+    total = failed = 0
     for number in range((count + EPOCH - 1) // EPOCH):
         if only and int(only) != number:
             continue
         trouble = epoch(pair, f"{seed}:{number}", EPOCH)
-        done += len(pair.history)
+        total += len(pair.history)
         lines = []
         if trouble:
             failed += 1
@@ -528,7 +554,9 @@ def randomised(pair, seed, count):
                 lines = [f"SEED={seed}:{number}: of {len(history)} operations these are enough:", *map(show, shrunk), *again] \
                     if again else [*lines, "and not again when repeated; the last of them:", *map(show, history[-40:])]
         case(f"{EPOCH} random operations, seed {seed}:{number}", *lines)
-    note(f"{done} random operations")
+    note(f"{total} random operations; done and failed:")
+    for method in sorted({m for m, _ in done}):
+        note(f"  {method:24} {done[method, 'done']:6} {done[method, 'failed']:6}")
 
 
 def main(command, *arguments):

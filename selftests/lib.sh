@@ -128,6 +128,7 @@ clean_up() {
 	awk '$1 ~ "^/dev/r?zram" {print $1}' /proc/swaps | xargs -r swapoff
 	awk '$1 ~ "^/dev/r?zram" {print $1}' /proc/mounts | xargs -r umount
 	cgroups_remove
+	leave
 	[[ ! -d /sys/module/$MODULE ]] || works "unloads at the end" rmmod "$MODULE"
 	[[ -n $finished ]] || fail "ran to its end" "expected: finish" "     got: an early exit"
 	rm -rf "$work"
@@ -240,23 +241,57 @@ cpus_online() {
 	done
 }
 
-# toggle CYCLES: take random CPUs down and up again; prints how many times each was done.
+# toggle TIMES: at random, take a CPU that is up down, or bring one that is down up; then all up.
 toggle() {
-	local done=0 cpus n
+	local i n state cpus
 	mapfile -t cpus <<<"$(removable)"
-	while ((done < $1)); do
+	for ((i = 0; i < $1; i++)); do
 		n=${cpus[RANDOM % ${#cpus[@]}]}
-		cpu "$n" 0 || return
-		# Most of the time another one goes down as well before the first comes back.
-		cpu "${cpus[RANDOM % ${#cpus[@]}]}" $((RANDOM % 2))
-		cpu "$n" 1 || return
-		done=$((done + 1))
+		read -r state <"$CPUS/cpu$n/online"
+		cpu "$n" $((1 - state)) || return
 	done
 	cpus_online
-	echo "$done"
+}
+
+# --- background work --------------------------------------------------------------------------------------------------
+
+# keep NAME COMMAND...: in the background, repeat a command until `kept NAME` or until it fails.
+keep() {
+	local name=$1
+	shift
+	rm -f "$work/$name."*
+	(
+		turns=0
+		until [[ -e $work/$name.stop ]]; do
+			"$@" >"$work/$name.out" 2>&1 </dev/null || exit
+			turns=$((turns + 1))
+			echo "$turns" >"$work/$name.turns"
+		done
+		: >"$work/$name.good"
+	) &
+	echo $! >"$work/$name.pid"
+}
+
+# kept NAME: a case: end what was kept running; each of its turns succeeded, and there was one at least.
+kept() {
+	: >"$work/$1.stop"
+	wait "$(<"$work/$1.pid")"
+	turns=$(cat "$work/$1.turns" 2>/dev/null || echo 0)
+	if [[ -e $work/$1.good ]] && ((turns > 0)); then pass "$1, $turns times"; else
+		fail "$1" "got: failure after $turns good turns" "$(tail -n 8 "$work/$1.out" | cut -c -300)"
+	fi
 }
 
 # --- memory -----------------------------------------------------------------------------------------------------------
+
+# leave MEGABYTES: set aside as huge pages all memory but that much; without an argument, give it back.
+leave() {
+	local pages=0
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	(($# == 0)) || pages=$((($(meminfo MemAvailable) / 1024 - $1) / 2))
+	echo $((pages > 0 ? pages : 0)) >/proc/sys/vm/nr_hugepages
+}
 
 # within LIMIT COMMAND...: become a command that has no more than that much memory, and swap for the rest.
 within() {

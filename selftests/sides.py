@@ -32,8 +32,8 @@ def content(kind, seed):
     noise = contents("random", seed)
     if kind == "any":
         return lambda n: cut(noise(n), (seed * 37 + n * 811) % PAGE)
-    if kind.isdigit():
-        return lambda n: cut(noise(n), int(kind))
+    if isinstance(kind, int):
+        return lambda n: cut(noise(n), kind)
     return contents(kind, seed)
 
 
@@ -49,7 +49,7 @@ class Side:
         self.control = f"/sys/class/{name}-control"
         self.backings = backings
         self.held = {}
-        self.buffer = mmap.mmap(-1, 64 * PAGE)
+        self.buffer = mmap.mmap(-1, 512 * PAGE)
 
     def disk(self, number):
         return f"/sys/block/{self.name}{number}"
@@ -62,7 +62,9 @@ class Side:
         return sorted(int(n[len(self.name):]) for n in os.listdir("/sys/block") if re.match(self.name + r"\d", n))
 
     def attributes(self):
-        return {e.name for e in os.scandir(self.disk(self.numbers()[0])) if e.is_file()}
+        """The files of a device, without what tells it from any other."""
+        files = {e.name for e in os.scandir(self.disk(self.numbers()[0])) if e.is_file()}
+        return files - {"dev", "diskseq", "uevent"}
 
     def plain(self, data):
         """What the kernel said, with the names that differ by intent replaced."""

@@ -47,18 +47,22 @@ impl<'t> Candidates<'t> {
         }
     }
 
-    /// Adds slot `index`, once; breaks when there is no memory to remember more.
+    /// Adds slot `index`, once; breaks when there is no memory to remember more. Unlocks the slot
+    /// before it allocates: memory reclaim may want to write to it.
     pub(crate) fn add(&mut self, index: usize, mut slot: Guard<'_>) -> ControlFlow<()> {
-        if slot.attr().is_candidate() {
+        let attr = slot.attr();
+        if attr.is_candidate() {
             return ControlFlow::Continue(());
         }
-        let bucket = self.buckets.get_mut(slot.attr().size() / STEP);
+        slot.set_candidate(true);
+        drop(slot);
+        let bucket = self.buckets.get_mut(attr.size() / STEP);
         match bucket.map(|bucket| bucket.push(index, GFP_KERNEL | __GFP_NOWARN)) {
-            Some(Ok(())) => {
-                slot.set_candidate(true);
-                ControlFlow::Continue(())
+            Some(Ok(())) => ControlFlow::Continue(()),
+            _ => {
+                self.unmark(index);
+                ControlFlow::Break(())
             }
-            _ => ControlFlow::Break(()),
         }
     }
 

@@ -160,13 +160,13 @@ impl Comp {
 
 impl Hotplug for Streams {
     fn prepare(&self, cpu: CpuId) -> Result {
-        let mut cell = self.cells.get(cpu).ok_or(ENODEV)?.lock();
-        if cell.stream.is_none() {
-            let stream = Stream::new(&self.codec).inspect_err(|_| {
-                pr_err!("no memory for a stream on CPU {}\n", cpu.as_u32());
-            })?;
-            cell.stream = Some(stream);
-        }
+        let cell = self.cells.get(cpu).ok_or(ENODEV)?;
+        // Allocated before the mutex is taken: memory reclaim, which that may start, takes such
+        // mutexes to swap out to this device.
+        let stream = Stream::new(&self.codec).inspect_err(|_| {
+            pr_err!("no memory for a stream on CPU {}\n", cpu.as_u32());
+        })?;
+        cell.lock().stream = Some(stream);
         Ok(())
     }
 
