@@ -68,8 +68,11 @@ impl Reader for BlockState {
                 if out.len().saturating_add(Self::LINE) >= room {
                     return ControlFlow::Break(index);
                 }
+                let attr = slot.attr();
+                // Memory reclaim, which the next allocation may start, may want to write to it.
+                drop(slot);
                 let mut line = [0; Self::LINE];
-                result = write_line(&mut Formatter::new(&mut line), index, slot.attr())
+                result = write_line(&mut Formatter::new(&mut line), index, attr)
                     .map_err(Error::from)
                     .and_then(|()| Ok(out.extend_from_slice(&line, GFP_KERNEL)?));
                 match result {
