@@ -92,15 +92,20 @@ impl Live {
     }
 
     fn read_slot(&self, slot: &Guard<'_>, block: Block<'_>) -> Result {
-        let comp = || self.comp(slot.attr().priority()).ok_or(EINVAL);
-        slot.view(|view| match (view, block) {
-            (View::Empty | View::Written(_), block) => Ok(block.fill(0)),
-            (View::Same(word), block) => Ok(block.fill(word)),
-            (View::Object(_), Block::Page(page)) => self.unpack(slot, page.map().target()),
-            (View::Object(object), Block::Pieces(pieces)) => match object.read_huge() {
-                Some(bytes) => Ok(pieces.scatter(bytes.first_chunk().ok_or(EINVAL)?)),
-                None => comp()?.stream().unpack_to_pieces(object, &pieces),
-            },
+        slot.view(|view| {
+            match (view, block) {
+                (View::Empty | View::Written(_), block) => block.fill(0),
+                (View::Same(word), block) => block.fill(word),
+                (View::Object(_), Block::Page(page)) => self.unpack(slot, page.map().target())?,
+                (View::Object(object), Block::Pieces(pieces)) => match object.read_huge() {
+                    Some(bytes) => pieces.scatter(bytes.first_chunk().ok_or(EINVAL)?),
+                    None => {
+                        let comp = self.comp(slot.attr().priority()).ok_or(EINVAL)?;
+                        comp.stream().unpack_to_pieces(object, &pieces)?;
+                    }
+                },
+            }
+            Ok(())
         })
     }
 

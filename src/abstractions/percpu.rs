@@ -99,7 +99,7 @@ impl<const N: usize> Counters<N> {
     /// Allocates counters that are all zero. May sleep.
     pub(crate) fn new() -> Result<Self> {
         let zero = || [const { AtomicI64::new(0) }; N];
-        Ok(Self(PerCpu::new(|| zero())?))
+        Ok(Self(PerCpu::new(zero)?))
     }
 
     /// Adds `delta` to counter `WHICH`. Any context.
@@ -144,9 +144,9 @@ pub(crate) fn possible_cpus() -> impl Iterator<Item = CpuId> {
 
 fn is_possible(cpu: CpuId) -> bool {
     let (word, bit) = (cpu.as_u32() / usize::BITS, cpu.as_u32() % usize::BITS);
+    let mask = &raw const ffi::__cpu_possible_mask;
     // SAFETY: The mask is only written during boot.
-    let mask = unsafe { &*(&raw const ffi::__cpu_possible_mask) };
-    let bits = mask.bits.get(word as usize);
+    let bits = unsafe { &(*mask).bits }.get(word as usize);
     bits.is_some_and(|bits| bits >> bit & 1 == 1)
 }
 

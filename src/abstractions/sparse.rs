@@ -192,11 +192,9 @@ fn unlink<T, const N: usize>(
     // Somebody else may have unlinked it; a new one can't have the same address before `_rcu` ends.
     let (unlinked, failed) = (Ordering::AcqRel, Ordering::Relaxed);
     let taken = place.compare_exchange(raw, ptr::null_mut(), unlinked, failed);
+    let taken = taken.ok().and_then(NonNull::new)?;
     // SAFETY: It came from `into_raw`, and was taken out of its place here.
-    taken
-        .ok()
-        .and_then(NonNull::new)
-        .map(|raw| unsafe { PageBox::from_raw(raw) })
+    Some(unsafe { PageBox::from_raw(taken) })
 }
 
 /// Puts a page of zeroes in `place`, unless there is one.

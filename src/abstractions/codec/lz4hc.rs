@@ -63,7 +63,7 @@ extern "C" {
 
 fn library() -> &'static Library {
     // SAFETY: The module loader fills it in before any code runs.
-    unsafe { &*(&raw const rust_zram_lz4hc) }
+    unsafe { &rust_zram_lz4hc }
 }
 
 /// The largest dictionary that the library can look back to.
