@@ -50,7 +50,7 @@ use zram0
 exec 3</dev/zram0
 refused 'rmmod while a device is open' 'in use' rmmod "$MODULE"
 exec 3<&-
-mkswap -q /dev/zram0 >/dev/null
+mkswap -q -f /dev/zram0 >/dev/null
 swapon /dev/zram0
 refused 'rmmod while swapping to a device' 'in use' rmmod "$MODULE"
 swapoff /dev/zram0

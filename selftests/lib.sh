@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2034
+# shellcheck shell=bash disable=SC2034,SC2119,SC2120
 # lib.sh - what the selftests share: KTAP output, the module under test, its devices, CPUs and memory.
 #
 # A test sources this file, calls the cases, and ends with `finish`. From the environment:
@@ -26,6 +26,7 @@ names zram
 
 # --- KTAP ---------------------------------------------------------------------------------------------------------
 
+exec </dev/null
 printf 'KTAP version 1\n'
 
 pass() {
