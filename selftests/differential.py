@@ -27,6 +27,7 @@ INTENDED = {
     "twice": "writeback: C writes a page that is listed twice twice, or not, as its timing goes: never asked for",
     "limit": "mem_limit: near 2^64 C rounds up to 0, which is no limit: never asked for",
     "size": "disksize: C allocates all of its table, and complains when it is huge: never asked for",
+    "batch": "writeback_batch_size: C allocates that many pages at once, up to all that there are: never asked for",
     "dict": "lz4hc: C takes a dictionary of more than 64 KiB and then fails every write: never asked for",
     "build": "Debian's C driver has no lzo, lzo-rle and 842, and nothing of recompression",
 }
@@ -296,7 +297,7 @@ class Generator:
                 steps.append(("recomp_algorithm", b"algo=%s priority=%d" % (self.algorithm(), priority)))
         if self.chance(0.4):
             steps.append(("algorithm_params", self.parameters()))
-        if self.chance(0.5):
+        if self.chance(0.7):
             steps.append(("backing_dev", rng.choice([b"{0}", b"{0}\n", b"{1}"])))
         if self.chance(0.2):
             steps.append(("compressed_writeback", rng.choice([b"1", b"0"])))
@@ -330,8 +331,8 @@ class Generator:
         return [("buffered_write", number, offset, length, self.content(), self.rng.randrange(9))]
 
     def discard(self, number):
-        offset = self.place(number) * PAGE + self.rng.choice([0, 0, 0, 512, 1])
-        length = self.rng.choice([PAGE, 4 * PAGE, 64 * PAGE, 512, 0, 1 << 40])
+        offset = self.place(number) * PAGE + self.rng.choice([0] * 8 + [512, 1])
+        length = self.rng.choice([PAGE, PAGE, 3 * PAGE, 16 * PAGE, 16 * PAGE, 64 * PAGE, 512, 0, 1 << 40])
         return [(self.rng.choice(["discard", "zero"]), number, offset, length)]
 
     def put(self, number):
@@ -471,6 +472,9 @@ def allowed(pair, name, data):
     if name == "idle":
         match = re.match(rb"\+?(0x[0-9a-f]+|\d+)", data.lower())
         return not match or int(match[1].replace(b"0x", b"") or b"0", 16 if b"x" in match[1] else 10) > 1 << 24
+    if name == "writeback_batch_size":
+        match = re.match(rb"\+?(\d+)\n?(\0|$)", data)
+        return not match or not 4096 < int(match[1]) < 1 << 32
     if name == "writeback":
         # Ascending and apart, as write_back() makes them.
         last = -1

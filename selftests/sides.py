@@ -49,7 +49,6 @@ class Side:
         self.control = f"/sys/class/{name}-control"
         self.backings = backings
         self.held = {}
-        self.buffer = mmap.mmap(-1, 512 * PAGE)
 
     def disk(self, number):
         return f"/sys/block/{self.name}{number}"
@@ -153,13 +152,13 @@ class Side:
     def write(self, number, first, count, kind, seed=1):
         """Direct, whole pages."""
         page = content(kind, seed)
-        for i in range(count):
-            self.buffer[i * PAGE:(i + 1) * PAGE] = page(first + i)
-        data = memoryview(self.buffer)[:count * PAGE]
+        data = mmap.mmap(-1, count * PAGE)
+        for n in range(first, first + count):
+            data.write(page(n))
         return self.using(number, os.O_WRONLY | os.O_DIRECT, lambda fd: os.pwrite(fd, data, first * PAGE))
 
     def read(self, number, first, count):
-        data = memoryview(self.buffer)[:count * PAGE]
+        data = mmap.mmap(-1, count * PAGE)
         return self.using(number, os.O_RDONLY | os.O_DIRECT,
                           lambda fd: bytes(data[:os.preadv(fd, [data], first * PAGE)]))
 
