@@ -22,6 +22,7 @@ use crate::zram::{
     candidates::Candidates,
     device::{
         Device,
+        Live,
         Setup,
         State,
         ALGORITHMS, //
@@ -73,7 +74,7 @@ type Out<'a, 'b> = &'a mut Formatter<'b>;
 
 /// Bytes; 0 without a disksize.
 fn disksize_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
-    let bytes = disk.live().map_or(0, |live| live.disksize());
+    let bytes = disk.look(|live| live.map_or(0, Live::disksize));
     Ok(writeln!(out, "{bytes}")?)
 }
 
@@ -85,7 +86,8 @@ fn disksize_store(disk: Disk<'_>, arg: &[u8]) -> Result {
 
 /// 1 with a disksize, else 0.
 fn initstate_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
-    Ok(writeln!(out, "{}", u8::from(disk.live().is_some()))?)
+    let live = disk.look(|live| live.is_some());
+    Ok(writeln!(out, "{}", u8::from(live))?)
 }
 
 /// Any number but 0: forgets all data, and the settings.
@@ -98,10 +100,11 @@ fn reset_store(disk: Disk<'_>, arg: &[u8]) -> Result {
 
 /// Anything: gives memory back that fragmentation holds, and that of empty parts of the table.
 fn compact_store(disk: Disk<'_>, _: &[u8]) -> Result {
-    let live = disk.live().ok_or(EINVAL)?;
-    live.table.pool().compact();
-    live.table.shrink();
-    Ok(())
+    disk.work(|live| {
+        live.table.pool().compact();
+        live.table.shrink();
+        Ok(())
+    })
 }
 
 /// A size, rounded up to a page: the most that compressed data may take; 0 for no limit.
@@ -120,10 +123,12 @@ fn mem_used_max_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     if args::unsigned::<u64>(arg) != Ok(0) {
         return Err(EINVAL);
     }
-    if let Some(live) = disk.live() {
-        let pages = live.table.pool().total_pages();
-        live.table.stats().reset_max_used_pages(pages);
-    }
+    disk.look(|live| {
+        if let Some(Live { table, .. }) = live {
+            let pages = table.pool().total_pages();
+            table.stats().reset_max_used_pages(pages);
+        }
+    });
     Ok(())
 }
 
@@ -138,15 +143,17 @@ fn idle_store(disk: Disk<'_>, arg: &[u8]) -> Result {
             cutoff => cutoff,
         },
     };
-    let live = disk.live().ok_or(EINVAL)?;
-    let _ = live.table.for_each(0..live.table.len(), |_, mut slot| {
-        let attr = slot.attr();
-        if !attr.is_written() && !attr.is_same() {
-            slot.set_idle(cutoff.is_none_or(|cutoff| attr.time() < cutoff));
-        }
-        ControlFlow::<()>::Continue(())
-    });
-    Ok(())
+    disk.work(|live| {
+        let all = 0..live.table.len();
+        let _ = live.table.for_each(all, |_, mut slot| {
+            let attr = slot.attr();
+            if !attr.is_written() && !attr.is_same() {
+                slot.set_idle(cutoff.is_none_or(|cutoff| attr.time() < cutoff));
+            }
+            ControlFlow::<()>::Continue(())
+        });
+        Ok(())
+    })
 }
 
 /// The algorithms there are, the chosen one in brackets.
@@ -273,17 +280,17 @@ fn algorithm_params_store(disk: Disk<'_>, arg: &[u8]) -> Result {
 /// `type= max_pages= threshold= algo= priority=`: compresses stored pages anew.
 fn recompress_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let request = args::recompress(arg)?;
-    let _job = disk.jobs.write_killable()?;
-    let live = disk.live().ok_or(EINVAL)?;
-    if request.threshold >= live.huge_class_size {
-        return Err(EINVAL);
-    }
-    let algorithms = live.algorithms();
-    let priority = priority_of(&algorithms, request.algorithm, request.priority, 1)?;
-    if algorithms.get(priority).is_none_or(Option::is_none) {
-        return Err(EINVAL);
-    }
-    live.recompress(&request, priority as u8)
+    disk.job(|live| {
+        if request.threshold >= live.huge_class_size {
+            return Err(EINVAL);
+        }
+        let algorithms = live.algorithms();
+        let priority = priority_of(&algorithms, request.algorithm, request.priority, 1)?;
+        if algorithms.get(priority).is_none_or(Option::is_none) {
+            return Err(EINVAL);
+        }
+        live.recompress(&request, priority as u8)
+    })
 }
 
 /// The path of the backing device, or `none`.
@@ -315,17 +322,17 @@ fn backing_dev_store(disk: Disk<'_>, arg: &[u8]) -> Result {
 
 /// What to write to the backing device: see [`args::Writeback`].
 fn writeback_store(disk: Disk<'_>, arg: &[u8]) -> Result {
-    let _job = disk.jobs.write_killable()?;
-    let live = disk.live().ok_or(EINVAL)?;
-    if live.backing.is_none() {
-        return Err(ENODEV);
-    }
-    let mut candidates = Candidates::new(&live.table);
-    let mut request = args::Writeback::new(arg, live.table.len());
-    while let Some(choice) = request.next()? {
-        live.choose(&choice, &mut candidates)?;
-    }
-    live.write_back(&disk.settings, candidates)
+    disk.job(|live| {
+        if live.backing.is_none() {
+            return Err(ENODEV);
+        }
+        let mut candidates = Candidates::new(&live.table);
+        let mut request = args::Writeback::new(arg, live.table.len());
+        while let Some(choice) = request.next()? {
+            live.choose(&choice, &mut candidates)?;
+        }
+        live.write_back(&disk.settings, candidates)
+    })
 }
 
 /// Pages that may still be written back.
@@ -395,53 +402,57 @@ fn compressed_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     Ok(())
 }
 
+/// The value of a counter; 0 without a disksize.
+fn count(live: Option<&Live>, stat: Stat) -> u64 {
+    live.map_or(0, |live| live.table.stats().get(stat))
+}
+
 /// Blocks in use on the backing device, pages read from it, pages written to it.
 fn bd_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
-    let live = disk.live();
-    let table = live.as_ref().map(|live| &live.table);
-    let get = |stat| table.map_or(0, |table| table.stats().get(stat));
-    Ok(writeln!(
-        out,
-        "{:>8} {:>8} {:>8}",
-        table.map_or(0, |table| table.blocks().used()),
-        get(Stat::BdReads),
-        get(Stat::BdWrites)
-    )?)
+    disk.look(|live| {
+        Ok(writeln!(
+            out,
+            "{:>8} {:>8} {:>8}",
+            live.map_or(0, |live| live.table.blocks().used()),
+            count(live, Stat::BdReads),
+            count(live, Stat::BdWrites)
+        )?)
+    })
 }
 
 /// Failed reads, failed writes, a constant, freed swap slots with discarded pages.
 fn io_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
-    let live = disk.live();
-    let get = |stat| live.as_ref().map_or(0, |live| live.table.stats().get(stat));
-    Ok(writeln!(
-        out,
-        "{:>8} {:>8} 0 {:>8}",
-        get(Stat::FailedReads),
-        get(Stat::FailedWrites),
-        get(Stat::NotifyFree)
-    )?)
+    disk.look(|live| {
+        Ok(writeln!(
+            out,
+            "{:>8} {:>8} 0 {:>8}",
+            count(live, Stat::FailedReads),
+            count(live, Stat::FailedWrites),
+            count(live, Stat::NotifyFree)
+        )?)
+    })
 }
 
 /// Memory: see zram.rst for the columns.
 fn mm_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let state = disk.state.read();
-    let (table, limit) = match &*state {
+    let (live, limit) = match &*state {
         State::Blank(setup) => (None, setup.limit_pages),
-        State::Live(live) => (Some(&live.table), live.limit_pages.load(Ordering::Relaxed)),
+        State::Live(live) => (Some(&**live), live.limit_pages.load(Ordering::Relaxed)),
     };
-    let get = |stat| table.map_or(0, |table| table.stats().get(stat));
+    let pool = live.map(|live| live.table.pool());
     Ok(writeln!(
         out,
         "{:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        get(Stat::PagesStored) << PAGE_SHIFT,
-        get(Stat::ComprDataSize),
-        table.map_or(0, |table| table.pool().total_pages()) << PAGE_SHIFT,
+        count(live, Stat::PagesStored) << PAGE_SHIFT,
+        count(live, Stat::ComprDataSize),
+        pool.map_or(0, |pool| pool.total_pages()) << PAGE_SHIFT,
         limit << PAGE_SHIFT,
-        table.map_or(0, |table| table.stats().max_used_pages()) << PAGE_SHIFT,
-        get(Stat::SamePages),
-        table.map_or(0, |table| table.pool().pages_compacted()),
-        get(Stat::HugePages),
-        get(Stat::HugePagesSince)
+        live.map_or(0, |live| live.table.stats().max_used_pages()) << PAGE_SHIFT,
+        count(live, Stat::SamePages),
+        pool.map_or(0, |pool| pool.pages_compacted()),
+        count(live, Stat::HugePages),
+        count(live, Stat::HugePagesSince)
     )?)
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct Blocks {
     /// A bit for each, set when in use.
     words: KVVec<AtomicUsize>,
     used: AtomicUsize,
-    /// Words before this one are full.
+    /// Where to look first.
     hint: AtomicUsize,
 }
 
@@ -46,26 +46,32 @@ impl Blocks {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Takes the first that is free. One task at a time.
+    /// Takes the first that is free, or almost the first: one that is released meanwhile may be missed.
     pub(crate) fn reserve(&self) -> Option<Block<'_>> {
-        let start = self.hint.load(Ordering::Relaxed);
+        let hint = self.hint.load(Ordering::Relaxed);
+        self.reserve_from(hint).or_else(|| self.reserve_from(0))
+    }
+
+    fn reserve_from(&self, start: usize) -> Option<Block<'_>> {
         for (at, word) in self.words.iter().enumerate().skip(start) {
-            let bit = word.load(Ordering::Relaxed).trailing_ones();
-            if bit == usize::BITS {
-                continue;
+            let mut seen = word.load(Ordering::Relaxed);
+            while seen != usize::MAX {
+                let bit = seen.trailing_ones();
+                let index = at.wrapping_mul(BITS).wrapping_add(bit as usize);
+                if index >= self.len {
+                    return None;
+                }
+                seen = word.fetch_or(1 << bit, Ordering::Acquire);
+                if seen >> bit & 1 == 0 {
+                    self.hint.store(at, Ordering::Relaxed);
+                    self.used.fetch_add(1, Ordering::Relaxed);
+                    // INVARIANT: Its bit was set here.
+                    return Some(Block {
+                        blocks: self,
+                        index,
+                    });
+                }
             }
-            let index = at.wrapping_mul(BITS).wrapping_add(bit as usize);
-            if index >= self.len {
-                return None;
-            }
-            // A block released meanwhile below `at` is found the next time but one, at the latest.
-            self.hint.store(at, Ordering::Relaxed);
-            word.fetch_or(1 << bit, Ordering::Acquire);
-            self.used.fetch_add(1, Ordering::Relaxed);
-            return Some(Block {
-                blocks: self,
-                index,
-            });
         }
         None
     }

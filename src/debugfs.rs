@@ -14,7 +14,11 @@ use crate::zram::{
         percpu::possible_cpus, //
     },
     attr::Attr,
-    device::Device,
+    comp::Counts,
+    device::{
+        Device,
+        Live, //
+    },
 };
 use core::ops::ControlFlow;
 use kernel::{
@@ -59,11 +63,10 @@ impl BlockState {
 
 impl Reader for BlockState {
     fn read(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
-        let live = self.0.live().ok_or(EINVAL)?;
-        let mut result = Ok(());
-        let end = live
-            .table
-            .for_each(*pos as usize..live.table.len(), |index, slot| {
+        self.0.work(|live| {
+            let len = live.table.len();
+            let mut result = Ok(());
+            let end = live.table.for_each(*pos as usize..len, |index, slot| {
                 // A line needs room for a NUL behind it, which is not given out.
                 if out.len().saturating_add(Self::LINE) >= room {
                     return ControlFlow::Break(index);
@@ -80,11 +83,12 @@ impl Reader for BlockState {
                     Err(_) => ControlFlow::Break(index),
                 }
             });
-        *pos = match end {
-            ControlFlow::Break(index) => index as u64,
-            ControlFlow::Continue(()) => live.table.len() as u64,
-        };
-        result
+            *pos = match end {
+                ControlFlow::Break(index) => index as u64,
+                ControlFlow::Continue(()) => len as u64,
+            };
+            result
+        })
     }
 }
 
@@ -125,21 +129,24 @@ impl Reader for Streams {
 impl Streams {
     fn write(&self, out: &mut Text) -> Result {
         writeln!(out, "cpu algorithm state takes contended retries")?;
-        let Some(live) = self.0.live() else {
-            return Ok(());
-        };
-        for comp in live.comps() {
-            let name = comp.algorithm().name();
-            for cpu in possible_cpus() {
-                let Some((present, counts)) = comp.counts(cpu) else {
-                    continue;
-                };
-                let (cpu, state) = (cpu.as_u32(), if present { "present" } else { "absent" });
-                let (takes, contended, retries) = (counts.takes, counts.contended, counts.retries);
-                writeln!(out, "{cpu} {name} {state} {takes} {contended} {retries}")?;
+        self.0.look(|live| {
+            for comp in live.into_iter().flat_map(Live::comps) {
+                let name = comp.algorithm().name();
+                for cpu in possible_cpus() {
+                    let Some((present, counts)) = comp.counts(cpu) else {
+                        continue;
+                    };
+                    let (cpu, state) = (cpu.as_u32(), if present { "present" } else { "absent" });
+                    let Counts {
+                        takes,
+                        contended,
+                        retries,
+                    } = counts;
+                    writeln!(out, "{cpu} {name} {state} {takes} {contended} {retries}")?;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 }
 

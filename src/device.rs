@@ -2,7 +2,7 @@
 
 //! One zram device: what it is set up with, and what it is once it has a disksize.
 //!
-//! Lock order: index of devices → `jobs` → `state` → CPU hotplug → stream; and slot → stream → zsmalloc.
+//! Lock order: index of devices → `jobs` → `users` → `state` → CPU hotplug → stream; and slot → stream → zsmalloc.
 //! I/O takes no lock of the device: see [`crate::zram::abstractions::disk`].
 
 #![forbid(unsafe_code)]
@@ -159,7 +159,9 @@ pub(crate) struct Device {
     /// Held for writing while the state is changed, and for reading by who looks at it; never for long.
     pub(crate) state: Pin<KBox<RwSem<State>>>,
     /// Held by writeback and recompression, one at a time, and by a reset.
-    pub(crate) jobs: Pin<KBox<RwSem<()>>>,
+    jobs: Pin<KBox<RwSem<()>>>,
+    /// Held for reading by what takes long but may run beside a job, and for writing by a reset.
+    users: Pin<KBox<RwSem<()>>>,
     /// What outlives a reset.
     pub(crate) settings: Settings,
     hotplug: Arc<cpuhp::State<Streams>>,
@@ -171,19 +173,48 @@ impl Device {
         let state = State::Blank(Setup::default());
         let state = RwSem::new(state, c"zram_state", kernel::static_lock_class!());
         let jobs = RwSem::new((), c"zram_jobs", kernel::static_lock_class!());
+        let users = RwSem::new((), c"zram_users", kernel::static_lock_class!());
         Ok(Self {
             state: KBox::pin_init(state, GFP_KERNEL)?,
             jobs: KBox::pin_init(jobs, GFP_KERNEL)?,
+            users: KBox::pin_init(users, GFP_KERNEL)?,
             settings: Settings::default(),
             hotplug: hotplug.clone(),
         })
     }
 
-    /// The live state, if there is one. May sleep.
-    pub(crate) fn live(&self) -> Option<Arc<Live>> {
+    /// Calls `f` with the live state, if there is one. Not for what takes long; may sleep.
+    pub(crate) fn look<R>(&self, f: impl FnOnce(Option<&Live>) -> R) -> R {
         match &*self.state.read() {
-            State::Blank(_) => None,
-            State::Live(live) => Some(live.clone()),
+            State::Blank(_) => f(None),
+            State::Live(live) => f(Some(live)),
+        }
+    }
+
+    /// Calls `f` with the live state, which a reset waits for. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` without a disksize; those of `f`.
+    pub(crate) fn work<R>(&self, f: impl FnOnce(&Live) -> Result<R>) -> Result<R> {
+        let _users = self.users.read();
+        f(&*self.live()?)
+    }
+
+    /// Like [`Device::work`], alone but for such work. A fatal signal ends the wait for others.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` after a fatal signal; those of [`Device::work`].
+    pub(crate) fn job(&self, f: impl FnOnce(&Live) -> Result) -> Result {
+        let _jobs = self.jobs.write_killable()?;
+        f(&*self.live()?)
+    }
+
+    fn live(&self) -> Result<Arc<Live>> {
+        match &*self.state.read() {
+            State::Blank(_) => Err(EINVAL),
+            State::Live(live) => Ok(live.clone()),
         }
     }
 
@@ -227,6 +258,7 @@ impl Device {
     pub(crate) fn reset(disk: Handle<'_, Self>) -> Result {
         let claim = disk.claim()?;
         let _jobs = disk.jobs.write();
+        let _users = disk.users.write();
         let mut state = disk.state.write();
         let live = claim.retire();
         let old = core::mem::replace(&mut *state, State::Blank(Setup::default()));

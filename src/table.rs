@@ -180,18 +180,11 @@ impl Table {
         let Some(slot) = self.slots.get(index, &rcu) else {
             return;
         };
-        let mut seen = slot.word.load(Ordering::Relaxed);
-        while seen & word::CONTENT != 0 {
-            let lock = if seen & word::LOCKED == 0 {
-                word::LOCKED
-            } else {
-                word::FREED
-            };
-            match slot.cas(seen, seen | lock) {
-                Err(now) => seen = now,
-                Ok(()) if lock == word::FREED => return,
-                Ok(()) => return Guard::new(self, index, slot, seen).store(Content::Empty),
-            }
+        if slot.seems_empty() {
+            return;
+        }
+        if let Some(word) = slot.lock_or_set(word::FREED) {
+            Guard::new(self, index, slot, word).store(Content::Empty);
         }
     }
 
@@ -255,7 +248,6 @@ impl Table {
             slot: ticket.slot,
             seen: ticket.seen,
             word: ticket.word,
-            stored: ticket.stored,
         })
     }
 
@@ -266,18 +258,18 @@ impl Table {
             return end;
         };
         for (index, slot) in (start..end).zip(chunk.iter().skip(start % CHUNK)) {
-            let seen = slot.word.load(Ordering::Relaxed);
-            if seen & word::CONTENT == 0 {
+            if slot.seems_empty() {
                 continue;
             }
-            if seen & word::LOCKED != 0 || slot.cas(seen, seen | word::LOCKED).is_err() {
+            let Some(word) = slot.try_lock() else {
+                // It takes sleep to get this one, which RCU does not allow.
                 drop(rcu);
                 if let Some(mut guard) = self.lock(index) {
                     guard.store(Content::Empty);
                 }
                 return index.wrapping_add(1);
-            }
-            Guard::new(self, index, slot, seen).store(Content::Empty);
+            };
+            Guard::new(self, index, slot, word).store(Content::Empty);
         }
         end
     }
@@ -291,14 +283,14 @@ impl Table {
 
     /// Locks all slots of a chunk for good, if they are empty and nobody has one locked.
     fn lock_empty(&self, chunk: &[Slot; CHUNK]) -> bool {
-        let is_empty = |slot: &Slot| slot.word.load(Ordering::Relaxed) & word::CONTENT == 0;
-        if !chunk.iter().all(is_empty) {
+        if !chunk.iter().all(Slot::seems_empty) {
             return false;
         }
         for (locked, slot) in chunk.iter().enumerate() {
-            let seen = slot.word.load(Ordering::Relaxed);
-            if seen & word::CONTENT == 0 && slot.cas(seen, word::LOCKED).is_ok() {
-                continue;
+            match slot.try_lock() {
+                Some(word) if Attr(word).is_empty() => continue,
+                Some(word) => drop(Guard::new(self, 0, slot, word)),
+                None => {}
             }
             for slot in chunk.iter().take(locked) {
                 drop(Guard::new(self, 0, slot, 0));
@@ -316,11 +308,10 @@ impl Table {
         let Some(slot) = self.slots.get(index, &rcu) else {
             return Attempt::Absent;
         };
-        let seen = slot.word.load(Ordering::Relaxed);
-        if seen & word::LOCKED != 0 || slot.cas(seen, seen | word::LOCKED).is_err() {
-            return Attempt::Busy;
+        match slot.try_lock() {
+            Some(word) => Attempt::Locked(Guard::new(self, index, slot, word)),
+            None => Attempt::Busy,
         }
-        Attempt::Locked(Guard::new(self, index, slot, seen))
     }
 
     /// Sleeps until slot `index` can be locked, or is gone.
@@ -331,16 +322,8 @@ impl Table {
             let Some(slot) = self.slots.get(index, &rcu) else {
                 return Some(None);
             };
-            let mut seen = slot.word.load(Ordering::Relaxed);
-            loop {
-                let free = seen & word::LOCKED == 0;
-                let bit = if free { word::LOCKED } else { word::WAITED };
-                match slot.cas(seen, seen | bit) {
-                    Err(now) => seen = now,
-                    Ok(()) if free => return Some(Some(Guard::new(self, index, slot, seen))),
-                    Ok(()) => return None,
-                }
-            }
+            let word = slot.lock_or_set(word::WAITED)?;
+            Some(Some(Guard::new(self, index, slot, word)))
         })
     }
 }
@@ -358,6 +341,31 @@ impl Drop for Table {
 }
 
 impl Slot {
+    /// Nothing is stored, and nobody is at it.
+    fn seems_empty(&self) -> bool {
+        self.word.load(Ordering::Relaxed) & word::CONTENT == 0
+    }
+
+    /// Locks the slot. The result is the word before that, or nothing if it is locked already.
+    #[inline]
+    fn try_lock(&self) -> Option<u64> {
+        let seen = self.word.load(Ordering::Relaxed);
+        let free = seen & word::LOCKED == 0;
+        (free && self.cas(seen, seen | word::LOCKED).is_ok()).then_some(seen)
+    }
+
+    /// Locks the slot, or sets `bit` for who has it locked. The result is as of [`Slot::try_lock`].
+    fn lock_or_set(&self, bit: u64) -> Option<u64> {
+        let mut seen = self.word.load(Ordering::Relaxed);
+        loop {
+            let free = seen & word::LOCKED == 0;
+            match self.cas(seen, seen | if free { word::LOCKED } else { bit }) {
+                Ok(()) => return free.then_some(seen),
+                Err(now) => seen = now,
+            }
+        }
+    }
+
     /// Replaces `old`, as last seen, by `new`; or says what is there.
     #[inline]
     fn cas(&self, old: u64, new: u64) -> Result<(), u64> {
@@ -381,7 +389,6 @@ pub(crate) struct Guard<'t> {
     seen: u64,
     /// What the word will be.
     word: u64,
-    stored: bool,
 }
 
 impl<'t> Guard<'t> {
@@ -394,7 +401,6 @@ impl<'t> Guard<'t> {
             slot: NonNull::from(slot),
             seen: word | word::LOCKED,
             word: word & !word::LOCK,
-            stored: false,
         }
     }
 
@@ -451,7 +457,6 @@ impl<'t> Guard<'t> {
         count!(stats, PagesStored, 1);
         // INVARIANT: The object, if it is one, is the slot's now.
         self.word |= bits;
-        self.stored = true;
         // SAFETY: By the type invariant the value is ours.
         unsafe { *self.value() = value };
     }
@@ -540,7 +545,6 @@ impl<'t> Guard<'t> {
             slot: guard.slot,
             seen: guard.seen,
             word: guard.word,
-            stored: guard.stored,
         }
     }
 }
@@ -554,7 +558,6 @@ pub(crate) struct Ticket {
     slot: NonNull<Slot>,
     seen: u64,
     word: u64,
-    stored: bool,
 }
 
 // SAFETY: The lock is a bit, which any task may clear; the rest are words and addresses.
@@ -564,8 +567,8 @@ impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
         loop {
-            // Swap freed the slot while it was locked. A page stored since is not what it meant.
-            if self.seen & word::FREED != 0 && !self.stored {
+            // Swap freed the slot while it was locked; it does not do so while it writes to it.
+            if self.seen & word::FREED != 0 {
                 self.clear();
             }
             // After this the chunk may be freed.
