@@ -3,6 +3,9 @@
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
+# `make NAME=zram` builds, and `make NAME=zram install` installs, the same module as zram.
+NAME ?= rust_zram
+
 all: ## build rust_zram.ko for the stock kernel
 	@qemu/setup
 	@qemu/build
@@ -29,9 +32,9 @@ fmt: ## format the Rust sources
 	@qemu/lint fmt
 
 install: ## install the module for the running kernel, which KVER= must have named
-	@[ "$$(modinfo -F vermagic rust_zram.ko | cut -d ' ' -f 1)" = "$$(uname -r)" ] || \
-		{ echo "error: rust_zram.ko is not for the running kernel: build it with make KVER=$$(uname -r)"; exit 1; }
-	install -D -m 644 rust_zram.ko "/lib/modules/$$(uname -r)/updates/rust_zram.ko"
+	@[ "$$(modinfo -F vermagic $(NAME).ko | cut -d ' ' -f 1)" = "$$(uname -r)" ] || \
+		{ echo "error: $(NAME).ko is not for the running kernel: build it with make KVER=$$(uname -r)"; exit 1; }
+	install -D -m 644 $(NAME).ko "/lib/modules/$$(uname -r)/updates/$(NAME).ko"
 	depmod
 
 clean: ## remove what was built
