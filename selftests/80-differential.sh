@@ -3,8 +3,8 @@
 # that Debian ships, then beside mainline's with everything on (qemu/peer). SEED= repeats a random run, SEED=S:N one epoch.
 # Needs: root, loop devices, python3, and as peers zram.ko of the kernel, zram_full.ko beside this directory.
 # vm: cpus=4 mem=1G
-# timeout: 300
-# shellcheck source-path=SCRIPTDIR source=lib.sh
+# timeout: 600
+# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
 source "$(dirname "$0")/lib.sh"
 
 random=${COUNT:-5000}

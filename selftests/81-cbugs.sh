@@ -3,7 +3,7 @@
 # Needs: root, no swap in use, zram_full.ko (qemu/peer) beside this directory, the modules nbd and lz4hc_compress, python3.
 # vm: cpus=4 mem=1G
 # timeout: 240
-# shellcheck source-path=SCRIPTDIR source=lib.sh
+# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
 source "$(dirname "$0")/lib.sh"
 
 undo() {
