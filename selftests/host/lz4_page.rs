@@ -1,0 +1,458 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Host tests of LZ4 for a page: `rustc --test --edition 2021 selftests/host/lz4_page.rs`.
+//!
+//! What blocks mean is said by a second, slow decompressor in here. Everything random comes from
+//! one seed, which is printed; `LZ4_SEED=n` sets another.
+
+#[path = "../../src/abstractions/codec/lz4_page.rs"]
+mod lz4_page;
+
+use lz4_page::{
+    Corrupt,
+    Table, //
+};
+use std::{
+    mem,
+    sync::atomic::{
+        AtomicBool,
+        AtomicU8,
+        Ordering, //
+    },
+    thread, //
+};
+
+const PAGE: usize = 4096;
+
+/// The largest block of a page: all literals.
+const BOUND: usize = PAGE + PAGE / 255 + 2;
+
+/// What must stay as it is around a buffer.
+const GUARD: usize = 64;
+
+fn table() -> Box<Table> {
+    // SAFETY: All zeroes are valid.
+    Box::new(unsafe { mem::zeroed() })
+}
+
+fn compress_with(
+    table: &mut Table,
+    page: &[u8],
+    room: usize,
+    acceleration: u32,
+) -> Option<Vec<u8>> {
+    // Exactly a page, for tools that watch the heap.
+    let page: Box<[u8; PAGE]> = Box::new(page.try_into().unwrap());
+    let mut dst = vec![0xa5; GUARD + room + GUARD];
+    // SAFETY: A page.
+    let len = unsafe {
+        lz4_page::compress(
+            table,
+            page.as_ptr(),
+            &mut dst[GUARD..GUARD + room],
+            acceleration,
+        )
+    };
+    assert!(dst[..GUARD].iter().all(|&b| b == 0xa5), "before the room");
+    assert!(
+        dst[GUARD + room..].iter().all(|&b| b == 0xa5),
+        "after the room"
+    );
+    Some(dst[GUARD..GUARD + room][..len?].to_vec())
+}
+
+fn compress(page: &[u8], room: usize) -> Option<Vec<u8>> {
+    compress_with(&mut table(), page, room, 1)
+}
+
+fn decompress(block: &[u8]) -> Result<Vec<u8>, Corrupt> {
+    // Exactly the block, for the same tools.
+    let block: Box<[u8]> = block.into();
+    let mut dst = vec![0x5a; GUARD + PAGE + GUARD];
+    // SAFETY: There is a page.
+    let result = unsafe { lz4_page::decompress(&block, dst[GUARD..].as_mut_ptr()) };
+    assert!(dst[..GUARD].iter().all(|&b| b == 0x5a), "before the page");
+    assert!(
+        dst[GUARD + PAGE..].iter().all(|&b| b == 0x5a),
+        "after the page"
+    );
+    result.map(|()| dst[GUARD..GUARD + PAGE].to_vec())
+}
+
+/// What a block says, read step by step.
+struct Meaning {
+    data: Vec<u8>,
+    last_literals: usize,
+    last_match: usize,
+}
+
+fn meaning(block: &[u8]) -> Option<Meaning> {
+    fn number(half: u8, input: &mut impl Iterator<Item = u8>) -> Option<usize> {
+        let mut sum = usize::from(half);
+        let mut more = half == 15;
+        while more {
+            let byte = input.next()?;
+            sum += usize::from(byte);
+            more = byte == 255;
+        }
+        Some(sum)
+    }
+
+    let mut input = block.iter().copied();
+    let mut data = Vec::new();
+    let mut last_match = 0;
+    loop {
+        let token = input.next()?;
+        let literals = number(token >> 4, &mut input)?;
+        if literals > input.len() || data.len() + literals > PAGE {
+            return None;
+        }
+        data.extend(input.by_ref().take(literals));
+        if input.len() == 0 {
+            return Some(Meaning {
+                data,
+                last_literals: literals,
+                last_match,
+            });
+        }
+        let distance = usize::from(u16::from_le_bytes([input.next()?, input.next()?]));
+        let len = number(token & 15, &mut input)? + 4;
+        if distance == 0 || distance > data.len() || data.len() + len > PAGE {
+            return None;
+        }
+        last_match = data.len();
+        for _ in 0..len {
+            data.push(data[data.len() - distance]);
+        }
+    }
+}
+
+/// What every decompressor must make of a block: it may ask for literals at the end.
+fn check(block: &[u8], page: &[u8]) {
+    let meaning = meaning(block).expect("a block");
+    assert!(meaning.data == page, "another page");
+    assert!(meaning.last_literals >= 5);
+    assert!(meaning.last_match <= PAGE - 12);
+    assert!(decompress(block).as_deref() == Ok(page));
+}
+
+struct Random(u64);
+
+impl Random {
+    fn from_environment() -> Self {
+        let seed = std::env::var("LZ4_SEED").map_or(4, |seed| seed.parse().unwrap());
+        println!("LZ4_SEED={seed}");
+        Self(seed)
+    }
+
+    /// SplitMix64.
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+
+    /// Mostly small, sometimes large.
+    fn length(&mut self) -> usize {
+        let end = [4, 16, 40, 600][self.below(4)];
+        self.below(end)
+    }
+
+    /// Pieces of a page before and behind where one would look, and new ones between.
+    fn page(&mut self, texture: usize) -> Vec<u8> {
+        let words: Vec<Vec<u8>> = (0..60)
+            .map(|_| {
+                let len = 1 + self.below(9);
+                self.bytes(len).iter().map(|b| b % 26 + b'a').collect()
+            })
+            .collect();
+        let mut page = Vec::new();
+        while page.len() < PAGE {
+            match texture {
+                0 => page.push(self.next() as u8),
+                1 => {
+                    page.extend(&words[self.below(60)]);
+                    page.push(b' ');
+                }
+                // Pointers and counters.
+                2 => page.extend((0xffff_8881_0000_0000 | self.next() % 4096 * 64).to_le_bytes()),
+                3 => page.extend((self.next() as u32 % 300).to_le_bytes()),
+                // Runs.
+                4 => page.resize(page.len() + self.length(), (self.next() % 3) as u8),
+                // Nearly random: around the limit of what is worth keeping.
+                5 => {
+                    let (new, old) = (1 + self.below(40), self.below(12));
+                    page.extend(self.bytes(new));
+                    let from = self.below(page.len());
+                    page.extend_from_within(from..page.len().min(from + old));
+                }
+                // From anywhere, also overlapping.
+                _ => {
+                    let new = self.length();
+                    page.extend(self.bytes(new));
+                    let distance = 1 + self.below(page.len().max(1));
+                    for _ in 0..self.length() {
+                        let next = page.len().checked_sub(distance).map_or(0, |at| page[at]);
+                        page.push(next);
+                    }
+                }
+            }
+        }
+        page.truncate(PAGE);
+        page
+    }
+
+    /// A valid block as no compressor would write it, and its page.
+    fn block(&mut self) -> (Vec<u8>, Vec<u8>) {
+        let (mut block, mut page) = (Vec::new(), Vec::new());
+        let put = |block: &mut Vec<u8>, number: usize| {
+            if let Some(rest) = number.checked_sub(15) {
+                block.extend(vec![255; rest / 255]);
+                block.push((rest % 255) as u8);
+            }
+        };
+        loop {
+            let literals = self.length();
+            let len = 4 + self.length();
+            let more = page.len() + literals + len <= PAGE - 5 && page.len() + literals > 0;
+            let literals = if more { literals } else { PAGE - page.len() };
+            let low = if more { (len - 4).min(15) } else { 0 };
+            block.push((literals.min(15) << 4 | low) as u8);
+            put(&mut block, literals);
+            let new = self.bytes(literals);
+            block.extend(&new);
+            page.extend(&new);
+            if !more {
+                return (block, page);
+            }
+            let near = [1, 2, 8, 17, PAGE][self.below(5)].min(page.len());
+            let distance = 1 + self.below(near);
+            block.extend((distance as u16).to_le_bytes());
+            put(&mut block, len - 4);
+            for _ in 0..len {
+                page.push(page[page.len() - distance]);
+            }
+        }
+    }
+}
+
+const TEXTURES: usize = 7;
+
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter_map(|c| Some(c.to_digit(16)? as u8))
+        .collect();
+    digits.chunks(2).map(|c| c[0] << 4 | c[1]).collect()
+}
+
+#[test]
+fn pages_survive() {
+    let mut random = Random::from_environment();
+    for round in 0..200 * TEXTURES {
+        let page = random.page(round % TEXTURES);
+        let block = compress(&page, BOUND).expect("there is room");
+        check(&block, &page);
+    }
+}
+
+#[test]
+fn every_period_survives() {
+    for period in 1..PAGE {
+        let page: Vec<u8> = (0..PAGE)
+            .map(|i| (i % period * 7 + i % period / 256) as u8)
+            .collect();
+        let block = compress(&page, BOUND).expect("there is room");
+        check(&block, &page);
+        if period < 256 {
+            assert!(block.len() < period + 40, "{} of {period}", block.len());
+        }
+    }
+}
+
+#[test]
+fn matches_reach_the_end() {
+    // The last position where a match is looked for, and all around it.
+    for start in PAGE - 64..PAGE {
+        let mut page = Random(start as u64).bytes(PAGE);
+        page.copy_within(100..100 + PAGE - start, start);
+        check(&compress(&page, BOUND).expect("there is room"), &page);
+    }
+}
+
+#[test]
+fn the_room_is_kept() {
+    let mut random = Random::from_environment();
+    for texture in 0..TEXTURES {
+        let page = random.page(texture);
+        let whole = compress(&page, BOUND).expect("there is room");
+        for room in (0..whole.len() + 80).chain([BOUND - 1]) {
+            match compress(&page, room) {
+                Some(block) => {
+                    assert!(block.len() <= room);
+                    assert!(room < whole.len() || block == whole);
+                    check(&block, &page);
+                }
+                None => assert!(room < whole.len(), "{room}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_in_the_table_does_not_matter() {
+    let mut random = Random::from_environment();
+    let mut used = table();
+    for round in 0..20 * TEXTURES {
+        let page = random.page(round % TEXTURES);
+        for room in [BOUND, 3624, 100] {
+            assert!(compress_with(&mut used, &page, room, 1) == compress(&page, room));
+        }
+    }
+}
+
+#[test]
+fn acceleration_is_taken_as_it_comes() {
+    let mut random = Random::from_environment();
+    for acceleration in [0, 1, 2, 3, 9, 64, 4095, 4096, 65537, u32::MAX] {
+        for texture in 0..TEXTURES {
+            let page = random.page(texture);
+            let block = compress_with(&mut table(), &page, BOUND, acceleration);
+            check(&block.expect("there is room"), &page);
+        }
+    }
+}
+
+/// A page that just doesn't fit gets a second pass, which finds more.
+#[test]
+fn short_matches_count_where_it_is_tight() {
+    let mut random = Random::from_environment();
+    let mut helped = 0;
+    for _ in 0..300 {
+        let page = random.page(5);
+        let whole = compress(&page, BOUND).expect("there is room");
+        if let Some(block) = compress(&page, whole.len() - 1) {
+            check(&block, &page);
+            helped += 1;
+        }
+    }
+    assert!(helped > 100, "{helped}");
+}
+
+/// What the kernel's library makes of a page that repeats something.
+#[test]
+fn the_librarys_blocks_are_read() {
+    let fox = "The quick brown fox jumps over the lazy dog. ";
+    let more = "ff".repeat(15);
+    for (repeated, block) in [
+        ("\0", format!("1f000100{more}f6500000000000")),
+        ("abc", format!("3f6162630300{more}f4506361626361")),
+        (
+            fox,
+            format!(
+                "ff1e54686520717569636b2062726f776e20666f78206a756d7073206f766572\
+                 20746865206c617a7920646f672e202d00{more}ca506f672e2054"
+            ),
+        ),
+    ] {
+        let page: Vec<u8> = repeated.bytes().cycle().take(PAGE).collect();
+        check(&unhex(&block), &page);
+    }
+}
+
+#[test]
+fn any_block_is_read() {
+    let mut random = Random::from_environment();
+    for _ in 0..3000 {
+        let (block, page) = random.block();
+        assert!(decompress(&block) == Ok(page));
+        agree(&block);
+    }
+}
+
+#[test]
+fn broken_blocks_do_no_harm() {
+    let mut random = Random::from_environment();
+    for round in 0..60 {
+        let block = match round % 2 {
+            0 => random.block().0,
+            _ => compress(&random.page(round % TEXTURES), BOUND).expect("there is room"),
+        };
+        for len in 0..block.len() {
+            assert!(decompress(&block[..len]).is_err(), "cut off at {len}");
+        }
+        assert!(decompress(&[&block[..], &[0]].concat()).is_err());
+        for _ in 0..400 {
+            let mut broken = block.clone();
+            for _ in 0..1 + random.below(3) {
+                let at = random.below(broken.len());
+                broken[at] = match random.below(4) {
+                    0 => 0,
+                    1 => 255,
+                    2 => broken[at] ^ 1 << random.below(8),
+                    _ => random.next() as u8,
+                };
+            }
+            agree(&broken);
+        }
+    }
+    for _ in 0..20_000 {
+        let len = random.length();
+        let mut garbage = random.bytes(len);
+        if random.below(2) == 0 {
+            garbage.iter_mut().for_each(|b| *b &= 0x13);
+        }
+        agree(&garbage);
+    }
+}
+
+/// Both decompressors make the same of it.
+fn agree(block: &[u8]) {
+    let expected = meaning(block)
+        .map(|meaning| meaning.data)
+        .filter(|data| data.len() == PAGE);
+    assert!(decompress(block).ok() == expected, "{block:02x?}");
+}
+
+/// A page that another thread writes to still becomes a block of a page.
+#[test]
+fn pages_may_change_under_way() {
+    let page: Vec<AtomicU8> = (0..PAGE).map(|_| AtomicU8::new(0)).collect();
+    let done = AtomicBool::new(false);
+    let mut random = Random::from_environment();
+    let mut table = table();
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut random = Random(1);
+            while !done.load(Ordering::Relaxed) {
+                let (at, len) = (random.below(PAGE), random.below(64));
+                let value = random.next() as u8 & 3;
+                for byte in page.iter().skip(at).take(len) {
+                    byte.store(value, Ordering::Relaxed);
+                }
+            }
+        });
+        for _ in 0..3000 {
+            let mut dst = vec![0xa5; random.below(BOUND) + GUARD];
+            let room = dst.len() - GUARD;
+            let src = page.as_ptr().cast::<u8>();
+            // SAFETY: A page.
+            let len = unsafe { lz4_page::compress(&mut table, src, &mut dst[..room], 1) };
+            assert!(dst[room..].iter().all(|&b| b == 0xa5), "after the room");
+            if let Some(len) = len {
+                let meaning = meaning(&dst[..len]).expect("a block");
+                assert!(decompress(&dst[..len]).as_ref() == Ok(&meaning.data));
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+}

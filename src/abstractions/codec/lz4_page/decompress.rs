@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Decompression: at full speed while both ends are far, and then with care.
+
+use super::{
+    cold,
+    copy_16,
+    copy_exactly,
+    read,
+    write,
+    LONG,
+    MIN_MATCH,
+    PAGE, //
+};
+use core::hint;
+
+/// What was to be decompressed is not a block that makes a page.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Corrupt;
+
+/// A block's last bytes, of which no token is read at full speed. They have room for 16 bytes after
+/// a token; or for 14 literals, a distance, and one byte that goes on with a length.
+const BLOCK_END: usize = 18;
+
+/// A page's last bytes, in which no sequence starts at full speed. They have room for 14 literals
+/// and 18 bytes of a match, or 16 bytes and 16.
+const PAGE_END: usize = 32;
+
+/// Longer literals and matches are copied in steps of so many bytes.
+const STEP: usize = 32;
+
+/// For a match so many bytes after what it repeats: the factor that fills eight bytes with the
+/// first of them.
+const FILL: [u64; 8] = [
+    0,
+    0x0101_0101_0101_0101,
+    0x0001_0001_0001_0001,
+    0x0001_0000_0100_0001,
+    0x0000_0001_0000_0001,
+    0x0000_0100_0000_0001,
+    0x0001_0000_0000_0001,
+    0x0100_0000_0000_0001,
+];
+
+/// And the first multiple of that distance that is not below eight.
+const MULTIPLE: [u8; 8] = [0, 8, 8, 9, 8, 10, 12, 14];
+
+/// Decompresses `src` to the page at `dst`.
+///
+/// # Errors
+///
+/// [`Corrupt`], if `src` is not a block that makes a page; then `dst` holds anything.
+///
+/// # Safety
+///
+/// `dst` is valid for reads and writes of a page during the call. Others may read it or write to
+/// it meanwhile; then it holds anything.
+pub(crate) unsafe fn decompress(src: &[u8], dst: *mut u8) -> Result<(), Corrupt> {
+    let block = src.as_ptr_range();
+    let mut input = block.start;
+    let mut done = 0_usize;
+
+    // Tokens before this have `BLOCK_END` bytes from themselves on.
+    let limit = src.len().saturating_sub(BLOCK_END - 1);
+    let limit = block.start.wrapping_add(limit);
+    // What a short sequence takes besides its literals. Knew the compiler the number, it would add
+    // it last, and lengthen the way from one token to the next, which is what the time is spent on.
+    let others = hint::black_box(3_usize);
+    while input < limit && done <= PAGE - PAGE_END {
+        // SAFETY: `BLOCK_END` bytes are left of the block, which nobody changes, and `PAGE_END`
+        // bytes of the page.
+        let token = unsafe {
+            let token = usize::from(*input);
+            // Before their number is known.
+            copy_16(dst.add(done), input.add(1));
+            token
+        };
+        let mut literals = token >> 4;
+        if literals < LONG {
+            input = input.wrapping_add(others).wrapping_add(literals);
+        } else {
+            cold();
+            // SAFETY: The token is not the last byte of the block.
+            let Some((from, rest)) = (unsafe { go_on(input.wrapping_add(1), block.end) }) else {
+                return Err(Corrupt);
+            };
+            literals = literals.wrapping_add(rest);
+            if literals.wrapping_add(PAGE_END) > PAGE.wrapping_sub(done)
+                || from.wrapping_add(literals).wrapping_add(STEP) > block.end
+            {
+                break;
+            }
+            // SAFETY: Just checked, with `STEP` bytes more of either.
+            unsafe { copy_steps(dst.add(done), from, literals) };
+            input = from.wrapping_add(literals).wrapping_add(2);
+        }
+        done = done.wrapping_add(literals);
+
+        // SAFETY: `input` is in the block, after the distance, and not at its end.
+        let distance = usize::from(u16::from_le(unsafe { read(input.sub(2)) }));
+        let Some(from) = done.checked_sub(distance) else {
+            input = block.end;
+            break;
+        };
+        let mut len = token & LONG;
+        if len < LONG && distance >= 8 {
+            // SAFETY: There are 18 bytes of the page left, and `from` is before them.
+            unsafe {
+                let (to, from) = (dst.add(done), dst.add(from));
+                copy_16(to, from);
+                write::<u16>(to.add(16), read(from.add(16)));
+            }
+        } else {
+            cold();
+            if len == LONG {
+                // SAFETY: See above.
+                let Some((next, rest)) = (unsafe { go_on(input, block.end) }) else {
+                    return Err(Corrupt);
+                };
+                input = next;
+                len = len.wrapping_add(rest);
+            }
+            // SAFETY: `distance` is not above `done`, which is not above `PAGE`.
+            if !unsafe { copy_match(dst, done, distance, len.wrapping_add(MIN_MATCH)) } {
+                input = block.end;
+                break;
+            }
+        }
+        done = done.wrapping_add(len).wrapping_add(MIN_MATCH);
+    }
+    // SAFETY: `input` is at a token, or at the end if there can't be one; `done` is not above
+    // `PAGE`.
+    unsafe { decompress_exactly(input, block.end, dst, done) }
+}
+
+/// Decompresses what is left, and touches nothing else.
+///
+/// # Safety
+///
+/// `input..end` is valid for reads, and `dst` for reads and writes of a page, of which `done` bytes
+/// are there.
+#[inline(never)]
+unsafe fn decompress_exactly(
+    mut input: *const u8,
+    end: *const u8,
+    dst: *mut u8,
+    mut done: usize,
+) -> Result<(), Corrupt> {
+    while input < end {
+        // SAFETY: A byte is left.
+        let token = usize::from(unsafe { *input });
+        input = input.wrapping_add(1);
+
+        let mut literals = token >> 4;
+        if literals == LONG {
+            // SAFETY: By the caller.
+            let Some((next, rest)) = (unsafe { go_on_exactly(input, end) }) else {
+                break;
+            };
+            input = next;
+            literals = literals.wrapping_add(rest);
+        }
+        let left = (end as usize).wrapping_sub(input as usize);
+        if literals > left || literals > PAGE.wrapping_sub(done) {
+            break;
+        }
+        // SAFETY: Just checked.
+        unsafe { copy_exactly(dst.add(done), input, literals) };
+        input = input.wrapping_add(literals);
+        done = done.wrapping_add(literals);
+        if literals == left && done == PAGE {
+            return Ok(());
+        }
+
+        if left.wrapping_sub(literals) < 2 {
+            break;
+        }
+        // SAFETY: Two bytes are left.
+        let distance = usize::from(u16::from_le(unsafe { read(input) }));
+        input = input.wrapping_add(2);
+        let mut len = token & LONG;
+        if len == LONG {
+            // SAFETY: By the caller.
+            let Some((next, rest)) = (unsafe { go_on_exactly(input, end) }) else {
+                break;
+            };
+            input = next;
+            len = len.wrapping_add(rest);
+        }
+        len = len.wrapping_add(MIN_MATCH);
+        if distance == 0 || distance > done || len > PAGE.wrapping_sub(done) {
+            break;
+        }
+        // SAFETY: Just checked.
+        unsafe { copy_match_exactly(dst.add(done), distance, len) };
+        done = done.wrapping_add(len);
+    }
+    Err(Corrupt)
+}
+
+/// Reads what a half token goes on with, and returns what is left of the block, and the sum.
+///
+/// # Safety
+///
+/// `input..end` is valid for reads, and not empty.
+#[inline(always)]
+unsafe fn go_on(input: *const u8, end: *const u8) -> Option<(*const u8, usize)> {
+    // SAFETY: By the caller.
+    let byte = unsafe { *input };
+    if byte < 255 {
+        Some((input.wrapping_add(1), usize::from(byte)))
+    } else {
+        // SAFETY: By the caller.
+        unsafe { go_on_exactly(input, end) }
+    }
+}
+
+/// The same for a block that may be at its end.
+///
+/// # Safety
+///
+/// `input..end` is valid for reads.
+#[cold]
+#[inline(never)]
+unsafe fn go_on_exactly(mut input: *const u8, end: *const u8) -> Option<(*const u8, usize)> {
+    let mut sum = 0_usize;
+    while input < end {
+        // SAFETY: A byte is left.
+        let byte = unsafe { *input };
+        input = input.wrapping_add(1);
+        sum = sum.wrapping_add(usize::from(byte));
+        if byte < 255 {
+            return Some((input, sum));
+        }
+    }
+    None
+}
+
+/// Copies `len` bytes, and then up to the end of the step; one step at least.
+///
+/// # Safety
+///
+/// `from` is valid for reads and `to` for writes of so much. If they overlap, `to` is eight bytes
+/// or more after `from`.
+#[inline(always)]
+unsafe fn copy_steps(to: *mut u8, from: *const u8, len: usize) {
+    let mut done = 0_usize;
+    loop {
+        // SAFETY: By the caller.
+        unsafe {
+            copy_16(to.add(done), from.add(done));
+            copy_16(to.add(done).add(16), from.add(done).add(16));
+        }
+        done = done.wrapping_add(STEP);
+        if done >= len {
+            break;
+        }
+    }
+}
+
+/// Copies a match of `len` bytes, of which one at least is wanted, and returns whether there is
+/// such a match, and room for it.
+///
+/// # Safety
+///
+/// `dst` is valid for reads and writes of a page, of which `done` bytes are there. `distance` is
+/// not above `done`.
+#[inline(always)]
+unsafe fn copy_match(dst: *mut u8, done: usize, distance: usize, len: usize) -> bool {
+    // SAFETY: By the caller.
+    let mut to = unsafe { dst.add(done) };
+    if done.wrapping_add(len) > PAGE - STEP - 8 {
+        cold();
+        if distance == 0 || len > PAGE.wrapping_sub(done) {
+            return false;
+        }
+        // SAFETY: Just checked.
+        unsafe { copy_match_exactly(to, distance, len) };
+        return true;
+    }
+    // SAFETY: By the caller.
+    let mut from = unsafe { to.sub(distance) };
+    if let (Some(fill), Some(multiple)) = (FILL.get(distance), MULTIPLE.get(distance)) {
+        if distance == 0 {
+            return false;
+        }
+        let others = 64_usize.wrapping_sub(distance.wrapping_mul(8));
+        // SAFETY: Eight bytes more than `len` and a step are left. A multiple of the distance is
+        // not above the distance and eight.
+        unsafe {
+            let first = u64::from_le(read(from)) & u64::MAX.wrapping_shr(others as u32);
+            write(to, first.wrapping_mul(*fill).to_le());
+            to = to.add(8);
+            from = to.sub(usize::from(*multiple));
+        }
+    }
+    // SAFETY: A step more than `len` is left, and it is eight bytes or more from `from` to `to`.
+    unsafe { copy_steps(to, from, len) };
+    true
+}
+
+/// Copies a match of `len` bytes, one after the other.
+///
+/// # Safety
+///
+/// `to` is valid for writes of so many bytes, and for reads from `distance` bytes before.
+#[cold]
+#[inline(never)]
+unsafe fn copy_match_exactly(to: *mut u8, distance: usize, len: usize) {
+    let mut done = 0_usize;
+    while done < len {
+        // SAFETY: By the caller.
+        unsafe {
+            let to = to.add(done);
+            write::<u8>(to, read(to.sub(distance)));
+        }
+        done = done.wrapping_add(1);
+    }
+}
