@@ -260,21 +260,25 @@ fn priority_of(
 /// `algo= priority= level= dict= deflate.winbits=`: all the parameters of one algorithm.
 fn algorithm_params_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let request = args::algorithm_params(arg)?;
-    let State::Blank(Setup {
-        algorithms, params, ..
-    }) = &mut *disk.state.write()
-    else {
-        return Err(EBUSY);
+    let set = |new| {
+        let State::Blank(Setup {
+            algorithms, params, ..
+        }) = &mut *disk.state.write()
+        else {
+            return Err(EBUSY);
+        };
+        let priority = priority_of(algorithms, request.algorithm, request.priority, 0)?;
+        *params.get_mut(priority).ok_or(EINVAL)? = new;
+        Ok(())
     };
-    let priority = priority_of(algorithms, request.algorithm, request.priority, 0)?;
-    let params = params.get_mut(priority).ok_or(EINVAL)?;
-    *params = Params::default();
-    if let Some(path) = request.dict {
-        params.dict = files::read(path)?;
-    }
-    params.level = request.level;
-    params.winbits = request.winbits;
-    Ok(())
+    set(Params::default())?;
+    // Read without a lock: it may be a file of this very disk, which wants the state as well.
+    let dict = request.dict.map(files::read).transpose()?;
+    set(Params {
+        level: request.level,
+        dict: dict.unwrap_or_default(),
+        winbits: request.winbits,
+    })
 }
 
 /// `type= max_pages= threshold= algo= priority=`: compresses stored pages anew.

@@ -203,7 +203,7 @@ impl StreamGuard<'_> {
     #[inline]
     pub(crate) fn pack<'s>(&'s mut self, page: Source<'s>, limit: usize) -> Result<Packed<'s>> {
         let (codec, stream) = self.parts()?;
-        let len = codec.compress(&mut stream.context, page, &mut *stream.data);
+        let len = codec.compress(&mut stream.context, page, &mut *stream.data, limit);
         Ok(packed(len, &*stream.data, page, limit))
     }
 
@@ -218,7 +218,7 @@ impl StreamGuard<'_> {
     pub(crate) fn pack_gathered(&mut self, limit: usize) -> Result<Packed<'_>> {
         let (codec, stream) = self.parts()?;
         let page = Source::from(&*stream.page);
-        let len = codec.compress(&mut stream.context, page, &mut *stream.data);
+        let len = codec.compress(&mut stream.context, page, &mut *stream.data, limit);
         Ok(packed(len, &*stream.data, page, limit))
     }
 

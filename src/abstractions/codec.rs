@@ -4,6 +4,7 @@
 
 mod deflate;
 mod lz4;
+mod lz4_page;
 mod lz4hc;
 mod lzo;
 mod sw842;
@@ -46,12 +47,13 @@ pub(crate) trait Compressor: Sized + Send + Sync {
     ///
     /// # Errors
     ///
-    /// Any, if `dst` is too small.
+    /// Any, if `dst` is too small. It may be larger than `limit`, but a longer result is of no use.
     fn compress(
         &self,
         context: &mut Self::Context,
         src: Source<'_>,
         dst: &mut [u8],
+        limit: usize,
     ) -> Result<usize>;
 
     /// Decompresses `src` to a page. Does not allocate.
@@ -130,17 +132,19 @@ macro_rules! algorithms {
             ///
             /// # Errors
             ///
-            /// Any, if `dst` is too small, or if the context is another algorithm's.
+            /// Any, if the result is longer than `dst`, or if the context is another algorithm's;
+            /// maybe, if the result is longer than `limit`.
             #[inline]
             pub(crate) fn compress(
                 &self,
                 context: &mut Context,
                 src: Source<'_>,
                 dst: &mut [u8],
+                limit: usize,
             ) -> Result<usize> {
                 match (self, context) {
                     $((Self::$variant(codec), Context::$variant(context)) => {
-                        codec.compress(context, src, dst)
+                        codec.compress(context, src, dst, limit)
                     })*
                     _ => Err(EINVAL),
                 }

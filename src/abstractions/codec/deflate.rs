@@ -102,7 +102,13 @@ impl Compressor for Deflate {
         })
     }
 
-    fn compress(&self, context: &mut Context, src: Source<'_>, dst: &mut [u8]) -> Result<usize> {
+    fn compress(
+        &self,
+        context: &mut Context,
+        src: Source<'_>,
+        dst: &mut [u8],
+        _: usize,
+    ) -> Result<usize> {
         let stream = &mut *context.compress;
         // SAFETY: By the type invariant.
         check(ffi::Z_OK, unsafe { ffi::zlib_deflateReset(stream) })?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! LZ4, by the kernel's library.
+//! LZ4, by [`lz4_page`]; with a dictionary, by the kernel's library. Each reads what the other wrote.
 //!
 //! C header: [`include/linux/lz4.h`](srctree/include/linux/lz4.h)
 
@@ -12,6 +12,7 @@ use super::{
             Target, //
         }, //
     },
+    lz4_page,
     Compressor,
     Params,
     Workspace, //
@@ -35,11 +36,18 @@ struct Dict {
     stream: Workspace,
 }
 
-/// The compressor's hash table, or with a dictionary the stream, then the decompressor's state.
-pub(crate) struct Context {
-    compress: Workspace,
-    decompress: Workspace,
+/// What is needed at a time.
+pub(crate) enum Context {
+    Page(KVBox<Table>),
+    /// The compressor's and the decompressor's stream.
+    Dict(Workspace, Workspace),
 }
+
+#[repr(transparent)]
+pub(crate) struct Table(lz4_page::Table);
+
+// SAFETY: It says so.
+unsafe impl Zeroable for Table {}
 
 impl Compressor for Lz4 {
     type Context = Context;
@@ -58,45 +66,68 @@ impl Compressor for Lz4 {
     }
 
     fn context(&self) -> Result<Context> {
-        Ok(Context {
-            compress: Workspace::new(size_of::<ffi::LZ4_stream_t>())?,
-            decompress: Workspace::new(size_of::<ffi::LZ4_streamDecode_t>())?,
+        Ok(match self.dict {
+            None => Context::Page(KVBox::init(
+                pin_init::init_zeroed(),
+                GFP_KERNEL | __GFP_NOWARN,
+            )?),
+            Some(_) => Context::Dict(
+                Workspace::new(size_of::<ffi::LZ4_stream_t>())?,
+                Workspace::new(size_of::<ffi::LZ4_streamDecode_t>())?,
+            ),
         })
     }
 
-    fn compress(&self, context: &mut Context, src: Source<'_>, dst: &mut [u8]) -> Result<usize> {
-        let from = src.as_ptr().cast();
-        let (to, room) = (
-            dst.as_mut_ptr().cast(),
-            dst.len().min(2 * PAGE_SIZE) as c_int,
-        );
-        let ret = match &self.dict {
-            // SAFETY: A page, a slice, and memory as large as LZ4 asks for.
-            None => unsafe {
-                let memory = context.compress.as_ptr();
-                ffi::LZ4_compress_fast(from, to, PAGE_LEN, room, self.acceleration, memory)
-            },
-            // SAFETY: As above; the stream is a copy of the one that read the dictionary, which
-            // lives as long as `self`.
-            Some(dict) => unsafe {
-                context.compress.copy_from(&dict.stream);
-                let stream = context.compress.as_ptr();
-                ffi::LZ4_compress_fast_continue(stream, from, to, PAGE_LEN, room, self.acceleration)
-            },
-        };
-        compressed(ret)
+    fn compress(
+        &self,
+        context: &mut Context,
+        src: Source<'_>,
+        dst: &mut [u8],
+        limit: usize,
+    ) -> Result<usize> {
+        match (context, &self.dict) {
+            (Context::Page(table), _) => {
+                let dst = dst.get_mut(..limit).ok_or(EINVAL)?;
+                let acceleration = self.acceleration.unsigned_abs();
+                // SAFETY: `src` is a page.
+                unsafe { lz4_page::compress(&mut table.0, src.as_ptr(), dst, acceleration) }
+                    .ok_or(ENOSPC)
+            }
+            (Context::Dict(stream, _), Some(dict)) => {
+                stream.copy_from(&dict.stream);
+                let room = dst.len().min(2 * PAGE_SIZE) as c_int;
+                // SAFETY: A page and a slice; the stream is a copy of the one that read the
+                // dictionary, which lives as long as `self`.
+                compressed(unsafe {
+                    ffi::LZ4_compress_fast_continue(
+                        stream.as_ptr(),
+                        src.as_ptr().cast(),
+                        dst.as_mut_ptr().cast(),
+                        PAGE_LEN,
+                        room,
+                        self.acceleration,
+                    )
+                })
+            }
+            _ => Err(EINVAL),
+        }
     }
 
-    fn decompress(&self, context: &mut Context, src: &[u8], dst: Target<'_>) -> Result {
-        let dict = self.dict.as_ref().map(|dict| &dict.bytes[..]);
-        decompress(&mut context.decompress, dict.unwrap_or(&[]), src, dst)
+    fn decompress(&self, context: &mut Context, src: &[u8], mut dst: Target<'_>) -> Result {
+        match (context, &self.dict) {
+            // SAFETY: `dst` is a page.
+            (Context::Page(_), _) => unsafe { lz4_page::decompress(src, dst.as_ptr()) }
+                .map_err(|lz4_page::Corrupt| EINVAL),
+            (Context::Dict(_, stream), Some(dict)) => decompress(stream, &dict.bytes, src, dst),
+            _ => Err(EINVAL),
+        }
     }
 }
 
 impl Dict {
     fn new(bytes: KVVec<u8>) -> Result<Self> {
         let mut stream = Workspace::new(size_of::<ffi::LZ4_stream_t>())?;
-        let len = c_int::try_from(bytes.len()).map_err(|_| EINVAL)?;
+        let len = c_int::try_from(bytes.len()).map_err(|lz4_page::Corrupt| EINVAL)?;
         // SAFETY: A zeroed stream is a fresh one, and `bytes` is as long as `len`.
         let read = unsafe { ffi::LZ4_loadDict(stream.as_ptr(), bytes.as_ptr().cast(), len) };
         // LZ4 can't look back further than 64 KiB, and ignores a dictionary that is tiny.

@@ -105,7 +105,13 @@ impl Compressor for Lz4hc {
         })
     }
 
-    fn compress(&self, context: &mut Context, src: Source<'_>, dst: &mut [u8]) -> Result<usize> {
+    fn compress(
+        &self,
+        context: &mut Context,
+        src: Source<'_>,
+        dst: &mut [u8],
+        _: usize,
+    ) -> Result<usize> {
         let from = src.as_ptr().cast();
         let (to, room) = (
             dst.as_mut_ptr().cast(),

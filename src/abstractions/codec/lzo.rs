@@ -49,6 +49,7 @@ macro_rules! lzo {
                 workspace: &mut Workspace,
                 src: Source<'_>,
                 dst: &mut [u8],
+                _: usize,
             ) -> Result<usize> {
                 compress($compress, workspace, src, dst)
             }

@@ -49,7 +49,13 @@ impl Compressor for Sw842 {
         })
     }
 
-    fn compress(&self, context: &mut Context, src: Source<'_>, dst: &mut [u8]) -> Result<usize> {
+    fn compress(
+        &self,
+        context: &mut Context,
+        src: Source<'_>,
+        dst: &mut [u8],
+        _: usize,
+    ) -> Result<usize> {
         // The compressor reads what it has read before, and must find it unchanged.
         src.copy_to(&mut context.page);
         sw842::compress(&mut context.tables.0, &context.page.0, dst).map_err(|_| EINVAL)

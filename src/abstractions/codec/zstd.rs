@@ -66,7 +66,13 @@ impl Compressor for Zstd {
         Context::new(self)
     }
 
-    fn compress(&self, context: &mut Context, src: Source<'_>, dst: &mut [u8]) -> Result<usize> {
+    fn compress(
+        &self,
+        context: &mut Context,
+        src: Source<'_>,
+        dst: &mut [u8],
+        _: usize,
+    ) -> Result<usize> {
         let (to, room) = (dst.as_mut_ptr().cast(), dst.len());
         let from = src.as_ptr().cast();
         let context = context.compress.as_ptr();
