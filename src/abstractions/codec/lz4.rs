@@ -127,7 +127,7 @@ impl Compressor for Lz4 {
 impl Dict {
     fn new(bytes: KVVec<u8>) -> Result<Self> {
         let mut stream = Workspace::new(size_of::<ffi::LZ4_stream_t>())?;
-        let len = c_int::try_from(bytes.len()).map_err(|lz4_page::Corrupt| EINVAL)?;
+        let len = c_int::try_from(bytes.len()).map_err(|_| EINVAL)?;
         // SAFETY: A zeroed stream is a fresh one, and `bytes` is as long as `len`.
         let read = unsafe { ffi::LZ4_loadDict(stream.as_ptr(), bytes.as_ptr().cast(), len) };
         // LZ4 can't look back further than 64 KiB, and ignores a dictionary that is tiny.
