@@ -53,7 +53,7 @@ pub(crate) struct Table([u16; SLOTS]);
 /// # Safety
 ///
 /// `src` is valid for reads of a page during the call. Others may write to it meanwhile: then the
-/// block may hold something of either version, but is a block of a page.
+/// block still makes a page, but any.
 pub(crate) unsafe fn compress(
     table: &mut Table,
     src: *const u8,
