@@ -12,31 +12,27 @@ disk=/sys/block/zram0
 # cycles NAME TIMES: a case: that many CPUs down and up again.
 cycles() { works "$1: $2 times a CPU goes or comes" toggle "$2"; }
 
-# retries DEVICE: how many tasks found the place of a stream empty, and looked again.
-retries() { awk 'NR > 1 {n += $6} END {print n + 0}' "$DEBUG/$1/streams"; }
-looked_again() {
-	if is_c; then skip "$1: tasks met CPUs that had gone" 'C zram does not count them'; else
-		holds "$1: tasks met CPUs that had gone" "$(retries zram0) > 0" "$(<"$DEBUG/zram0/streams")"
-	fi
-}
-
 load num_devices=2
 
 # --- fio ---
 
+# Many threads and slow compression: then a CPU that goes finds tasks waiting for its stream, who find it gone.
 verified() {
-	(cd "$work" && fio --name=verify --filename=/dev/zram0 --ioengine=psync --direct=1 --rw=randwrite --bs=64k \
-		--size=2M --offset_increment=2M --numjobs=8 --verify=crc32c --verify_fatal=1 --refill_buffers=1 \
-		--buffer_compress_percentage=50 --buffer_compress_chunk=4k --group_reporting --minimal)
+	(cd "$work" && nice -n 19 fio --name=verify --filename=/dev/zram0 --ioengine=psync --direct=1 --thread --rw=randwrite \
+		--bs=256k --size=1M --offset_increment=1M --numjobs=24 --loops=3 --verify=crc32c --verify_fatal=1 \
+		--verify_state_save=0 --group_reporting --minimal)
 }
-for algorithm in lz4 zstd; do
+for algorithm in lz4 deflate; do
 	device 64M "$algorithm"
 	keep "$algorithm: fio verifies" verified
-	cycles "$algorithm" 260
+	cycles "$algorithm" 200
 	kept "$algorithm: fio verifies"
-	looked_again "$algorithm"
 	is "$algorithm: no I/O failed" "$(io failed_reads) $(io failed_writes)" '0 0'
 done
+if is_c; then skip 'tasks met CPUs that had gone' 'C zram does not count them'; else
+	retries=$(awk 'NR > 1 {n += $6} END {print n + 0}' "$DEBUG/zram0/streams")
+	holds 'tasks met CPUs that had gone' "$retries > 0" "$(<"$DEBUG/zram0/streams")"
+fi
 
 # --- swap ---
 
@@ -55,7 +51,7 @@ swapped() {
 }
 out=$(vmstat pswpout) in=$(vmstat pswpin)
 keep 'memory that is swapped verifies' swapped
-cycles swap 300
+cycles swap 200
 kept 'memory that is swapped verifies'
 out=$(($(vmstat pswpout) - out)) in=$(($(vmstat pswpin) - in))
 holds 'swapping took place' "$out > 10000 && $in > 5000" "pages out: $out" "pages in: $in"
@@ -72,7 +68,7 @@ devices() {
 }
 keep 'devices are added, set up, reset, removed' devices
 keep 'and others' devices
-cycles devices 120
+cycles devices 100
 kept 'devices are added, set up, reset, removed'
 kept 'and others'
 is 'and are gone' "$(cd /sys/block && echo zram*)" 'zram0 zram1'

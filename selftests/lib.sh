@@ -2,15 +2,16 @@
 # lib.sh - what the selftests share: KTAP output, the module under test, its devices, CPUs and memory.
 #
 # A test sources this file, calls the cases, and ends with `finish`. From the environment:
-#   MODULE=rust_zram   the module under test; `zram` is the C driver, against which the expectations were checked
-#   KO=FILE            the module's file; otherwise the one beside this directory, else modprobe's
+#   MODULE=rust_zram   the module under test; `zram` is the kernel's C driver, against which the expectations were checked
+#   KO=FILE            the module's file; otherwise the one above this directory, else modprobe's
 # For the C driver a case may fail after `c_bug REASON`, or be left out with `lacks REASON`: known there, an error here.
 
 set -u
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 MODULE=${MODULE:-rust_zram}
-KO=${KO:-$here/../$MODULE.ko}
+if [[ $MODULE == zram && -z ${KO:-} ]]; then is_c() { true; }; else is_c() { false; }; fi
+is_c || KO=${KO:-$here/../$MODULE.ko}
 CPUS=/sys/devices/system/cpu
 work=$(mktemp -d)
 count=0 failures=0 bug='' finished=''
@@ -53,8 +54,6 @@ skip() {
 	count=$((count + 1))
 	printf 'ok %d - %s # SKIP %s\n' "$count" "$1" "$2"
 }
-
-is_c() { [[ $MODULE == zram ]]; }
 
 # c_bug REASON: the next case is known to fail on C zram.
 c_bug() { bug=$1; }
@@ -198,7 +197,7 @@ vmstat() { awk -v name="$1" '$1 == name {print $2}' /proc/vmstat; }
 load() {
 	names zram
 	! is_c && [[ " $* " == *' coexist=1 '* ]] && names rzram
-	if [[ -e $KO ]]; then
+	if [[ -e ${KO:-} ]]; then
 		modprobe -q lz4hc_compress
 		insmod "$KO" "$@"
 	else

@@ -1,0 +1,148 @@
+#!/bin/bash
+# What happens at the edges: mem_limit reached, memory used up, the memory that the table itself takes, huge sizes.
+# Needs: root, python3, no zram device in use, nobody else who uses much memory meanwhile.
+# vm: cpus=4 mem=768M
+# timeout: 240
+# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+source "$(dirname "$0")/lib.sh"
+
+disk=/sys/block/zram0
+load num_devices=1
+
+# --- mem_limit ---
+
+device 64M
+works 'limit: write compressible pages' "$here/pages.py" write /dev/zram0 0 1000 text
+echo 4M >$disk/mem_limit
+"$here/pages.py" write /dev/zram0 4000 4000 random 1 1 >"$work/out"
+read -r written error <"$work/out"
+is 'limit: writes fail in the end' "$error" EIO
+holds 'limit: and not before it is reached' "$written > 500 && $written < 1024" "written: $written"
+is 'limit: one failure was counted' "$(io failed_writes)" 1
+holds 'limit: it is kept' "$(mm used) <= 4 << 20" "$(<$disk/mm_stat)"
+is 'limit: what failed was not stored' "$(mm orig)" "$(((1000 + written) * 4096))"
+works 'limit: older data is there' "$here/pages.py" verify /dev/zram0 0 1000 text
+works 'limit: all before the failure is there' "$here/pages.py" verify /dev/zram0 4000 "$written" random
+works 'limit: the page that failed is still empty' "$here/pages.py" verify /dev/zram0 $((4000 + written)) 1 zero
+"$here/pages.py" write /dev/zram0 0 20 random 2 20 >"$work/out"
+is 'limit: data over old data fails as well' "$(<"$work/out")" '0 EIO'
+works 'limit: then the last of it is as it was' "$here/pages.py" verify /dev/zram0 19 981 text
+is 'limit: a request counts once' "$(io failed_writes)" 2
+works 'limit: same-filled pages need no memory' "$here/pages.py" write /dev/zram0 12000 1000 same
+works 'limit: a smaller page over a large one fits' "$here/pages.py" write /dev/zram0 4000 100 same
+works 'limit: then there is room again' "$here/pages.py" write /dev/zram0 9000 50 random
+echo 0 >$disk/mem_limit
+works 'limit: none, and everything works' "$here/pages.py" write /dev/zram0 4000 2000 random 3
+works 'limit: and is there' "$here/pages.py" verify /dev/zram0 4000 2000 random 3
+echo 1M >$disk/mem_limit
+works 'limit: below what is used: reads work' "$here/pages.py" verify /dev/zram0 4000 2000 random 3
+"$here/pages.py" write /dev/zram0 15000 1 text >"$work/out"
+is 'limit: below what is used: writes fail' "$(<"$work/out")" '0 EIO'
+
+# --- memory used up ---
+
+# The shell shall outlive everyone; after some seconds memory comes back, whatever happens.
+device 1G
+works 'memory: write pages' "$here/pages.py" write /dev/zram0 0 2000 mix
+kills=$(vmstat oom_kill)
+leave 100
+(
+	sleep 40
+	echo late >"$work/late"
+	leave
+) &
+rescue=$!
+start=$SECONDS
+LOCK=1 "$here/pages.py" write /dev/zram0 10000 100000 random 1 1 >"$work/out"
+seconds=$((SECONDS - start))
+kill "$rescue" 2>/dev/null
+wait "$rescue" 2>/dev/null
+leave
+read -r written error <"$work/out"
+written=${written:-0}
+[[ ! -e $work/late ]] || error+=', only when it was given memory'
+c_bug 'waits for memory without end'
+is 'memory: writes fail when it is used up' "${error:-none}" EIO
+c_bug 'makes others run out of memory'
+holds 'memory: and not before' "$written > 5000" "written: $written in $seconds s"
+c_bug 'makes others run out of memory'
+is 'memory: no process was killed' "$(($(vmstat oom_kill) - kills))" 0
+c_bug 'waits for memory without end'
+is 'memory: the failure was counted' "$(io failed_writes)" 1
+works 'memory: older data is there' "$here/pages.py" verify /dev/zram0 0 2000 mix
+works 'memory: all before the failure is there' "$here/pages.py" verify /dev/zram0 10000 "$written" random
+works 'memory: writes work again' "$here/pages.py" write /dev/zram0 2000 1000 mix
+
+# --- the table's own memory ---
+
+# free: kilobytes, when all that can be dropped is.
+free() {
+	sync
+	echo 3 >/proc/sys/vm/drop_caches
+	echo 1 >/proc/sys/vm/stat_refresh
+	meminfo MemFree
+}
+
+# costs NAME LIMIT COMMAND...: the command takes less than that many kilobytes of memory, in the best of four turns; each
+# turn begins with a reset. What else goes on in the kernel moves the number by some hundreds.
+costs() {
+	local name=$1 limit=$2 best=999999999 before cost
+	local -a all=()
+	shift 2
+	for _ in 1 2 3 4; do
+		echo 1 >$disk/reset
+		before=$(free)
+		"$@" >"$work/out" 2>&1 || { all+=("$(<"$work/out")") && continue; }
+		cost=$((before - $(free)))
+		all+=("$cost")
+		((cost >= best)) || best=$cost
+		((best >= limit)) || break
+	done
+	holds "$name" "$best < $limit" "kilobytes in each turn: ${all[*]}"
+}
+
+sized() { echo "$1" >"$disk/disksize"; }
+c_bug 'allocates the whole table at once'
+costs 'an empty device of 1 TiB takes less than 1 MiB' 1024 sized 1T
+echo 1 >$disk/reset
+c_bug 'allocates the whole table at once'
+works 'a device of 1 TiB can be set up' sized 1T
+last=$(((1 << 40) / 4096 - 100))
+if [[ $(<$disk/initstate) == 1 ]]; then
+	works '1 TiB: its last pages can be written' "$here/pages.py" write /dev/zram0 "$last" 100 mix
+	works '1 TiB: and read' "$here/pages.py" verify /dev/zram0 "$last" 100 mix
+	works '1 TiB: and the first' "$here/pages.py" verify /dev/zram0 0 100 zero
+	start=$SECONDS
+	works '1 TiB: discard it all' blkdiscard -f /dev/zram0
+	holds '1 TiB: in no time' "$SECONDS - start < 10"
+	is '1 TiB: it is empty' "$(mm orig)" 0
+fi
+
+# A full device, with content that needs no memory but the table's.
+pages=$((512 * 1024 / 4))
+full() { echo 512M >"$disk/disksize" && "$here/pages.py" write /dev/zram0 0 "$pages" same 1 256; }
+costs "a full device's table takes no more than 16 bytes a page" $((pages * 16 / 1024 + 512)) full
+emptied() { full && blkdiscard /dev/zram0 && echo 1 >"$disk/compact"; }
+c_bug 'keeps the table until the reset'
+costs 'compact gives back the table of what was discarded' 768 emptied
+works 'after that it works' "$here/pages.py" write /dev/zram0 5000 1000 mix
+works 'and has the data' "$here/pages.py" verify /dev/zram0 5000 1000 mix
+
+# --- huge sizes: quietly refused, or good ---
+
+for size in 64T 1P 1024P 4E 8E 15E 0xfffffffffffff000; do
+	echo 1 >$disk/reset
+	echo "selftest size $size" >/dev/kmsg
+	put $disk/disksize "$size"
+	splats=$(dmesg | sed "1,/selftest size $size\$/d" | grep -c 'Call Trace\|WARNING\|BUG\|failure\|vmalloc')
+	c_bug 'warns'
+	matches "disksize $size: done, or no memory; the kernel does not mind" "$ERR $(<$disk/initstate) $splats" \
+		'^(OK 1|ENOMEM 0|EINVAL 0) 0$'
+	if [[ $ERR == OK ]]; then
+		holds "disksize $size: so large it is" "$(blockdev --getsize64 /dev/zram0) >= 1 << 40 || $(blockdev --getsize64 /dev/zram0) < 0"
+		works "disksize $size: and works" "$here/pages.py" write /dev/zram0 123456789 10 mix
+		works "disksize $size: and has the data" "$here/pages.py" verify /dev/zram0 123456789 10 mix
+	fi
+done
+works 'an ordinary size afterwards' device 16M
+finish
