@@ -40,7 +40,10 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    str::Formatter, //
+    str::{
+        BStr,
+        Formatter, //
+    }, //
 };
 
 /// Name, mode and functions of each file.
@@ -110,7 +113,8 @@ fn compact_store(disk: Disk<'_>, _: &[u8]) -> Result {
 /// A size, rounded up to a page: the most that compressed data may take; 0 for no limit.
 fn mem_limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let bytes = args::size(arg).ok_or(EINVAL)?;
-    let pages = bytes.div_ceil(PAGE_SIZE as u64) as usize;
+    // No more than can be shown in bytes.
+    let pages = (bytes.div_ceil(PAGE_SIZE as u64) as usize).min(usize::MAX >> PAGE_SHIFT);
     match &mut *disk.state.write() {
         State::Blank(setup) => setup.limit_pages = pages,
         State::Live(live) => live.limit_pages.store(pages, Ordering::Relaxed),
@@ -319,8 +323,13 @@ fn backing_dev_store(disk: Disk<'_>, arg: &[u8]) -> Result {
         );
         return Err(EBUSY);
     };
-    setup.backing = Some(BackingDevice::open(args::line(arg))?);
-    pr_info!("{}: setup backing device\n", disk.name());
+    let path = args::line(arg);
+    setup.backing = Some(BackingDevice::open(path)?);
+    pr_info!(
+        "{}: setup backing device {}\n",
+        disk.name(),
+        BStr::from_bytes(path)
+    );
     Ok(())
 }
 

@@ -56,28 +56,21 @@ impl Files {
 /// position counts pages of the disk, not bytes.
 struct BlockState(Arc<Device>);
 
-impl BlockState {
-    /// Bytes in a line.
-    const LINE: usize = 40;
-}
-
 impl Reader for BlockState {
     fn read(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
         self.0.work(|live| {
             let len = live.table.len();
             let mut result = Ok(());
-            let end = live.table.for_each(*pos as usize..len, |index, slot| {
+            let end = live.table.scan(*pos as usize..len, |index, attr| {
+                let mut line = [0; 64];
+                let mut text = Formatter::new(&mut line);
+                result = write_line(&mut text, index, attr).map_err(Error::from);
+                let line = line.get(..text.bytes_written()).unwrap_or(&[]);
                 // A line needs room for a NUL behind it, which is not given out.
-                if out.len().saturating_add(Self::LINE) >= room {
+                if result.is_err() || out.len().saturating_add(line.len()) >= room {
                     return ControlFlow::Break(index);
                 }
-                let attr = slot.attr();
-                // Memory reclaim, which the next allocation may start, may want to write to it.
-                drop(slot);
-                let mut line = [0; Self::LINE];
-                result = write_line(&mut Formatter::new(&mut line), index, attr)
-                    .map_err(Error::from)
-                    .and_then(|()| Ok(out.extend_from_slice(&line, GFP_KERNEL)?));
+                result = out.extend_from_slice(line, GFP_KERNEL).map_err(Error::from);
                 match result {
                     Ok(()) => ControlFlow::Continue(()),
                     Err(_) => ControlFlow::Break(index),

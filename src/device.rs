@@ -45,7 +45,10 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    sync::Arc, //
+    sync::{
+        Arc,
+        UniqueArc, //
+    }, //
 };
 
 /// Algorithms of a device: the primary one, which pages are written with, and those to recompress
@@ -158,7 +161,8 @@ impl Live {
 pub(crate) struct Device {
     /// Held for writing while the state is changed, and for reading by who looks at it; never for long.
     pub(crate) state: Pin<KBox<RwSem<State>>>,
-    /// Held by writeback and recompression, one at a time, and by a reset.
+    /// Held by writeback and recompression, one at a time, and by a reset. It is only ever taken for
+    /// writing: unlike `Mutex` it lets a fatal signal end the wait.
     jobs: Pin<KBox<RwSem<()>>>,
     /// Held for reading by what takes long but may run beside a job, and for writing by a reset.
     users: Pin<KBox<RwSem<()>>>,
@@ -235,16 +239,18 @@ impl Device {
         let bytes = bytes.checked_next_multiple_of(PAGE_SIZE as u64);
         let pages = (bytes.ok_or(EINVAL)? >> PAGE_SHIFT) as usize;
         let blocks = setup.backing.as_ref().map_or(0, BackingDevice::pages);
+        // First of all: what fails after the setup was taken would lose it.
+        let place = UniqueArc::new_uninit(GFP_KERNEL)?;
         let table = Table::new(disk.name(), pages, blocks)?;
-        let live = Live {
+        let live = place.write(Live {
             huge_class_size: table.pool().huge_class_size(),
             table,
             comps: setup.comps(disk)?,
             limit_pages: AtomicUsize::new(setup.limit_pages),
             backing: setup.backing.take(),
             compressed_writeback: disk.settings.compressed.load(Ordering::Relaxed),
-        };
-        let live = Arc::new(live, GFP_KERNEL)?;
+        });
+        let live = Arc::from(live);
         disk.publish(live.clone(), pages)?;
         *state = State::Live(live);
         Ok(())

@@ -11,7 +11,10 @@
 //! Who looks for a slot does so under RCU, and then keeps it by its lock: [`Table::shrink`] frees slots
 //! only when it has locked all of a page of them for good.
 //!
-//! Lock order: slot → stream → zsmalloc. A slot's lock may be held while sleeping.
+//! Lock order: slot → stream → zsmalloc. A slot's lock may be held while sleeping, but not while
+//! memory is allocated that might be reclaimed by swapping out to this disk. Who has one slot locked
+//! locks only slots behind it: a bio that reads from the backing device goes on to its next page with
+//! the slots before it locked, until the block layer sends those reads after it has returned.
 
 use crate::zram::{
     abstractions::{
@@ -199,41 +202,53 @@ impl Table {
         }
     }
 
-    /// Calls `each` for the slots in `range` that hold something, locked, until it says otherwise.
-    /// May sleep, and so may `each`.
+    /// Calls `each` for the slots in `range` that have an object or a word, locked, until it says
+    /// otherwise. What is on the backing device is left alone: it may be locked for as long as that
+    /// device takes. May sleep, and so may `each`.
     pub(crate) fn for_each<B>(
         &self,
         range: Range<usize>,
         mut each: impl FnMut(usize, Guard<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
+        let wanted = |attr: Attr| !attr.is_empty() && !attr.is_written();
+        self.scan(range, |index, attr| {
+            match wanted(attr).then(|| self.lock(index)).flatten() {
+                Some(guard) if wanted(guard.attr()) => each(index, guard),
+                _ => ControlFlow::Continue(()),
+            }
+        })
+    }
+
+    /// Calls `each` for the slots in `range` that hold something, or seem to, with what goes with
+    /// that at the moment, until it says otherwise. Takes no lock. May sleep, and so may `each`.
+    pub(crate) fn scan<B>(
+        &self,
+        range: Range<usize>,
+        mut each: impl FnMut(usize, Attr) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
         let end = range.end.min(self.len());
         let mut index = self.slots.skip_absent(range.start);
         while index < end {
-            match self.next_in_chunk(index) {
-                Some(found) if found < end => {
-                    let guard = self.lock(found).filter(|guard| !guard.attr().is_empty());
-                    guard.map_or(ControlFlow::Continue(()), |guard| each(found, guard))?;
-                    index = found.wrapping_add(1);
-                }
-                Some(_) => break,
-                None => {
-                    index = self
-                        .slots
-                        .skip_absent(Sparse::<Slot, CHUNK>::chunk_end(index));
-                    cond_resched();
-                }
+            let next = Sparse::<Slot, CHUNK>::chunk_end(index);
+            while let Some((found, attr)) = self.next_in_chunk(index, next.min(end)) {
+                each(found, attr)?;
+                index = found.wrapping_add(1);
             }
+            index = self.slots.skip_absent(next);
+            cond_resched();
         }
         ControlFlow::Continue(())
     }
 
-    /// The first slot of a chunk, from `start` on, that seems to hold something.
-    fn next_in_chunk(&self, start: usize) -> Option<usize> {
+    /// The first slot of a chunk, from `start` to before `end`, that seems to hold something.
+    fn next_in_chunk(&self, start: usize, end: usize) -> Option<(usize, Attr)> {
+        if start >= end {
+            return None;
+        }
         let rcu = rcu::read_lock();
         let slots = self.slots.chunk(start, &rcu)?.iter().skip(start % CHUNK);
-        let mut words = slots.map(|slot| slot.word.load(Ordering::Relaxed));
-        let skipped = words.position(|word| word & (word::CONTENT & !word::FREED) != 0)?;
-        Some(start.wrapping_add(skipped))
+        let attrs = slots.map(|slot| Attr(slot.word.load(Ordering::Relaxed)));
+        (start..end).zip(attrs).find(|(_, attr)| !attr.is_empty())
     }
 
     /// The slot whose lock was kept in `ticket`; nothing, if it is another table's.

@@ -226,12 +226,13 @@ impl<T: Operations> Read<T> {
     /// `raw` is the field of a `Self` from `KBox::into_raw`, whose bio has ended.
     unsafe extern "C" fn end(raw: *mut ffi::bio) {
         // SAFETY: By the safety requirement.
-        let (read, result) = unsafe {
+        let (read, status) = unsafe {
             let read = KBox::from_raw(container_of!(Opaque::cast_from(raw), Self, raw).cast_mut());
-            let result = to_result(ffi::blk_status_to_errno((*raw).bi_status));
             ffi::bio_uninit(raw);
-            (read, result)
+            (read, (*raw).bi_status)
         };
+        // SAFETY: The call has no requirements.
+        let result = to_result(unsafe { ffi::blk_status_to_errno(status) });
         let Self {
             mut parent,
             mut to,
@@ -255,8 +256,9 @@ impl<T: Operations> Read<T> {
             }
         };
         if result.is_err() {
-            parent.fail();
+            parent.fail(status);
         }
+        // The parent goes last: after it, the opener that kept everything may be gone, too.
     }
 }
 

@@ -42,7 +42,8 @@ pub(crate) enum Operation {
 ///
 /// # Invariants
 ///
-/// `0` is a live bio that has not ended, and that nobody else changes.
+/// `0` is a live bio that has not ended. Nobody else changes it, but for the status, and the count of
+/// those who share in it, once there are any.
 pub(crate) struct Bio(NonNull<ffi::bio>);
 
 impl Bio {
@@ -58,15 +59,16 @@ impl Bio {
         self.0.as_ptr()
     }
 
-    fn raw(&self) -> &ffi::bio {
+    /// A copy of the part that says where the bio is at.
+    fn iter(&self) -> ffi::bvec_iter {
         // SAFETY: By the type invariant.
-        unsafe { self.0.as_ref() }
+        unsafe { (*self.0.as_ptr()).bi_iter }
     }
 
     /// What to do.
     #[inline]
     pub(crate) fn operation(&self) -> Operation {
-        match self.raw().bi_opf & ((1 << ffi::REQ_OP_BITS) - 1) {
+        match self.flags() & ((1 << ffi::REQ_OP_BITS) - 1) {
             ffi::req_op_REQ_OP_READ => Operation::Read,
             ffi::req_op_REQ_OP_WRITE => Operation::Write,
             ffi::req_op_REQ_OP_DISCARD | ffi::req_op_REQ_OP_WRITE_ZEROES => Operation::Free,
@@ -82,7 +84,7 @@ impl Bio {
     /// drivers that stack on this disk must.
     #[inline]
     pub(crate) fn pages(&self) -> Result<(usize, usize)> {
-        let iter = &self.raw().bi_iter;
+        let iter = self.iter();
         let (sector, size) = (iter.bi_sector, iter.bi_size as usize);
         if sector % SECTORS_PER_PAGE != 0 || size % PAGE_SIZE != 0 {
             return Err(EINVAL);
@@ -93,10 +95,12 @@ impl Bio {
     /// The memory to read from or to write to, page by page of the disk.
     #[inline]
     pub(crate) fn blocks(&self) -> Blocks<'_> {
-        let iter = &self.raw().bi_iter;
+        let iter = self.iter();
+        // SAFETY: By the type invariant.
+        let vecs = unsafe { (*self.0.as_ptr()).bi_io_vec };
         // INVARIANT: The bio says so.
         Blocks {
-            vec: self.raw().bi_io_vec.wrapping_add(iter.bi_idx as usize),
+            vec: vecs.wrapping_add(iter.bi_idx as usize),
             done: iter.bi_offset as usize,
             left: iter.bi_size as usize,
             _bio: PhantomData,
@@ -105,7 +109,8 @@ impl Bio {
 
     /// Operation and flags, for a bio that does a part of this one's work.
     pub(super) fn flags(&self) -> ffi::blk_opf_t {
-        self.raw().bi_opf
+        // SAFETY: By the type invariant.
+        unsafe { (*self.0.as_ptr()).bi_opf }
     }
 
     /// Keeps the bio from ending until the result is dropped.
@@ -134,7 +139,10 @@ impl Bio {
         let start = unsafe { ffi::bio_start_io_acct(self.0.as_ptr()) };
         let result = work(self);
         // SAFETY: By the type invariant; the call above was for the same device.
-        unsafe { ffi::bio_end_io_acct_remapped(self.0.as_ptr(), start, self.raw().bi_bdev) };
+        unsafe {
+            let raw = self.0.as_ptr();
+            ffi::bio_end_io_acct_remapped(raw, start, (*raw).bi_bdev);
+        }
         result
     }
 }
@@ -151,10 +159,14 @@ impl Parent {
         self.0.as_ptr()
     }
 
-    /// Marks the whole bio as failed.
-    pub(super) fn fail(&mut self) {
+    /// Marks the whole bio as failed, for the reason that `status` says, or else with `EIO`.
+    pub(super) fn fail(&mut self, status: ffi::blk_status_t) {
+        let status = match status {
+            0 => ffi::ZRAM_STS_IOERR,
+            status => status,
+        };
         // SAFETY: By the type invariant the bio is there.
-        unsafe { (*self.0.as_ptr()).bi_status = ffi::ZRAM_STS_IOERR };
+        unsafe { (*self.0.as_ptr()).bi_status = status };
     }
 }
 

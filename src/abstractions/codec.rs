@@ -43,7 +43,8 @@ pub(crate) trait Compressor: Sized + Send + Sync {
     /// Allocates a context. May sleep.
     fn context(&self) -> Result<Self::Context>;
 
-    /// Compresses a page to `dst`; the result is the length. Does not allocate.
+    /// Compresses a page to `dst`; the result is the length. Called in the middle of I/O: where a
+    /// library allocates (zstd with a dictionary, at first), it starts no I/O of its own.
     ///
     /// # Errors
     ///
@@ -128,7 +129,8 @@ macro_rules! algorithms {
                 })
             }
 
-            /// Compresses a page to `dst`; the result is the length. Does not allocate.
+            /// Compresses a page to `dst`; the result is the length. Called in the middle of I/O: where a
+    /// library allocates (zstd with a dictionary, at first), it starts no I/O of its own.
             ///
             /// # Errors
             ///

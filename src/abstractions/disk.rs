@@ -246,8 +246,8 @@ impl<T: Operations> Claim<'_, T> {
     /// I/O uses it any more. May sleep.
     pub(crate) fn retire(&self) -> Option<Arc<T::Live>> {
         let disk = self.0.raw.as_ptr();
-        // SAFETY: The disk is alive. Freezing drains all calls of `submit`; and an RCU grace period
-        // is part of it, which waits for those of `swap_slot_free`, as they hold a spinlock.
+        // SAFETY: The disk is alive. Freezing drains all calls of `submit`; those of
+        // `swap_slot_free` were over when swap closed the disk.
         let live = unsafe {
             ffi::sync_blockdev((*disk).part0);
             self.0.set_capacity(0);

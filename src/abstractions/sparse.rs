@@ -71,6 +71,9 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
         let mut root = KVVec::with_capacity(nodes, GFP_KERNEL | __GFP_NOWARN)?;
         while root.len() < nodes {
             root.push(AtomicPtr::new(ptr::null_mut()), GFP_KERNEL)?;
+            if root.len() % FANOUT == 0 {
+                cond_resched();
+            }
         }
         Ok(Self { len, root })
     }
@@ -137,8 +140,8 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
         install::<Chunk<T, N>>(node.0.get(index / N % FANOUT).ok_or(EINVAL)?)
     }
 
-    /// Frees the chunks that `give_up` wants to, which is called under RCU; and calls `unlinked` when
-    /// they can't be found any more, before the grace period. May sleep.
+    /// Frees the chunks that `give_up` wants to, which is called under RCU; and calls `unlinked` soon
+    /// after some can't be found any more. May sleep.
     pub(crate) fn shrink(
         &self,
         mut give_up: impl FnMut(&[T; N]) -> bool,
@@ -147,9 +150,8 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
         /// How many chunks may wait for one grace period.
         const BATCH: usize = 4096;
         let mut chunks = KVVec::new();
-        let mut release = |chunks: &mut KVVec<_>| {
+        let release = |chunks: &mut KVVec<_>| {
             if !chunks.is_empty() {
-                unlinked();
                 rcu::synchronize_rcu();
                 chunks.clear();
             }
@@ -159,6 +161,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
             let Some(node) = (unsafe { node.load(Ordering::Acquire).as_ref() }) else {
                 continue;
             };
+            let before = chunks.len();
             for place in &node.0 {
                 // Without room to remember it, a chunk stays.
                 if chunks.reserve(1, GFP_KERNEL | __GFP_NOWARN).is_err() {
@@ -167,9 +170,12 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
                 if let Some(chunk) = unlink(place, &mut give_up) {
                     let _ = chunks.push(chunk, GFP_KERNEL | __GFP_NOWARN);
                 }
-                if chunks.len() >= BATCH {
-                    release(&mut chunks);
-                }
+            }
+            if chunks.len() > before {
+                unlinked();
+            }
+            if chunks.len() >= BATCH {
+                release(&mut chunks);
             }
             cond_resched();
         }
