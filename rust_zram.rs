@@ -45,7 +45,7 @@ module! {
     type: RustZram,
     name: "rust_zram",
     authors: ["The rust_zram authors"],
-    description: "Compressed RAM block device",
+    description: "Compressed RAM Block Device",
     license: "Dual BSD/GPL",
     params: {
         num_devices: u32 {
