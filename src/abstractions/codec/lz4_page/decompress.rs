@@ -31,7 +31,7 @@ const STEP: usize = 32;
 
 /// For a match so many bytes after what it repeats: the factor that fills eight bytes with the
 /// first of them.
-const FILL: [u64; 8] = [
+const FILL: [u64; 9] = [
     0,
     0x0101_0101_0101_0101,
     0x0001_0001_0001_0001,
@@ -40,10 +40,11 @@ const FILL: [u64; 8] = [
     0x0000_0100_0000_0001,
     0x0001_0000_0000_0001,
     0x0100_0000_0000_0001,
+    1,
 ];
 
 /// And the first multiple of that distance that is not below eight.
-const MULTIPLE: [u8; 8] = [0, 8, 8, 9, 8, 10, 12, 14];
+const MULTIPLE: [u8; 9] = [0, 8, 8, 9, 8, 10, 12, 14, 8];
 
 /// Decompresses `src` to the page at `dst`.
 ///
@@ -258,6 +259,30 @@ unsafe fn copy_steps(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
+/// Fills what [`copy_steps`] would copy.
+///
+/// # Safety
+///
+/// `to` is valid for writes of so much.
+#[inline(always)]
+unsafe fn fill_steps(to: *mut u8, word: u64, len: usize) {
+    let mut done = 0_usize;
+    loop {
+        // SAFETY: By the caller.
+        unsafe {
+            let to = to.add(done);
+            write(to, word);
+            write(to.add(8), word);
+            write(to.add(16), word);
+            write(to.add(24), word);
+        }
+        done = done.wrapping_add(STEP);
+        if done >= len {
+            break;
+        }
+    }
+}
+
 /// Copies a match of `len` bytes, of which one at least is wanted, and returns whether there is
 /// such a match, and room for it.
 ///
@@ -285,11 +310,17 @@ unsafe fn copy_match(dst: *mut u8, done: usize, distance: usize, len: usize) -> 
             return false;
         }
         let others = 64_usize.wrapping_sub(distance.wrapping_mul(8));
-        // SAFETY: Eight bytes more than `len` and a step are left. A multiple of the distance is
+        // SAFETY: Eight bytes and a step more than `len` are left. A multiple of the distance is
         // not above the distance and eight.
         unsafe {
             let first = u64::from_le(read(from)) & u64::MAX.wrapping_shr(others as u32);
-            write(to, first.wrapping_mul(*fill).to_le());
+            let word = first.wrapping_mul(*fill).to_le();
+            if *multiple == 8 {
+                // Most often a run: no need to read what was just written.
+                fill_steps(to, word, len);
+                return true;
+            }
+            write(to, word);
             to = to.add(8);
             from = to.sub(usize::from(*multiple));
         }
