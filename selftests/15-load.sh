@@ -137,7 +137,8 @@ fi
 measure() {
 	local cache
 	sync
-	echo 3 >/proc/sys/vm/drop_caches
+	# What was used lately survives a first call, and a second.
+	for _ in 1 2 3; do echo 3 >/proc/sys/vm/drop_caches; done
 	echo 1 >/proc/sys/vm/stat_refresh
 	for cache in /sys/kernel/slab/*/shrink; do echo 1 >"$cache"; done
 	awk '$1 == "nr_zspages"' /proc/vmstat
@@ -148,16 +149,21 @@ measure() {
 rounds() {
 	local i id
 	for ((i = 0; i < $1; i++)); do
-		load num_devices=4 && use zram0 && use zram3 && read -r id <"$CLASS/hot_add" && device 4M zstd "zram$id" && unload || return
+		load num_devices=4 && use zram3 && read -r id <"$CLASS/hot_add" && device 4M zstd "zram$id" && unload || return
 	done
 }
 works 'insmod, use, rmmod, 10 times' rounds 10
 measure >"$work/before"
 works 'insmod, use, rmmod, 40 times' rounds 40
-measure >"$work/after"
-# Fewer than one lost object per device, or one lost area per round; other things in the kernel move as well.
-grown=$(paste -d ' ' "$work/before" "$work/after" | awk '
-	BEGIN {limit["nr_zspages"] = 0; limit["Percpu:"] = 0; limit["VmallocUsed:"] = 150; limit["vmallocinfo"] = 30}
-	$4 - $2 > ($1 in limit ? limit[$1] : 100)')
+# Fewer than one lost object per device, or one lost area per round; other things in the kernel move as well, and some
+# are freed only after a while.
+for ((tries = 0; tries < 10; tries++)); do
+	measure >"$work/after"
+	grown=$(paste -d ' ' "$work/before" "$work/after" | awk '
+		BEGIN {limit["nr_zspages"] = 0; limit["Percpu:"] = 0; limit["VmallocUsed:"] = 150; limit["vmallocinfo"] = 30}
+		$4 - $2 > ($1 in limit ? limit[$1] : 100)')
+	[[ $grown ]] || break
+	sleep 1
+done
 is 'nothing grew' "$grown" ''
 finish
