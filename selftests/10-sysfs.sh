@@ -2,7 +2,7 @@
 # Every attribute: its bytes, good and bad values, each state, the order of the checks; the block device's limits.
 # Needs: root, no zram device in use, /dev on devtmpfs.
 # vm: cpus=4 mem=768M
-# timeout: 120
+# timeout: 200
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

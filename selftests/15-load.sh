@@ -2,7 +2,7 @@
 # Loading and unloading: parameters, refusals, life beside C zram, CPUs that are down, fifty rounds without a leak.
 # Needs: root, CPUs 2 and 3 that can be taken down; zram.ko for the cases of coexistence.
 # vm: cpus=4 mem=768M
-# timeout: 240
+# timeout: 500
 # shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
 source "$(dirname "$0")/lib.sh"
 

@@ -3,7 +3,7 @@
 # byte of memory touched.
 # Needs: root, python3, no zram device in use.
 # vm: cpus=4 mem=768M
-# timeout: 120
+# timeout: 200
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

@@ -2,7 +2,7 @@
 # A file system on a device: made, filled, checked, mounted again; trims; BLKDISCARD and BLKZEROOUT.
 # Needs: root, ext4, e2fsprogs, no zram device in use.
 # vm: cpus=4 mem=768M
-# timeout: 120
+# timeout: 200
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

@@ -2,7 +2,7 @@
 # Many devices: each its own data; added and removed beside I/O; none is reset or removed while it is in use.
 # Needs: root, fio, no zram device in use.
 # vm: cpus=4 mem=768M
-# timeout: 200
+# timeout: 300
 # shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
 source "$(dirname "$0")/lib.sh"
 

@@ -2,7 +2,7 @@
 # What happens at the edges: mem_limit reached, memory used up, the memory that the table itself takes, huge sizes.
 # Needs: root, python3, no zram device in use, nobody else who uses much memory meanwhile.
 # vm: cpus=4 mem=768M
-# timeout: 240
+# timeout: 400
 # shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
 source "$(dirname "$0")/lib.sh"
 

@@ -2,7 +2,7 @@
 # Swap: what comes back is verified, byte by byte; slots are freed with what they held; every algorithm.
 # Needs: root, python3, cgroup2, no zram device in use; sets nearly all memory aside for a while.
 # vm: cpus=4 mem=768M
-# timeout: 240
+# timeout: 500
 # shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
 source "$(dirname "$0")/lib.sh"
 

@@ -2,7 +2,7 @@
 # debugfs zram/zramN/streams: its form, what it counts, and that it follows the CPUs.
 # Needs: root, debugfs, CPU 3 that can be taken down, no zram device in use.
 # vm: cpus=4 mem=768M
-# timeout: 120
+# timeout: 200
 # shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
 source "$(dirname "$0")/lib.sh"
 
