@@ -30,7 +30,7 @@ reserve = []
 @functools.cache
 def pool():
     rng = random.Random(7)
-    words = [bytes(rng.choices(b"etaoinshrdlucmfwyp", k=rng.randint(2, 10))) for _ in range(300)]
+    words = [bytes(rng.choices(b"etaoinshrdlucmfwyp", k=rng.randint(4, 12))) for _ in range(100)]
     text = [b" ".join(rng.choices(words, k=PAGE // 3))[:PAGE] for _ in range(POOL)]
     return text, [rng.randbytes(PAGE) for _ in range(POOL)]
 
