@@ -2,7 +2,7 @@
 # What C zram does wrong and ours does not, shown on both in the same run.
 # Needs: root, no swap in use, zram_full.ko (qemu/peer) beside this directory, the modules nbd and lz4hc_compress, python3.
 # vm: cpus=4 mem=1G
-# timeout: 240
+# timeout: 300
 # shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
 source "$(dirname "$0")/lib.sh"
 

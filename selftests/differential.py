@@ -231,6 +231,8 @@ def scripted(pair):
                 title, lines = line[3:], []
             elif line and not line.startswith("#"):
                 lines.append(line)
+    if pair.full:
+        thresholds(pair)
     codecs(pair)
 
 
@@ -278,6 +280,31 @@ def codecs(pair):
     pair.exact = True
 
 
+def thresholds(pair):
+    """Recompression at exactly the sizes that a page has before and after it."""
+
+    def attempt_with(*requests):
+        pair.run(("put", 0, "reset", b"1"))
+        operations = [("put", 0, "comp_algorithm", b"lzo"), ("put", 0, "recomp_algorithm", b"algo=zstd"),
+                      ("put", 0, "disksize", b"1M"), ("write", 0, 0, 1, "text")]
+        operations += [operation for data in requests for operation in (("put", 0, "recompress", data), ("state", 0))]
+        for operation in operations:
+            found = pair.run(operation)
+            if found:
+                trouble.append("\n".join([show(operation), *found]))
+        return pair.c.mm(0, "compr")
+
+    trouble = []
+    pair.fresh()
+    before, after = attempt_with(), attempt_with(b"priority=1")
+    for limit in before, after:
+        for threshold in limit - 1, limit, limit + 1:
+            attempt_with(b"threshold=%d" % threshold, b"threshold=0")
+    if not after < before:
+        trouble.append(f"{before} bytes became {after}: nothing was recompressed")
+    case("recompress: a threshold of exactly the size", *trouble[:5])
+
+
 # --- random -----------------------------------------------------------------------------------------------------------
 
 SIZES = [b"4096", b"64K", b"1M", b"4M", b"4194305", b"0x200000", b"8m", b"16M", b"32M\n"]
@@ -301,13 +328,15 @@ class Generator:
 
     def operations(self):
         rng = self.rng
-        numbers = self.c.numbers() or [0]
+        numbers = self.c.numbers()
+        if not numbers:
+            return [("add",)]
         number = rng.choice(numbers) if self.chance(0.97) else rng.randrange(6)
-        blank = self.c.get(number, "disksize") in (b"0\n", "ENOENT")
+        blank = self.c.get(number, "disksize") == b"0\n"
         if blank and self.chance(0.6):
             return self.set_up(number)
         kind = rng.choices(
-            ["write", "read", "buffered", "discard", "put", "get", "work", "reset", "open", "close", "add", "remove", "state"],
+            "write read buffered discard put get work reset open close add remove state".split(),
             [22, 12, 7, 4, 26, 3, 17, 0.5, 1.5, 3, 1, 0.7, 3])[0]
         return getattr(self, kind)(number)
 
@@ -450,7 +479,7 @@ class Generator:
 
     def recompression(self):
         if self.chance(0.6):
-            return self.rng.choice([b"", b"type=idle", b"type=huge", b"type=huge_idle", b"priority=1", b"priority=2", b"priority=3",
+            return self.rng.choice([b"", b"type=idle", b"type=huge", b"type=huge_idle", *(b"priority=%d" % n for n in range(1, 4)),
                                     b"threshold=%d" % self.rng.randrange(3000), b"max_pages=%d" % self.rng.randrange(20)])
         return self.tokens(type=self.rng.choice([b"idle", b"huge", b"huge_idle"]), priority=self.number(0, 4),
                            threshold=self.number(0, 4000), max_pages=self.number(0, 50), algo=self.algorithm())
