@@ -4,7 +4,7 @@
 # Needs: root; our module as dropin/zram.ko (`make NAME=zram`) beside this directory; zram.ko and lz4hc_compress.ko of the
 # kernel; loop devices; zram-generator and strace for its cases, the kernel's selftests in dropin/kselftest for theirs.
 # vm: cpus=4 mem=1G
-# timeout: 180
+# timeout: 400
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 [[ ${1:-} == inside ]] || exec unshare --mount -- "$0" inside
 source "$(dirname "$0")/lib.sh"
