@@ -53,7 +53,11 @@ for size in 0 7 8 16K 100K; do
 done
 printf '# seed %s\n' "$seed"
 
-if modprobe zram num_devices=1; then compare Debian $((random / 4)); else skip 'beside the driver of the distribution' 'no zram.ko'; fi
+if modprobe zram num_devices=1; then
+	compare Debian $((random / 4))
+else
+	skip 'beside the driver of the distribution' 'no zram.ko'
+fi
 if [[ -e $here/../zram_full.ko ]]; then
 	insmod "$here/../zram_full.ko" num_devices=1
 	compare full "$random"

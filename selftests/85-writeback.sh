@@ -12,6 +12,7 @@ undo() {
 	[[ ! -d /sys/module/$MODULE ]] || works "unloads at the end" rmmod "$MODULE"
 	dmsetup remove --retry zram-selftest
 	losetup -d "${loops[@]}"
+	rmdir /sys/kernel/config/nullb/selftest 2>/dev/null
 	rmmod nbd null_blk
 	clean_up
 }

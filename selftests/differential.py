@@ -29,7 +29,7 @@ INTENDED = {
     "size": "disksize: C allocates all of its table, and complains when it is huge: never asked for",
     "batch": "writeback_batch_size: C allocates that many pages at once, up to all that there are: never asked for",
     "dict": "lz4hc: C takes a dictionary of more than 64 KiB and then fails every write: never asked for",
-    "lz4": "mm_stat: our compressor makes lz4 of slightly other sizes",
+    "lz4": "mm_stat, and what depends on sizes: our compressor makes lz4 of slightly other sizes",
     "build": "Debian's C driver has no lzo, lzo-rle and 842, and nothing of recompression",
 }
 met = collections.Counter()
@@ -135,9 +135,8 @@ class Pair:
             return False
         met["lz4"] += 1
         c, ours = [list(map(int, data.split())) for data in (c, ours)]
-        return all(c[i] == ours[i] for i in (0, 3, 5)) and all(
-            abs(c[i] - ours[i]) <= TOLERANCE * c[i] + 16 * PAGE for i in (1, 2, 4)) and all(
-            abs(c[i] - ours[i]) <= 16 for i in (7, 8))
+        return all(c[i] == ours[i] for i in (0, 3, 5, 7, 8)) and all(
+            abs(c[i] - ours[i]) <= TOLERANCE * c[i] + 16 * PAGE for i in (1, 2, 4))
 
 
 def chosen(data):
@@ -266,13 +265,14 @@ def codecs(pair):
         tried += ["level=3 dict=dict.16k", *(f"deflate.winbits={n}" for n in winbits), "deflate.winbits=12 level=4"]
         trouble = []
         pair.exact = name != OTHER
+        kinds = ("any", "text") if pair.exact else (1000, "random")
         pair.fresh()
         for parameters in tried:
             operations = [("put", 0, "reset", b"1"), ("put", 0, "comp_algorithm", name.encode())]
             if parameters:
                 operations.append(("put", 0, "algorithm_params", parameters.encode()))
-            operations += [("put", 0, "disksize", b"1M"), ("write", 0, 0, 32, "any" if pair.exact else "mix", 3),
-                           ("write", 0, 32, 16, "text"), ("read", 0, 0, 48), ("state", 0)]
+            operations += [("put", 0, "disksize", b"1M"), ("write", 0, 0, 32, kinds[0]), ("write", 0, 32, 16, kinds[1]),
+                           ("read", 0, 0, 48), ("state", 0)]
             for operation in operations:
                 found = pair.run(operation)
                 if found:
@@ -368,7 +368,7 @@ class Generator:
 
     def content(self):
         if not self.pair.exact:
-            return self.rng.choice(["same", "zero", "text", "random", "mix"])
+            return self.rng.choice(["same", "zero", "random", 200, 1000, 2000, 3000])
         return self.rng.choice(["same", "zero", "text", "text", "random", "any", "any", "mix", self.rng.randrange(PAGE)])
 
     def write(self, number):
@@ -427,7 +427,8 @@ class Generator:
         return [("remove", data)]
 
     def state(self, number):
-        return [("state", number, self.rng.choice([1 << 16, 1 << 16, 0, 40, 41, 81, 4096]), self.rng.choice([0, 0, 1, 40, 255]))]
+        size = self.rng.choice([1 << 16, 1 << 16, 0, 40, 41, 81, 4096])
+        return [("state", number, size, self.rng.choice([0, 0, 1, 40, 255]))]
 
     # --- values ---
 
@@ -480,8 +481,9 @@ class Generator:
 
     def recompression(self):
         if self.chance(0.6):
-            return self.rng.choice([b"", b"type=idle", b"type=huge", b"type=huge_idle", *(b"priority=%d" % n for n in range(1, 4)),
-                                    b"threshold=%d" % self.rng.randrange(3000), b"max_pages=%d" % self.rng.randrange(20)])
+            kinds = [b"", b"type=idle", b"type=huge", b"type=huge_idle", b"priority=1", b"priority=2", b"priority=3"]
+            return self.rng.choice([*kinds, b"threshold=%d" % self.rng.randrange(3000),
+                                    b"max_pages=%d" % self.rng.randrange(20)])
         return self.tokens(type=self.rng.choice([b"idle", b"huge", b"huge_idle"]), priority=self.number(0, 4),
                            threshold=self.number(0, 4000), max_pages=self.number(0, 50), algo=self.algorithm())
 
