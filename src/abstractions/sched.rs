@@ -6,11 +6,17 @@
 //! [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
 
 use super::ffi;
+use kernel::task::might_sleep;
 
 /// Lets other tasks run, where the kernel does not preempt by itself. May sleep.
 pub(crate) fn cond_resched() {
+    might_sleep();
+    // A kernel that always preempts has no such function.
+    #[cfg(any(not(CONFIG_PREEMPTION), CONFIG_PREEMPT_DYNAMIC))]
     // SAFETY: A no-op where not needed.
-    unsafe { ffi::__cond_resched() };
+    unsafe {
+        ffi::__cond_resched()
+    };
 }
 
 /// Seconds since boot, suspended time included, as of the last tick. Any context.
