@@ -21,10 +21,11 @@ die() {
 }
 
 # Runs a command in the toolchain root, in this tree; it sees the tree as /tree and the cache as /cache, so nothing
-# that is built depends on where those are. All mounts live in a namespace of their own: none outlives the command.
+# that is built depends on where those are. All mounts live in a namespace of their own: none outlives the command, and
+# the command does not outlive its caller.
 in_root() {
 	# shellcheck disable=SC2016
-	unshare --mount --propagation private -- bash -euc '
+	setpriv --pdeathsig TERM unshare --mount --propagation private -- bash -euc '
 		root=$1 top=$2 cache=$3
 		shift 3
 		mount -t proc proc "$root/proc"
