@@ -16,6 +16,14 @@ run: all ## demonstrate: swap under memory pressure in a VM while CPUs come and 
 test: all ## host tests, then the selftests in VMs; T="10 20" runs only those
 	@qemu/test $(T)
 
+test-debug: ## all selftests in a kernel with KASAN, lockdep and more, those of concurrency in one with KCSAN
+	@KERNEL=kasan qemu/setup
+	@KERNEL=kasan qemu/build
+	@KERNEL=kasan qemu/test $(T)
+	@KERNEL=kcsan qemu/setup
+	@KERNEL=kcsan qemu/build
+	@KERNEL=kcsan qemu/test $(CONCURRENT)
+
 shell: all ## a root shell in a VM with /dev/zram0 to play with
 	@qemu/vm -i -- qemu/guest/shell
 
@@ -46,4 +54,4 @@ distclean: ## and the workbench in the cache
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-.PHONY: all run test shell host-test lint fmt install clean distclean help
+.PHONY: all run test test-debug shell host-test lint fmt install clean distclean help

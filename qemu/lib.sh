@@ -10,15 +10,24 @@ cache=${RUST_ZRAM_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/rust_zram}
 root=$cache/root
 arch=amd64 # Debian's name for the one architecture that the workbench knows
 
-# The kernel that everything is built for and booted with: KVER= picks one, else what `qemu/setup` found.
-kver=${KVER:-$(cat "$cache/kver" 2>/dev/null || true)}
-kdir=$cache/kernel/$kver
-export kver
-
 die() {
 	printf 'error: %s\n' "$*" >&2
 	exit 1
 }
+
+# The kernel that everything is built for and booted with: KVER= picks a version, else it is what `qemu/setup` found; and
+# KERNEL= a debug kernel of that version, which qemu/kernel/$KERNEL.config describes, in place of Debian's.
+kernel=${KERNEL:-stock}
+[[ $kernel == stock || -e $top/qemu/kernel/$kernel.config ]] || die "there is no kernel '$kernel' in qemu/kernel/"
+
+# use_kernel VERSION: what belongs to the version is in $kdir, what is built for the one kernel in $kout.
+use_kernel() {
+	kver=$1 kdir=$cache/kernel/$1
+	kout=$kdir
+	[[ $kernel == stock ]] || kout+=/$kernel
+	export kver kernel kout
+}
+use_kernel "${KVER:-$(cat "$cache/kver" 2>/dev/null || true)}"
 
 # Runs a command in the toolchain root, in this tree; it sees the tree as /tree and the cache as /cache, so nothing
 # that is built depends on where those are. All mounts live in a namespace of their own: none outlives the command, and
@@ -33,7 +42,8 @@ in_root() {
 		mount -t tmpfs tmpfs "$root/tmp"
 		mount --bind "$top" "$root/tree"
 		mount --bind "$cache" "$root/cache"
-		exec chroot "$root" env -i --chdir=/tree HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" kver="$kver" \
+		exec chroot "$root" env -i --chdir=/tree HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" \
+			kver="$kver" kernel="$kernel" kout="/cache${kout#"$cache"}" \
 			PATH=/usr/lib/llvm-19/bin:/usr/sbin:/usr/bin "$@"
 	' in_root "$root" "$top" "$cache" "$@"
 }

@@ -17,7 +17,7 @@ from pages import PAGE
 from sides import attempt
 
 # Whoever waits this long for something that is about to happen waits in vain.
-PATIENCE = 20
+PATIENCE = 20 * int(os.environ.get("SLOWER", "1"))
 
 libc = ctypes.CDLL(None, use_errno=True)
 
