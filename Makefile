@@ -24,6 +24,9 @@ test-debug: ## all selftests in a kernel with KASAN, lockdep and more, those of 
 	@KERNEL=kcsan qemu/build
 	@KERNEL=kcsan qemu/test $(CONCURRENT)
 
+bench: all ## measure against C zram; QUICK=1 in minutes, CELLS='lz4 (mixed|text) write' only those; profile: qemu/bench
+	@qemu/bench
+
 shell: all ## a root shell in a VM with /dev/zram0 to play with
 	@qemu/vm -i -- qemu/guest/shell
 
@@ -54,4 +57,4 @@ distclean: ## and the workbench in the cache
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-.PHONY: all run test test-debug shell host-test lint fmt install clean distclean help
+.PHONY: all run test bench test-debug shell host-test lint fmt install clean distclean help
