@@ -3,7 +3,7 @@
 //! Compressed RAM block device, in Rust.
 //!
 //! A disk whose pages are kept compressed in memory, with the interface of mainline's zram. See
-//! README.md for what it does and how it is built, `src/comp.rs` for the compression streams at the
+//! README.md for what it does and how it is built, `src/cells.rs` for the compression streams at the
 //! heart of it, and `src/abstractions/disk.rs` for what keeps I/O and reset apart.
 
 #![deny(unsafe_code)]
@@ -20,6 +20,7 @@ mod zram {
     mod attrs;
     mod backing;
     mod candidates;
+    mod cells;
     mod comp;
     pub(crate) mod control;
     mod debugfs;

@@ -1,56 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! One configured algorithm, and its compression streams: one for each CPU.
-//!
-//! A stream is taken by locking its mutex, with preemption on: the task may sleep, be preempted, or
-//! migrate while it holds one. CPU hotplug allocates and frees streams under the same mutex, so that
-//! a stream is never freed under its user, and a CPU that goes down waits for its stream's user.
-//!
-//! ```text
-//! task on CPU 2: lock cell 2 ── stream? ─ yes ─ compress ─ unlock
-//!                                  └ no: CPU 2 went down, and the task has moved; look again
-//! CPU hotplug:   lock cell 2 ── allocate, or free ─ unlock
-//! ```
-//!
-//! A cell without a stream belongs to a CPU that is down, and a task that runs is on one that is up:
-//! looking again ends. No stream is allocated on the I/O path.
+//! One configured algorithm, and what its streams do.
 
 #![forbid(unsafe_code)]
 
-use crate::zram::abstractions::{
-    bio::Pieces,
-    codec::{
-        Algorithm,
-        Codec,
-        Context,
-        Params, //
+use crate::zram::{
+    abstractions::{
+        bio::Pieces,
+        codec::{
+            Algorithm,
+            Codec,
+            Context,
+            Params, //
+        },
+        cpuhp::{
+            Hotplug,
+            Instance,
+            State, //
+        },
+        page::{
+            Buffer,
+            Source,
+            Target, //
+        },
+        zsmalloc::Object,
     },
-    cpuhp::{
-        Hotplug,
-        Instance,
-        State, //
+    cells::{
+        Cells,
+        Counts,
+        Taken, //
     },
-    page::{
-        Buffer,
-        Source,
-        Target, //
-    },
-    percpu::PerCpu,
-    zsmalloc::Object,
 };
 use kernel::{
     cpu::CpuId,
-    new_mutex,
     page::PAGE_SIZE,
     prelude::*,
-    sync::{
-        lock::{
-            mutex::MutexBackend,
-            Guard, //
-        },
-        Arc,
-        Mutex, //
-    },
+    sync::Arc, //
 };
 
 /// One configured algorithm.
@@ -62,30 +47,11 @@ pub(crate) struct Comp {
 /// What CPU hotplug sees of it.
 pub(crate) struct Streams {
     codec: Codec,
-    cells: PerCpu<Mutex<Cell>>,
-}
-
-/// The place for one CPU's stream.
-#[derive(Default)]
-struct Cell {
-    /// `None` while the CPU is down.
-    stream: Option<Stream>,
-    counts: Counts,
-}
-
-/// How a CPU's stream was used.
-#[derive(Clone, Copy, Default)]
-pub(crate) struct Counts {
-    /// Times that it was taken.
-    pub(crate) takes: u64,
-    /// Those of them that had to wait for another user.
-    pub(crate) contended: u64,
-    /// Times that a task found no stream, because the CPU had gone down, and looked again.
-    pub(crate) retries: u64,
+    cells: Cells,
 }
 
 /// What one compression or decompression at a time needs.
-struct Stream {
+pub(crate) struct Stream {
     context: Context,
     /// Room for compressed data, which may be longer than the page; or for an object to read that
     /// lies across two pages of the pool.
@@ -115,7 +81,7 @@ impl Comp {
     ) -> Result<Self> {
         let streams = Streams {
             codec: Codec::new(algorithm, params)?,
-            cells: PerCpu::new(|| new_mutex!(Cell::default(), "zram_stream"))?,
+            cells: Cells::new()?,
         };
         Ok(Self {
             algorithm,
@@ -133,47 +99,32 @@ impl Comp {
     /// May be called with a slot locked; no slot may be locked while the stream is held.
     #[inline]
     pub(crate) fn stream(&self) -> StreamGuard<'_> {
-        let streams = &*self.streams;
-        loop {
-            let cell = streams.cells.this();
-            let (mut cell, waited) = match cell.try_lock() {
-                Some(cell) => (cell, 0),
-                None => (cell.lock(), 1),
-            };
-            if cell.stream.is_some() {
-                cell.counts.takes = cell.counts.takes.wrapping_add(1);
-                cell.counts.contended = cell.counts.contended.wrapping_add(waited);
-                let codec = &streams.codec;
-                return StreamGuard { codec, cell };
-            }
-            cell.counts.retries = cell.counts.retries.wrapping_add(1);
+        let Streams { codec, cells } = &*self.streams;
+        StreamGuard {
+            codec,
+            taken: cells.take(),
         }
     }
 
     /// Whether `cpu` has a stream, and how it was used; nothing for an impossible CPU. Sleeps while
     /// the stream is in use.
     pub(crate) fn counts(&self, cpu: CpuId) -> Option<(bool, Counts)> {
-        let cell = self.streams.cells.get(cpu)?.lock();
-        Some((cell.stream.is_some(), cell.counts))
+        self.streams.cells.counts(cpu)
     }
 }
 
 impl Hotplug for Streams {
     fn prepare(&self, cpu: CpuId) -> Result {
-        let cell = self.cells.get(cpu).ok_or(ENODEV)?;
-        // Allocated before the mutex is taken: memory reclaim, which that may start, takes such
+        // Allocated before the cell's mutex is taken: memory reclaim, which that may start, takes such
         // mutexes to swap out to this device.
         let stream = Stream::new(&self.codec).inspect_err(|_| {
             pr_err!("no memory for a stream on CPU {}\n", cpu.as_u32());
         })?;
-        cell.lock().stream = Some(stream);
-        Ok(())
+        self.cells.prepare(cpu, stream)
     }
 
     fn dead(&self, cpu: CpuId) {
-        if let Some(cell) = self.cells.get(cpu) {
-            cell.lock().stream = None;
-        }
+        self.cells.dead(cpu);
     }
 }
 
@@ -190,13 +141,12 @@ impl Stream {
 /// A stream in use, bound to its task; released when dropped.
 pub(crate) struct StreamGuard<'a> {
     codec: &'a Codec,
-    cell: Guard<'a, Cell, MutexBackend>,
+    taken: Taken<'a>,
 }
 
 impl StreamGuard<'_> {
     fn parts(&mut self) -> Result<(&Codec, &mut Stream)> {
-        let stream = self.cell.stream.as_mut().ok_or(ENODEV)?;
-        Ok((self.codec, stream))
+        Ok((self.codec, self.taken.stream()?))
     }
 
     /// Compresses `page`, or leaves it as it is if it does not get smaller than `limit`.

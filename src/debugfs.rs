@@ -14,7 +14,7 @@ use crate::zram::{
         percpu::possible_cpus, //
     },
     attr::Attr,
-    comp::Counts,
+    cells::Counts,
     device::{
         Device,
         Live, //
