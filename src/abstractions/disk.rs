@@ -462,13 +462,11 @@ impl Major {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if there is none.
+    /// `EBUSY` if there is none; `ENOMEM`.
     pub(crate) fn new(name: &'static CStr) -> Result<Self> {
         // SAFETY: `name` is a static string.
         let number = unsafe { ffi::__register_blkdev(0, name.as_char_ptr(), None) };
-        if number <= 0 {
-            return Err(EBUSY);
-        }
+        to_result(number)?;
         // INVARIANT: Registered above.
         Ok(Self { number, name })
     }
