@@ -22,3 +22,14 @@ pub(super) use kernel::bindings::*;
 use kernel::ffi;
 
 include!("bindings_generated.rs");
+
+/// User-mode Linux has it as a macro.
+///
+/// # Safety
+///
+/// Both are pages, and not the same.
+#[cfg(CONFIG_UML)]
+pub(super) unsafe fn copy_page(to: *mut ffi::c_void, from: *mut ffi::c_void) {
+    // SAFETY: By the safety requirement.
+    unsafe { to.copy_from_nonoverlapping(from, kernel::page::PAGE_SIZE) };
+}

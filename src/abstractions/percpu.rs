@@ -156,26 +156,53 @@ fn is_possible(cpu: CpuId) -> bool {
 ///
 /// `base` came from the per-CPU allocator, and `cpu` is possible.
 unsafe fn remote<T>(base: NonNull<T>, cpu: CpuId) -> NonNull<T> {
+    // SAFETY: The per-CPU areas do not contain address zero.
+    unsafe { NonNull::new_unchecked(base.as_ptr().wrapping_byte_add(area(cpu))) }
+}
+
+/// Where `cpu`'s area lies.
+#[cfg(CONFIG_SMP)]
+#[inline]
+fn area(cpu: CpuId) -> usize {
     // SAFETY: `CpuId` is below `nr_cpu_ids`, hence inside the array, which only boot writes.
-    let offset = unsafe {
+    unsafe {
         (&raw const ffi::__per_cpu_offset)
             .cast::<usize>()
             .add(cpu.as_u32() as usize)
             .read()
+    }
+}
+
+/// There is but one.
+#[cfg(not(CONFIG_SMP))]
+#[inline]
+fn area(_cpu: CpuId) -> usize {
+    0
+}
+
+/// The segment of a CPU's own area, which user-mode Linux lacks.
+#[cfg(not(CONFIG_UML))]
+macro_rules! segment {
+    () => {
+        "gs:"
     };
-    // SAFETY: The per-CPU areas do not contain address zero.
-    unsafe { NonNull::new_unchecked(base.as_ptr().wrapping_byte_add(offset)) }
+}
+#[cfg(CONFIG_UML)]
+macro_rules! segment {
+    () => {
+        ""
+    };
 }
 
 /// The address of this CPU's copy of a per-CPU object.
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", CONFIG_SMP))]
 #[inline]
 fn local<T>(base: NonNull<T>) -> *mut T {
     let offset: usize;
     // SAFETY: Reads a word that each CPU has at this address of its own segment.
     unsafe {
         core::arch::asm!(
-            "mov {}, gs:[rip + {}]",
+            concat!("mov {}, ", segment!(), "[rip + {}]"),
             out(reg) offset,
             sym ffi::this_cpu_off,
             options(nostack, preserves_flags, readonly)
@@ -185,7 +212,7 @@ fn local<T>(base: NonNull<T>) -> *mut T {
 }
 
 /// The address of this CPU's copy of a per-CPU object.
-#[cfg(not(target_arch = "x86_64"))]
+#[cfg(not(all(target_arch = "x86_64", CONFIG_SMP)))]
 #[inline]
 fn local<T>(base: NonNull<T>) -> *mut T {
     // SAFETY: The current CPU is possible; that it may change does not matter.
@@ -206,7 +233,7 @@ unsafe fn local_add(word: NonNull<AtomicI64>, delta: i64) {
     // SAFETY: One instruction can't be torn by preemption or migration, and remote CPUs only read.
     unsafe {
         core::arch::asm!(
-            "add qword ptr gs:[{}], {}",
+            concat!("add qword ptr ", segment!(), "[{}], {}"),
             in(reg) word.as_ptr(),
             in(reg) delta,
             options(nostack)
