@@ -1,0 +1,339 @@
+"""Every allocation fails once, in everything that the module does.
+
+failing.py MODULE KO LOOP [WHAT...]     the module under test, its file, and a loop device of 16 MiB to write back to;
+                                        then what to look at: loading, devices, configuring, requests, jobs, hotplug
+
+The N-th allocation that an operation makes inside the module fails, for N = 1, 2, 3 and so on until the operation ends
+before its N-th. Each time the outcome has to be success or the right errno; after a failure everything is as it was, and
+the same operation works when it is tried again. All along, data that was stored before reads the same.
+"""
+
+import ctypes
+import itertools
+import mmap
+import os
+import sys
+
+from pages import PAGE
+from sides import Side, attempt, case, content, note
+
+FAULTS = "/sys/kernel/debug"
+# The block layer ignores that a disk gets no name in dev_set_name(), and the driver core then calls the disk invalid.
+ADDING = "ENOMEM", "EINVAL"
+ALGORITHMS = "lz4 lz4hc lzo lzo-rle zstd deflate 842".split()
+OLD, NEW = range(32), 4096
+CPU = "/sys/devices/system/cpu/cpu1"
+libc = ctypes.CDLL(None, use_errno=True)
+
+
+def put(path, text):
+    with open(path, "w", encoding="ascii") as file:
+        file.write(str(text))
+
+
+def get(path):
+    with open(path, encoding="ascii") as file:
+        return file.read()
+
+
+class Faults:
+    """Faults of this task in what is called by code at certain addresses."""
+
+    def __init__(self):
+        for kind in "failslab", "fail_page_alloc":
+            # Allocations that may sleep are the ones that matter; what fails is known without a trace.
+            for name, value in {"ignore-gfp-wait": "N", "verbose": 0, "times": -1, "stacktrace-depth": 32}.items():
+                put(f"{FAULTS}/{kind}/{name}", value)
+        put(f"{FAULTS}/fail_page_alloc/ignore-gfp-highmem", "N")
+        put(f"{FAULTS}/fail_page_alloc/min-order", 0)
+        self.nth = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
+
+    def within(self, start, end):
+        for kind in "failslab", "fail_page_alloc":
+            put(f"{FAULTS}/{kind}/require-start", start)
+            put(f"{FAULTS}/{kind}/require-end", end)
+
+    def within_module(self, module):
+        start = int(get(f"/sys/module/{module}/sections/.text"), 16)
+        size = next(int(line.split()[1]) for line in open("/proc/modules") if line.startswith(module + " "))
+        self.within(start, start + size)
+
+    def within_init(self):
+        """While the kernel runs the init function of a module, whose address is not known before."""
+        symbols = sorted((int(line.split()[0], 16), line.split()[2]) for line in open("/proc/kallsyms"))
+        at = next(i for i, symbol in enumerate(symbols) if symbol[1] == "do_init_module")
+        self.within(symbols[at][0], next(address for address, _ in symbols[at:] if address > symbols[at][0]))
+
+    def inject(self, nth, function):
+        """The function's outcome, and whether there was an N-th allocation, which failed."""
+        os.pwrite(self.nth, b"%d" % nth, 0)
+        outcome = attempt(function)
+        left = int(os.pread(self.nth, 16, 0).strip(b"\0\n"))
+        os.pwrite(self.nth, b"0", 0)
+        return outcome, left == 0
+
+
+class Disk(Side):
+    def __init__(self, module, ko, loop):
+        super().__init__("zram")
+        self.module, self.loop = module, loop
+        self.ko = os.open(ko, os.O_RDONLY)
+        self.buffer = mmap.mmap(-1, 2 * PAGE)
+        self.fd = None
+
+    def insmod(self):
+        if libc.syscall(313, self.ko, b"num_devices=1", 0):  # finit_module
+            error = ctypes.get_errno()
+            raise OSError(error, os.strerror(error))
+
+    def rmmod(self):
+        if libc.delete_module(self.module.encode(), os.O_NONBLOCK):
+            raise OSError(ctypes.get_errno(), "rmmod")
+
+    def must(self, attribute, value):
+        outcome = self.put(0, attribute, str(value).encode())
+        if outcome != "all":
+            raise RuntimeError(f"{attribute} <- {value}: {outcome}")
+
+    def set(self, attribute, value):
+        """To be called where faults are injected: raises what the kernel says."""
+        self.file_put(f"{self.disk(0)}/{attribute}", value.encode())
+
+    def shut(self):
+        if self.fd is not None:
+            os.close(self.fd)
+            self.fd = None
+
+    def reset(self, *settings):
+        self.shut()
+        self.must("reset", 1)
+        for attribute, value in settings:
+            self.must(attribute, value)
+
+    def store(self):
+        """The data that has to survive."""
+        self.write(0, OLD[0], len(OLD), "any")
+        self.fd = os.open(self.node(0), os.O_RDWR | os.O_DIRECT)
+
+    def set_up(self, algorithm, *settings):
+        self.reset(("comp_algorithm", algorithm), *settings, ("disksize", 64 << 20))
+        self.store()
+
+    def old(self):
+        data = mmap.mmap(-1, len(OLD) * PAGE)
+        os.preadv(self.fd, [data], 0)
+        wrong = [n for n in OLD if data[n * PAGE:(n + 1) * PAGE] != content("any", 1)(n)]
+        if wrong:
+            yield f"the old data of pages {wrong} is wrong"
+
+    def fill(self, kind, seed=1, shift=0):
+        self.buffer[shift:shift + PAGE] = content(kind, seed)(NEW)
+
+    def write_new(self, shift=0):
+        os.pwritev(self.fd, [memoryview(self.buffer)[shift:shift + PAGE]], NEW * PAGE)
+
+    def read_new(self, shift=0):
+        os.preadv(self.fd, [memoryview(self.buffer)[shift:shift + PAGE]], NEW * PAGE)
+
+    def new(self, wanted, seed=1):
+        """The new page is none, or this content."""
+        data = mmap.mmap(-1, PAGE)
+        os.preadv(self.fd, [data], NEW * PAGE)
+        if data[:] != (content(wanted, seed)(NEW) if wanted else bytes(PAGE)):
+            yield f"the new page is not {wanted or 'empty'}"
+
+    def forget_new(self):
+        self.discard(0, NEW * PAGE, PAGE)
+        self.must("compact", 1)
+
+
+class Walk:
+    """An operation, and what has to hold before, after failure, and after success."""
+
+    sites = 0
+
+    def __init__(self, faults, old):
+        self.faults, self.old = faults, old
+
+    def __call__(self, name, act, errors=("ENOMEM",), least=1, before=None, failed=None, done=None, after=None):
+        trouble, hits, failures = [], 0, 0
+        for nth in itertools.count(1):
+            if before:
+                before()
+            outcome, fired = self.faults.inject(nth, act)
+            hits += fired
+            trouble += [f"N = {nth}: {line}" for line in self.judge(outcome, fired, act, errors, failed, done)]
+            failures += isinstance(outcome, str)
+            if after:
+                after()
+            if not fired or len(trouble) > 10:
+                break
+        if hits < least:
+            trouble.append(f"{hits} allocations instead of {least} or more")
+        Walk.sites += hits
+        case(f"{name}: {hits} allocations failed, and with {failures} of them the operation", *trouble)
+
+    def judge(self, outcome, fired, act, errors, failed, done):
+        if isinstance(outcome, str):
+            if not fired or outcome not in errors:
+                yield f"{outcome} {'with a fault' if fired else 'without one'}"
+            yield from failed() if failed else ()
+            yield from self.old()
+            again = attempt(act)
+            if isinstance(again, str):
+                yield f"{again} at the next try, without a fault"
+        yield from done() if done else ()
+        yield from self.old()
+
+
+def loading(disk, walk):
+    walk = Walk(walk.faults, lambda: ())
+    walk.faults.within_init()
+
+    def nothing():
+        there = [path for path in (f"/sys/module/{disk.module}", "/sys/block/zram0", "/sys/class/zram-control",
+                                   f"{FAULTS}/zram") if os.path.exists(path)]
+        if there or "zram:prepare" in get("/sys/devices/system/cpu/hotplug/states"):
+            yield f"left behind: {there or 'the hotplug state'}"
+
+    def works():
+        if disk.numbers() != [0]:
+            yield f"devices {disk.numbers()}"
+
+    walk("insmod", disk.insmod, ADDING, least=20, failed=nothing, done=works, after=disk.rmmod)
+
+
+def devices(disk, walk):
+    def read_hot_add():
+        with open("/sys/class/zram-control/hot_add", "rb", buffering=0) as file:
+            file.read(16)
+
+    def numbers(wanted):
+        return lambda: [] if disk.numbers() == wanted else [f"devices {disk.numbers()}"]
+
+    def remove(number):
+        if number in disk.numbers():
+            disk.remove(b"%d" % number)
+
+    remove(1)
+    disk.set_up("lz4")
+    walk("hot_add", read_hot_add, ADDING, least=20, failed=numbers([0]), done=numbers([0, 1]), after=lambda: remove(1))
+    walk("hot_remove", lambda: put("/sys/class/zram-control/hot_remove", 1), errors=(), least=0,
+         before=read_hot_add, done=numbers([0]))
+
+
+def configuring(disk, walk):
+    dictionary = os.path.abspath("dictionary")
+    with open(dictionary, "wb") as file:
+        file.write(b"".join(content("text", 3)(n) for n in range(8)))
+    quiet = Walk(walk.faults, lambda: ())
+    initialised = lambda wanted: lambda: [] if disk.get(0, "initstate") == wanted else ["initstate is wrong"]
+    for algorithm in ALGORITHMS:
+        settings = [("comp_algorithm", algorithm), ("recomp_algorithm", "algo=deflate")]
+        quiet(f"disksize, {algorithm}", lambda: disk.set("disksize", "64M"), least=8,
+              before=lambda: disk.reset(*settings), failed=initialised(b"0\n"), done=initialised(b"1\n"))
+        quiet(f"reset, {algorithm}", lambda: disk.set("reset", "1"), errors=(), least=0,
+              before=lambda: attempt(disk.set, "disksize", "64M"), done=initialised(b"0\n"))
+
+    def usable():
+        disk.must("disksize", 64 << 20)
+        disk.store()
+        yield from disk.old()
+
+    for algorithm in "zstd", "lz4", "lz4hc":
+        disk.reset(("comp_algorithm", algorithm))
+        quiet(f"algorithm_params with a dictionary, {algorithm}",
+              lambda: disk.set("algorithm_params", f"algo={algorithm} dict={dictionary}"), done=usable,
+              before=lambda: disk.reset(("comp_algorithm", algorithm)), after=disk.reset)
+    backing = lambda wanted: lambda: [] if disk.get(0, "backing_dev") == wanted.encode() + b"\n" else ["backing_dev is wrong"]
+    quiet("backing_dev", lambda: disk.set("backing_dev", disk.loop), least=3, failed=backing("none"),
+          done=backing(disk.loop), before=disk.reset)
+
+
+def requests(disk, walk):
+    for algorithm in ALGORITHMS:
+        disk.set_up(algorithm)
+        # Of a size that no other object has, so that it needs memory of its own.
+        size = 1700
+        walk(f"{algorithm}: first write", disk.write_new, errors=("EIO",), least=2,
+             before=lambda: disk.forget_new() or disk.fill(size), failed=lambda: disk.new(None), done=lambda: disk.new(size))
+        walk(f"{algorithm}: overwrite", disk.write_new, errors=("EIO",),
+             before=lambda: [disk.fill(size), disk.write_new(), disk.fill("random", 2)],
+             failed=lambda: disk.new(size), done=lambda: disk.new("random", 2))
+        walk(f"{algorithm}: write from memory that is not aligned", lambda: disk.write_new(512), errors=("EIO",), least=2,
+             before=lambda: disk.forget_new() or disk.fill(size, shift=512),
+             failed=lambda: disk.new(None), done=lambda: disk.new(size))
+        for shift in 0, 512:
+            walk(f"{algorithm}: read, {shift} bytes off alignment", lambda: disk.read_new(shift), errors=(), least=0,
+                 done=lambda: disk.new(size))
+        walk(f"{algorithm}: discard", lambda: disk.discard(0, NEW * PAGE, PAGE), errors=(), least=0,
+             before=lambda: [disk.fill(size), disk.write_new()], done=lambda: disk.new(None))
+        disk.shut()
+        pages = disk.mm(0, "orig") // PAGE
+        disk.discard(0, 0, 64 << 20)
+        case(f"{algorithm}: at the end the old pages are counted, and then none",
+             *(f"{count} pages" for count in [pages] if count != len(OLD)),
+             *(disk.get(0, "mm_stat").decode() for column in ("orig", "compr", "same", "huge") if disk.mm(0, column)))
+
+
+def jobs(disk, walk):
+    def fresh(*more):
+        disk.set_up("lz4", ("recomp_algorithm", "algo=zstd"), ("backing_dev", disk.loop), *more)
+        disk.fill(1700)
+        disk.write_new()
+
+    for request in "type=huge", "threshold=100 max_pages=20":
+        walk(f"recompress, {request}", lambda: disk.set("recompress", request), before=fresh)
+    for compressed in 0, 1:
+        job = lambda: disk.set("writeback", f"page_indexes=0-31 page_index={NEW}")
+        more = ("compressed_writeback", compressed)
+        walk(f"writeback, compressed_writeback={compressed}", job, before=lambda: fresh(more))
+        fresh(more)
+        job()
+        walk(f"read of a page written back, compressed_writeback={compressed}", disk.read_new, errors=("EIO",),
+             done=lambda: disk.new(1700))
+        disk.shut()
+        disk.must("reset", 1)
+        disk.must("compressed_writeback", 0)
+    fresh()
+    for attribute, value in ("idle", "all"), ("compact", "1"), ("mem_limit", "1G"), ("mem_used_max", "0"):
+        walk(f"{attribute} <- {value}", lambda: disk.set(attribute, value), errors=(), least=0)
+    for attribute in sorted(disk.attributes() - {"reset", "compact"}):
+        if os.stat(f"{disk.disk(0)}/{attribute}").st_mode & 0o400:
+            walk(f"read of {attribute}", lambda: disk.file_get(f"{disk.disk(0)}/{attribute}"), least=0)
+    for name in "block_state", "streams":
+        walk(f"read of {name}", lambda: disk.file_get(f"{FAULTS}/zram/zram0/{name}"))
+    disk.reset()
+
+
+def hotplug(disk, walk):
+    def online(wanted):
+        return lambda: [] if get(f"{CPU}/online") == f"{wanted}\n" else ["the CPU is in the other state"]
+
+    for algorithm in ALGORITHMS:
+        disk.set_up(algorithm)
+        walk(f"CPU up, {algorithm}", lambda: os.write(switch, b"1"), least=3, before=lambda: put(f"{CPU}/online", 0),
+             failed=online(0), done=online(1))
+        put(f"{CPU}/online", 1)
+
+
+def main(module, ko, loop, *what):
+    global switch
+    disk = Disk(module, ko, loop)
+    walk = Walk(Faults(), disk.old)
+    switch = os.open(f"{CPU}/online", os.O_WRONLY)
+    if not what or "loading" in what:
+        loading(disk, walk)
+    disk.insmod()
+    walk.faults.within_module(module)
+    for subject in devices, configuring, requests, jobs, hotplug:
+        if not what or subject.__name__ in what:
+            subject(disk, walk)
+    note(f"{Walk.sites} allocations were made to fail")
+    disk.reset()
+    disk.rmmod()
+    print("# end")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
