@@ -75,6 +75,10 @@ impl Cells {
     pub(crate) fn take(&self) -> Taken<'_> {
         loop {
             let cell = self.0.this();
+            // A task waits if the stream is busy. It could borrow that of another CPU; but where
+            // tasks meet, there are more of them than CPUs, and those streams are as busy. With 16
+            // tasks on 4 CPUs that gained half a percent of throughput at best, and the slowest
+            // hundredth of the writes took 20 to 45 % longer.
             let (mut cell, waited) = match cell.try_lock() {
                 Some(cell) => (cell, 0),
                 None => (cell.lock(), 1),
