@@ -298,7 +298,7 @@ def jobs(disk, walk):
     fresh()
     for attribute, value in ("idle", "all"), ("compact", "1"), ("mem_limit", "1G"), ("mem_used_max", "0"):
         walk(f"{attribute} <- {value}", lambda: disk.set(attribute, value), errors=(), least=0)
-    for attribute in sorted(disk.attributes() - {"reset", "compact"}):
+    for attribute in sorted(disk.attributes() - set(os.listdir(f"/sys/block/{os.path.basename(disk.loop)}"))):
         if os.stat(f"{disk.disk(0)}/{attribute}").st_mode & 0o400:
             walk(f"read of {attribute}", lambda: disk.file_get(f"{disk.disk(0)}/{attribute}"), least=0)
     for name in "block_state", "streams":
