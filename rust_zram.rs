@@ -23,6 +23,8 @@ mod zram {
     mod cells;
     mod comp;
     pub(crate) mod control;
+    #[cfg(CONFIG_FAULT_INJECTION)]
+    mod corrupt;
     mod debugfs;
     mod device;
     mod io;

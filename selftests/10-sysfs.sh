@@ -51,6 +51,9 @@ done
 for file in max_comp_streams num_reads num_writes invalid_io notify_free failed_reads use_dedup queue/scheduler device; do
 	is "no $file" "$(ls -d "$disk/$file" 2>/dev/null)" ''
 done
+# Stored data can be damaged through debugfs, but only in kernels that can inject faults.
+is_c || is 'files in debugfs' "$(cd "$DEBUG/zram0" && echo *)" \
+	"block_state $(! grep -q ' should_fail$' /proc/kallsyms || echo 'corrupt ')streams"
 is 'no module parameters in sysfs' "$(ls -d "/sys/module/$MODULE/parameters" 2>/dev/null)" ''
 
 # --- the exact bytes of a blank device and of a new one ---

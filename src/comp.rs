@@ -185,6 +185,13 @@ impl StreamGuard<'_> {
         codec.decompress(&mut stream.context, &object.read(copy), page)
     }
 
+    /// Decompresses `bytes` to `page`; like [`StreamGuard::unpack`].
+    #[cfg(CONFIG_FAULT_INJECTION)]
+    pub(crate) fn unpack_bytes(&mut self, bytes: &[u8], page: Target<'_>) -> Result {
+        let (codec, stream) = self.parts()?;
+        codec.decompress(&mut stream.context, bytes, page)
+    }
+
     /// Copies `object` as it is to the start of `page`, and fills the rest with zeroes.
     pub(crate) fn copy_object(&mut self, object: &Object<'_>, page: &mut Buffer) -> Result {
         let (_, stream) = self.parts()?;

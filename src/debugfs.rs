@@ -4,6 +4,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(CONFIG_FAULT_INJECTION)]
+use crate::zram::corrupt::Corrupt;
 use crate::zram::{
     abstractions::{
         debugfs::{
@@ -31,10 +33,12 @@ use kernel::{
     sync::Arc, //
 };
 
-/// `block_state` and `streams`.
+/// `block_state` and `streams`; and `corrupt`, where faults can be injected.
 pub(crate) struct Files {
     _block_state: File<BlockState>,
     _streams: File<Streams>,
+    #[cfg(CONFIG_FAULT_INJECTION)]
+    _corrupt: File<Corrupt>,
     _dir: Dir,
 }
 
@@ -47,6 +51,8 @@ impl Files {
         Ok(Self {
             _block_state: dir.file(c"block_state", block_state),
             _streams: dir.file(c"streams", streams),
+            #[cfg(CONFIG_FAULT_INJECTION)]
+            _corrupt: dir.input(c"corrupt", Arc::new(Corrupt(device.clone()), GFP_KERNEL)?),
             _dir: dir,
         })
     }

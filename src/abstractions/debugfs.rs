@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Files in debugfs whose reader says what the file position means.
+//! Files in debugfs whose reader says what the file position means, and files to write to.
 //!
 //! The `kernel` crate's are all of one kind, with a position in bytes.
 //!
@@ -26,6 +26,13 @@ pub(crate) trait Reader: Send + Sync + 'static {
     fn read(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result;
 }
 
+/// What a file takes.
+#[cfg(CONFIG_FAULT_INJECTION)]
+pub(crate) trait Writer: Send + Sync + 'static {
+    /// Takes what user space wrote. Process context; may sleep.
+    fn write(&self, arg: &[u8]) -> Result;
+}
+
 /// A directory, removed with all in it when dropped. Without debugfs it is nothing.
 pub(crate) struct Dir(*mut ffi::dentry);
 
@@ -49,23 +56,44 @@ impl Dir {
 
     /// Makes a file that only root may read. May sleep.
     pub(crate) fn file<R: Reader>(&self, name: &CStr, reader: Arc<R>) -> File<R> {
-        let data = reader.into_foreign();
+        // SAFETY: These are the operations for `R`.
+        unsafe { self.create(name, 0o400, reader, &File::<R>::OPERATIONS) }
+    }
+
+    /// Makes a file that only root may write to. May sleep.
+    #[cfg(CONFIG_FAULT_INJECTION)]
+    pub(crate) fn input<W: Writer>(&self, name: &CStr, writer: Arc<W>) -> File<W> {
+        // SAFETY: These are the operations for `W`.
+        unsafe { self.create(name, 0o200, writer, &File::<W>::INPUT) }
+    }
+
+    /// # Safety
+    ///
+    /// `operations` take the file's `private_data` for what an `Arc<T>` became.
+    unsafe fn create<T: Send + Sync + 'static>(
+        &self,
+        name: &CStr,
+        mode: u16,
+        data: Arc<T>,
+        operations: &'static ffi::file_operations,
+    ) -> File<T> {
+        let data = data.into_foreign();
         // SAFETY: `name` is a C string, and `data` lives as long as the file.
         // INVARIANT: As said.
         let dentry = unsafe {
             ffi::debugfs_create_file_full(
                 name.as_char_ptr(),
-                0o400,
+                mode,
                 self.0,
                 data,
                 ptr::null(),
-                &File::<R>::OPERATIONS,
+                operations,
             )
         };
         File {
             dentry,
             data,
-            _reader: PhantomData,
+            _data: PhantomData,
         }
     }
 }
@@ -81,17 +109,17 @@ impl Drop for Dir {
 ///
 /// # Invariants
 ///
-/// `data` came from `Arc::<R>::into_foreign`, and is the data of `dentry`.
-pub(crate) struct File<R: Reader> {
+/// `data` came from `Arc::<T>::into_foreign`, and is the data of `dentry`.
+pub(crate) struct File<T: Send + Sync + 'static> {
     dentry: *mut ffi::dentry,
     data: *mut c_void,
-    _reader: PhantomData<R>,
+    _data: PhantomData<T>,
 }
 
 // SAFETY: debugfs takes its own locks.
-unsafe impl<R: Reader> Send for File<R> {}
+unsafe impl<T: Send + Sync> Send for File<T> {}
 // SAFETY: As above.
-unsafe impl<R: Reader> Sync for File<R> {}
+unsafe impl<T: Send + Sync> Sync for File<T> {}
 
 impl<R: Reader> File<R> {
     /// The most that one read gives.
@@ -132,12 +160,46 @@ impl<R: Reader> File<R> {
     }
 }
 
-impl<R: Reader> Drop for File<R> {
+#[cfg(CONFIG_FAULT_INJECTION)]
+impl<W: Writer> File<W> {
+    const INPUT: ffi::file_operations = ffi::file_operations {
+        owner: this_module::<crate::LocalModule>().as_ptr(),
+        open: Some(ffi::simple_open),
+        write: Some(Self::write),
+        ..pin_init::zeroed()
+    };
+
+    /// # Safety
+    ///
+    /// `file` is open, and was made by `Dir::input` for `W`; the others are those of a write.
+    unsafe extern "C" fn write(
+        file: *mut ffi::file,
+        user: *const c_char,
+        count: usize,
+        _: *mut ffi::loff_t,
+    ) -> isize {
+        // SAFETY: `simple_open` put it there; debugfs keeps the file until the write is over.
+        let writer = unsafe { Arc::<W>::borrow((*file).private_data) };
+        from_result(|| {
+            let mut arg = [0; 64];
+            let arg = arg.get_mut(..count).ok_or(EINVAL)?;
+            let to = arg.as_mut_ptr().cast();
+            // SAFETY: `arg` has room for `count` bytes; `copy_from_user` checks the other.
+            if unsafe { ffi::copy_from_user(to, user.cast(), count) } != 0 {
+                return Err(EFAULT);
+            }
+            writer.write(arg)?;
+            Ok(count as isize)
+        })
+    }
+}
+
+impl<T: Send + Sync> Drop for File<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; an error pointer is ignored. After it nobody reads.
+        // SAFETY: By the type invariant; an error pointer is ignored. After it nobody is in a call.
         unsafe {
             ffi::debugfs_remove(self.dentry);
-            drop(Arc::<R>::from_foreign(self.data));
+            drop(Arc::<T>::from_foreign(self.data));
         }
     }
 }
