@@ -66,28 +66,14 @@ impl Source<'_> {
     /// The word that fills the page, if it is the same all over.
     #[inline]
     pub(crate) fn same(&self) -> Option<usize> {
-        const STEP: usize = 8;
         let words = self.0.as_ptr().cast::<usize>();
-        // SAFETY: `at` is below `WORDS`; by the type invariant.
-        let word = |at: usize| unsafe { words.add(at).read_volatile() };
-
-        let first = word(0);
-        // Most pages differ at one of their ends.
-        if word(WORDS - 1) != first {
-            return None;
+        // SAFETY: By the type invariant.
+        unsafe {
+            let first = words.read_volatile();
+            // Most pages differ at one of their ends.
+            let last = words.add(WORDS - 1).read_volatile();
+            (last == first && is_all(words, first)).then_some(first)
         }
-        let mut at = 0;
-        while at < WORDS {
-            let mut i = 0;
-            while i < STEP {
-                if word(at + i) != first {
-                    return None;
-                }
-                i += 1;
-            }
-            at += STEP;
-        }
-        Some(first)
     }
 
     /// Copies the page.
@@ -129,6 +115,54 @@ impl Target<'_> {
             unsafe { bytes.as_ptr().copy_to(self.0.as_ptr(), len) };
         }
     }
+}
+
+/// Whether each word of the page at `from` is `word`.
+///
+/// Two instructions a word: the compiler loads what is volatile before it compares.
+///
+/// # Safety
+///
+/// `from` is page-aligned and valid for reads of a page.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+unsafe fn is_all(from: *const usize, word: usize) -> bool {
+    let all: u8;
+    // SAFETY: By the safety requirement.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            ".irp at, 0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120",
+            r"cmp {word}, [{from} + \at]",
+            "jne 3f",
+            r"cmp {word}, [{from} + 128 + \at]",
+            "jne 3f",
+            ".endr",
+            "add {from}, 256",
+            "cmp {from}, {end}",
+            "jne 2b",
+            "3:",
+            "sete {all}",
+            word = in(reg) word,
+            from = inout(reg) from => _,
+            end = in(reg) from.add(WORDS),
+            all = lateout(reg_byte) all,
+            options(nostack, readonly)
+        )
+    };
+    all != 0
+}
+
+/// Whether each word of the page at `from` is `word`.
+///
+/// # Safety
+///
+/// `from` is page-aligned and valid for reads of a page.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+unsafe fn is_all(from: *const usize, word: usize) -> bool {
+    // SAFETY: By the safety requirement.
+    (0..WORDS).all(|at| unsafe { from.add(at).read_volatile() } == word)
 }
 
 /// Fills the page at `to` with `word`.
