@@ -27,6 +27,9 @@ test-debug: ## all selftests in a kernel with KASAN, lockdep and more, those of 
 bench: all ## measure against C zram; QUICK=1 in minutes, CELLS='lz4 (mixed|text) write' only those; profile: qemu/bench
 	@qemu/bench
 
+test-abuse: all ## hotplug abuse with 2,000 cycles, starvation with 20 rounds
+	@TEST_CYCLES=2000 TEST_ROUNDS=20 TEST_LONGER=7200 V=1 qemu/test 92 93
+
 shell: all ## a root shell in a VM with /dev/zram0 to play with
 	@qemu/vm -i -- qemu/guest/shell
 
