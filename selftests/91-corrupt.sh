@@ -1,6 +1,6 @@
 #!/bin/bash
-# Bits that flip in what is stored, or on the backing device: EIO on that page only, for every algorithm; see corrupt.py.
-# COUNT= says how often for each algorithm, SEED= repeats what was done.
+# Bits that flip in what is stored, or on the backing device: EIO on that page only, for every algorithm; see
+# corrupt.py. COUNT= says how often for each algorithm, SEED= repeats what was done.
 # Needs: root, debugfs of a kernel that can inject faults, no zram device in use, python3, the module loop.
 # vm: cpus=4 mem=1G
 # kernel: kasan

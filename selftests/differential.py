@@ -17,6 +17,7 @@ import time
 
 from pages import PAGE
 from sides import Side, case, note
+from values import NUMBERS, WORDS, damaged
 
 here = os.path.dirname(os.path.abspath(__file__))
 
@@ -309,10 +310,6 @@ def thresholds(pair):
 # --- random -----------------------------------------------------------------------------------------------------------
 
 SIZES = [b"4096", b"64K", b"1M", b"4M", b"4194305", b"0x200000", b"8m", b"16M", b"32M\n"]
-NUMBERS = [b"0", b"1", b"2", b"7", b"32", b"100", b"4095", b"4096", b"65536", b"2147483647", b"2147483648", b"4294967295",
-           b"4294967296", b"18446744073709551615", b"18446744073709551616", b"-1", b"-0", b"+5", b"007", b"0x10", b""]
-WORDS = [b"foo", b"yes", b"no", b"on", b"off", b"Y", b"N", b"all", b"none", b"\n", b" ", b"1 2", b"1,2", b"[lz4]", b"=", b"a=b",
-         b'"', b'a="b c"', b"\xff\xfe", b"lz4\n", b"1K", b"0K", b"K"]
 
 
 class Generator:
@@ -437,15 +434,7 @@ class Generator:
         rng = self.rng
         good = VALUES.get(name)
         data = good(self) if good and self.chance(0.6) else rng.choice(NUMBERS if self.chance(0.6) else WORDS)
-        if not self.chance(0.25):
-            return data
-        at = rng.randrange(len(data) + 1)
-        return rng.choice([
-            data + b"\n", data + b"\n\n", b" " + data, data + b" ", data + b"\0", data[:at] + b"\0" + data[at:], data[:at],
-            data + data, data.upper(), data + b"foo", b"+" + data, b"-" + data, b"0x" + data, data.replace(b"=", b" = "),
-            data[:at] + bytes([rng.randrange(256)]) + data[at + 1:], data.replace(b"=", b'="') + b'"', data + b" x=1",
-            rng.randbytes(rng.randrange(1, 20)), data.ljust(rng.choice([127, 128, 4095, 4096, 5000]), b"x"), b" " * 4096,
-        ])
+        return damaged(rng, data) if self.chance(0.25) else data
 
     def tokens(self, **keys):
         """Some of these keys, in any order."""

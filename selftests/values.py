@@ -1,0 +1,18 @@
+"""What somebody may write to a file that takes text: numbers at the edges, words, and good values that were damaged."""
+
+NUMBERS = b"""0 1 2 7 32 100 4095 4096 65536 2147483647 2147483648 4294967295 4294967296 18446744073709551615
+    18446744073709551616 -1 -0 +5 007 0x10""".split() + [b""]
+WORDS = b"foo yes no on off Y N all none 1,2 [lz4] = a=b \" 1K 0K K".split() + [
+    b"\n", b" ", b"1 2", b'a="b c"', b"lz4\n", b"\xff\xfe", "４２".encode(), "algo=ŀz4".encode()]
+
+
+def damaged(rng, data):
+    """A value that is almost this one."""
+    at = rng.randrange(len(data) + 1)
+    return rng.choice([
+        data + b"\n", data + b"\n\n", b" " + data, data + b" ", data + b"\0", data[:at] + b"\0" + data[at:], data[:at],
+        data + data, data + b" " + data, data.upper(), data + b"foo", b"+" + data, b"-" + data, b"0x" + data,
+        data.replace(b"=", b" = "), data.replace(b"=", b'="') + b'"', data + b" x=1",
+        data[:at] + bytes([rng.randrange(256)]) + data[at + 1:], rng.randbytes(rng.randrange(1, 20)),
+        data.ljust(rng.choice([127, 128, 4095, 4096, 5000, 70000]), b"x"), b" " * 4096,
+    ])
