@@ -22,6 +22,7 @@ use crate::zram::{
         },
         page::Target,
         rwsem::RwSem,
+        sched::Atomic,
         sysfs::Attribute, //
     },
     attrs,
@@ -241,7 +242,7 @@ impl Device {
         let blocks = setup.backing.as_ref().map_or(0, BackingDevice::pages);
         // First of all: what fails after the setup was taken would lose it.
         let place = UniqueArc::new_uninit(GFP_KERNEL)?;
-        let table = Table::new(disk.name(), pages, blocks)?;
+        let table = Table::new(disk.name(), disk.queue()?, pages, blocks)?;
         let live = place.write(Live {
             huge_class_size: table.pool().huge_class_size(),
             table,
@@ -284,8 +285,9 @@ impl Operations for Device {
         live.submit(bio);
     }
 
-    fn swap_slot_free(live: &Live, index: usize) {
-        live.swap_slot_free(index);
+    #[inline]
+    fn swap_slot_free(live: &Live, index: usize, atomic: &Atomic) {
+        live.swap_slot_free(index, atomic);
     }
 
     fn read_done(live: &Live, ticket: Ticket, page: Result<Target<'_>>) -> Result {

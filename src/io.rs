@@ -16,7 +16,10 @@ use crate::zram::{
             Source,
             Target, //
         },
-        sched::boot_seconds, //
+        sched::{
+            boot_seconds,
+            Atomic, //
+        }, //
     },
     comp::{
         Comp,
@@ -60,24 +63,29 @@ impl Live {
                 }
             }),
             Operation::Free => {
-                self.table.free_range(first..first.saturating_add(pages));
+                let Ok(table) = self.table.visit(bio) else {
+                    return bio.fail();
+                };
+                table.free(first..first.saturating_add(pages));
                 count!(self.table.stats(), NotifyFree, pages as i64);
             }
             Operation::Other => bio.fail(),
         }
     }
 
-    /// Frees what swap does not need any more. Atomic context.
-    pub(crate) fn swap_slot_free(&self, index: usize) {
+    /// Frees what swap does not need any more.
+    #[inline]
+    pub(crate) fn swap_slot_free(&self, index: usize, atomic: &Atomic) {
         count!(self.table.stats(), NotifyFree, 1);
-        self.table.free(index);
+        self.table.free(index, atomic);
     }
 
     fn read(&self, bio: &Bio, first: usize) -> Result {
+        let table = self.table.visit(bio)?;
         let now = boot_seconds();
         let mut index = first;
         for block in bio.blocks() {
-            match self.table.lock(index) {
+            match table.lock(index) {
                 Some(slot) if slot.attr().is_written() => self.read_back(slot, bio, block, now)?,
                 Some(mut slot) => {
                     self.read_slot(&slot, block)
@@ -140,6 +148,7 @@ impl Live {
     }
 
     fn write(&self, bio: &Bio, first: usize) -> Result {
+        let table = self.table.visit(bio)?;
         let now = boot_seconds();
         let mut index = first;
         for block in bio.blocks() {
@@ -154,7 +163,7 @@ impl Live {
                 Block::Pieces(pieces) => self.pack_pieces(&pieces)?,
             };
             // The stream is released: no slot is locked with one held.
-            let mut slot = self.table.lock_to_store(index)?;
+            let mut slot = table.lock_to_store(index)?;
             slot.store(content);
             slot.touch(now);
             index = index.wrapping_add(1);

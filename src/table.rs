@@ -8,8 +8,8 @@
 //! A slot is two words. The lock is a bit in the first, next to all that goes with it: locking is one
 //! atomic operation, and unlocking is another that stores flags, size and access time at once.
 //!
-//! Who looks for a slot does so under RCU, and then keeps it by its lock: [`Table::shrink`] frees slots
-//! only when it has locked all of a page of them for good.
+//! A slot that is looked at stays for as long as a bio is in the driver, or under RCU, and then by its
+//! lock: [`Table::shrink`] frees slots only when it has locked all of a page of them for good.
 //!
 //! Lock order: slot → stream → zsmalloc. A slot's lock may be held while sleeping, but not while
 //! memory is allocated that might be reclaimed by swapping out to this disk. Who has one slot locked
@@ -18,9 +18,17 @@
 
 use crate::zram::{
     abstractions::{
+        bio::Bio,
         bitlock::Waiters,
-        sched::cond_resched,
-        sparse::Sparse,
+        disk::Queue,
+        sched::{
+            cond_resched,
+            Atomic, //
+        },
+        sparse::{
+            Reader,
+            Sparse, //
+        },
         zsmalloc::{
             Object,
             Pool, //
@@ -117,14 +125,15 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// Makes a table of `len` empty slots, with a backing device of `blocks` pages. May sleep.
+    /// Makes a table of `len` empty slots, for the disk with this queue, and with a backing device of
+    /// `blocks` pages. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, without a word in the log.
-    pub(crate) fn new(name: &CStr, len: usize, blocks: usize) -> Result<Self> {
+    pub(crate) fn new(name: &CStr, queue: Queue, len: usize, blocks: usize) -> Result<Self> {
         Ok(Self {
-            slots: Sparse::new(len)?,
+            slots: Sparse::new(len, queue)?,
             pool: Pool::new(name)?,
             blocks: Blocks::new(blocks)?,
             stats: Stats::new()?,
@@ -152,53 +161,38 @@ impl Table {
         &self.stats
     }
 
-    /// Locks slot `index`; nothing, if nothing near it was ever stored. May sleep.
-    #[inline]
-    pub(crate) fn lock(&self, index: usize) -> Option<Guard<'_>> {
-        match self.try_lock(index) {
-            Attempt::Locked(guard) => Some(guard),
-            Attempt::Absent => None,
-            Attempt::Busy => self.wait(index),
-        }
-    }
-
-    /// Locks slot `index`, to store something. May sleep; allocates as I/O under memory pressure may.
+    /// The table as a bio that was sent to its disk sees it.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EINVAL` for an index beyond the end.
+    /// `EINVAL` for any other bio.
     #[inline]
-    pub(crate) fn lock_to_store(&self, index: usize) -> Result<Guard<'_>> {
-        loop {
-            if let Some(guard) = self.lock(index) {
-                return Ok(guard);
-            }
-            self.slots.populate(index)?;
-        }
+    pub(crate) fn visit<'t>(&'t self, bio: &'t Bio) -> Result<Visit<'t>> {
+        Ok(Visit {
+            table: self,
+            slots: self.slots.in_bio(bio).ok_or(EINVAL)?,
+        })
     }
 
-    /// Empties slot `index`, now or when who has locked it unlocks it. Any context but an interrupt.
-    pub(crate) fn free(&self, index: usize) {
+    /// Locks slot `index`; nothing, if nothing near it was ever stored. May sleep.
+    pub(crate) fn lock(&self, index: usize) -> Option<Guard<'_>> {
         let rcu = rcu::read_lock();
-        let Some(slot) = self.slots.get(index, &rcu) else {
+        let slot = self.slots.under_rcu(&rcu).get(index)?;
+        if let Some(word) = slot.try_lock() {
+            return Some(Guard::new(self, slot, word));
+        }
+        drop(rcu);
+        self.wait(index)
+    }
+
+    /// Empties slot `index`, now or when who has it locked unlocks it.
+    #[inline]
+    pub(crate) fn free(&self, index: usize, atomic: &Atomic) {
+        let Some(slot) = self.slots.in_atomic(atomic).get(index) else {
             return;
         };
-        if slot.seems_empty() {
-            return;
-        }
         if let Some(word) = slot.lock_or_set(word::FREED) {
-            Guard::new(self, index, slot, word).store(Content::Empty);
-        }
-    }
-
-    /// Empties the slots in `range`. May sleep.
-    pub(crate) fn free_range(&self, range: Range<usize>) {
-        let end = range.end.min(self.len());
-        let mut index = self.slots.skip_absent(range.start);
-        while index < end {
-            let next = self.free_in_chunk(index, Sparse::<Slot, CHUNK>::chunk_end(index).min(end));
-            index = self.slots.skip_absent(next);
-            cond_resched();
+            Guard::new(self, slot, word).store(Content::Empty);
         }
     }
 
@@ -246,8 +240,11 @@ impl Table {
             return None;
         }
         let rcu = rcu::read_lock();
-        let slots = self.slots.chunk(start, &rcu)?.iter().skip(start % CHUNK);
-        let attrs = slots.map(|slot| Attr(slot.word.load(Ordering::Relaxed)));
+        let chunk = self.slots.under_rcu(&rcu).chunk(start)?;
+        let attrs = chunk
+            .iter()
+            .skip(start % CHUNK)
+            .map(|slot| Attr(slot.word.load(Ordering::Relaxed)));
         (start..end).zip(attrs).find(|(_, attr)| !attr.is_empty())
     }
 
@@ -259,37 +256,14 @@ impl Table {
         // INVARIANT: That of the guard that the ticket was made from.
         Some(Guard {
             table: self,
-            index: ticket.index,
             slot: ticket.slot,
             seen: ticket.seen,
             word: ticket.word,
         })
     }
 
-    /// Empties slots of one chunk, from `start` to before `end`. The result is where to go on.
-    fn free_in_chunk(&self, start: usize, end: usize) -> usize {
-        let rcu = rcu::read_lock();
-        let Some(chunk) = self.slots.chunk(start, &rcu) else {
-            return end;
-        };
-        for (index, slot) in (start..end).zip(chunk.iter().skip(start % CHUNK)) {
-            if slot.seems_empty() {
-                continue;
-            }
-            let Some(word) = slot.try_lock() else {
-                // It takes sleep to get this one, which RCU does not allow.
-                drop(rcu);
-                if let Some(mut guard) = self.lock(index) {
-                    guard.store(Content::Empty);
-                }
-                return index.wrapping_add(1);
-            };
-            Guard::new(self, index, slot, word).store(Content::Empty);
-        }
-        end
-    }
-
-    /// Frees the memory of slots that are empty, page by page. May sleep.
+    /// Frees the memory of slots that are empty, page by page. Waits for bios that are in the driver; may
+    /// sleep.
     pub(crate) fn shrink(&self) {
         // Who waits for a slot that is gone looks again, and finds none.
         self.slots
@@ -304,54 +278,92 @@ impl Table {
         for (locked, slot) in chunk.iter().enumerate() {
             match slot.try_lock() {
                 Some(word) if Attr(word).is_empty() => continue,
-                Some(word) => drop(Guard::new(self, 0, slot, word)),
+                Some(word) => drop(Guard::new(self, slot, word)),
                 None => {}
             }
             for slot in chunk.iter().take(locked) {
-                drop(Guard::new(self, 0, slot, 0));
+                drop(Guard::new(self, slot, 0));
             }
-            // They may have got waiters, and the guards did not know for which index.
-            self.waiters.wake_all();
             return false;
         }
         true
     }
 
-    #[inline]
-    fn try_lock(&self, index: usize) -> Attempt<'_> {
-        let rcu = rcu::read_lock();
-        let Some(slot) = self.slots.get(index, &rcu) else {
-            return Attempt::Absent;
-        };
-        match slot.try_lock() {
-            Some(word) => Attempt::Locked(Guard::new(self, index, slot, word)),
-            None => Attempt::Busy,
-        }
-    }
-
     /// Sleeps until slot `index` can be locked, or is gone.
     #[cold]
     fn wait(&self, index: usize) -> Option<Guard<'_>> {
-        self.waiters.wait(index, || {
+        self.waiters.wait(index % CHUNK, || {
             let rcu = rcu::read_lock();
-            let Some(slot) = self.slots.get(index, &rcu) else {
+            let Some(slot) = self.slots.under_rcu(&rcu).get(index) else {
                 return Some(None);
             };
             let word = slot.lock_or_set(word::WAITED)?;
-            Some(Some(Guard::new(self, index, slot, word)))
+            Some(Some(Guard::new(self, slot, word)))
         })
     }
 }
 
-enum Attempt<'t> {
-    Locked(Guard<'t>),
-    Busy,
-    Absent,
-}
-
 impl Drop for Table {
     fn drop(&mut self) {
-        self.free_range(0..self.len());
+        let _ = self.scan(0..self.len(), |index, _| {
+            if let Some(mut slot) = self.lock(index) {
+                slot.store(Content::Empty);
+            }
+            ControlFlow::<()>::Continue(())
+        });
+    }
+}
+
+/// A table as a bio sees it: no slot that it looks at is freed before the driver is done with the bio.
+pub(crate) struct Visit<'t> {
+    table: &'t Table,
+    slots: Reader<'t, Slot, CHUNK>,
+}
+
+impl<'t> Visit<'t> {
+    /// Locks slot `index`; nothing, if nothing near it was ever stored. May sleep.
+    #[inline]
+    pub(crate) fn lock(&self, index: usize) -> Option<Guard<'t>> {
+        let slot = self.slots.get(index)?;
+        match slot.try_lock() {
+            Some(word) => Some(Guard::new(self.table, slot, word)),
+            None => self.table.wait(index),
+        }
+    }
+
+    /// Locks slot `index`, to store something. May sleep; allocates as I/O under memory pressure may.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EINVAL` for an index beyond the end.
+    #[inline]
+    pub(crate) fn lock_to_store(&self, index: usize) -> Result<Guard<'t>> {
+        loop {
+            if let Some(guard) = self.lock(index) {
+                return Ok(guard);
+            }
+            self.table.slots.populate(index)?;
+        }
+    }
+
+    /// Empties the slots in `range`. May sleep.
+    pub(crate) fn free(&self, range: Range<usize>) {
+        let end = range.end.min(self.table.len());
+        let mut index = range.start;
+        while index < end {
+            let next = Sparse::<Slot, CHUNK>::chunk_end(index).min(end);
+            let slots = self.slots.chunk(index).map_or(&[][..], |chunk| chunk);
+            for (index, slot) in (index..next).zip(slots.iter().skip(index % CHUNK)) {
+                if slot.seems_empty() {
+                    continue;
+                }
+                if let Some(mut slot) = self.lock(index) {
+                    slot.store(Content::Empty);
+                }
+            }
+            index = self.table.slots.skip_absent(next);
+            cond_resched();
+        }
     }
 }
 
@@ -359,6 +371,11 @@ impl Slot {
     /// Nothing is stored, and nobody is at it.
     fn seems_empty(&self) -> bool {
         self.word.load(Ordering::Relaxed) & word::CONTENT == 0
+    }
+
+    /// Which one it is of its chunk: the key of who waits for it.
+    fn key(&self) -> usize {
+        ptr::from_ref(self).addr() % PAGE_SIZE / size_of::<Self>()
     }
 
     /// Locks the slot. The result is the word before that, or nothing if it is locked already.
@@ -399,7 +416,6 @@ impl Slot {
 /// ours. `seen` is what the word was when last looked at, with the lock's bits.
 pub(crate) struct Guard<'t> {
     table: &'t Table,
-    index: usize,
     slot: NonNull<Slot>,
     seen: u64,
     /// What the word will be.
@@ -409,10 +425,9 @@ pub(crate) struct Guard<'t> {
 impl<'t> Guard<'t> {
     /// The guard of a slot whose word was `word` just before it was locked.
     #[inline]
-    fn new(table: &'t Table, index: usize, slot: &Slot, word: u64) -> Self {
+    fn new(table: &'t Table, slot: &Slot, word: u64) -> Self {
         Self {
             table,
-            index,
             slot: NonNull::from(slot),
             seen: word | word::LOCKED,
             word: word & !word::LOCK,
@@ -556,7 +571,6 @@ impl<'t> Guard<'t> {
         let guard = ManuallyDrop::new(self);
         Ticket {
             table: guard.table,
-            index: guard.index,
             slot: guard.slot,
             seen: guard.seen,
             word: guard.word,
@@ -569,7 +583,6 @@ impl<'t> Guard<'t> {
 #[must_use]
 pub(crate) struct Ticket {
     table: *const Table,
-    index: usize,
     slot: NonNull<Slot>,
     seen: u64,
     word: u64,
@@ -581,6 +594,8 @@ unsafe impl Send for Ticket {}
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        let key = unsafe { self.slot.as_ref() }.key();
         loop {
             // Swap freed the slot while it was locked; it does not do so while it writes to it.
             if self.seen & word::FREED != 0 {
@@ -594,7 +609,7 @@ impl Drop for Guard<'_> {
             }
         }
         if self.seen & word::WAITED != 0 {
-            self.table.waiters.wake(self.index);
+            self.table.waiters.wake(key);
         }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::{
     bdev::To,
+    disk::Queue,
     ffi,
     page::{
         Buffer,
@@ -42,14 +43,15 @@ pub(crate) enum Operation {
 ///
 /// # Invariants
 ///
-/// `0` is a live bio that has not ended. Nobody else changes it, but for the status, and the count of
-/// those who share in it, once there are any.
+/// `0` is a live bio that has not ended, and is in its disk's queue. Nobody else changes it, but for the
+/// status, and the count of those who share in it, once there are any.
 pub(crate) struct Bio(NonNull<ffi::bio>);
 
 impl Bio {
     /// # Safety
     ///
-    /// `raw` is a live bio, handed to this driver, that does not end during the result's life.
+    /// `raw` is a live bio, handed to this driver's `submit_bio`, which neither ends it nor returns
+    /// during the result's life.
     pub(super) unsafe fn new(raw: NonNull<ffi::bio>) -> Self {
         // INVARIANT: By the safety requirement.
         Self(raw)
@@ -57,6 +59,14 @@ impl Bio {
 
     pub(super) fn into_raw(self) -> *mut ffi::bio {
         self.0.as_ptr()
+    }
+
+    /// Whether it was sent to the disk with this queue.
+    #[inline]
+    pub(super) fn is_in(&self, queue: &Queue) -> bool {
+        // SAFETY: By the type invariant.
+        let own = unsafe { (*(*self.0.as_ptr()).bi_bdev).bd_queue };
+        own == queue.as_ptr()
     }
 
     /// A copy of the part that says where the bio is at.

@@ -12,7 +12,7 @@
 //! - [`Claim::retire`] takes it away. A [`Claim`] is given only while nobody has the disk open, and
 //!   keeps it so. Bios and freed swap slots come from openers, and so do bios that wait for others.
 //!   The last bio of the last opener may have ended while `submit` still has the state in hand:
-//!   retiring waits for such calls by freezing the disk's queue once.
+//!   retiring waits for such calls by draining the disk's queue once.
 //!
 //! Lock order: `open_mutex`, a leaf here; freezing waits for I/O, which takes the slots' locks.
 
@@ -21,6 +21,7 @@ use super::{
     ffi,
     page::Target,
     percpu,
+    sched::Atomic,
     sysfs::{
         Attribute,
         Files, //
@@ -69,8 +70,8 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// Carries out `bio`, which ends when this returns. May sleep, as memory reclaim does.
     fn submit(live: &Self::Live, bio: &mut Bio);
 
-    /// Swap has no more use for page `index`. Atomic context: a spinlock is held.
-    fn swap_slot_free(live: &Self::Live, index: usize);
+    /// Swap has no more use for page `index`.
+    fn swap_slot_free(live: &Self::Live, index: usize, atomic: &Atomic);
 
     /// What a read from a backing device was started for.
     type Ticket: Send;
@@ -165,6 +166,22 @@ impl<'a, T: Operations> Handle<'a, T> {
         unsafe { CStr::from_char_ptr((*self.raw.as_ptr()).disk_name.as_ptr()) }
     }
 
+    /// The disk's queue.
+    ///
+    /// # Errors
+    ///
+    /// `ENODEV` if the disk is going.
+    pub(crate) fn queue(self) -> Result<Queue> {
+        // SAFETY: By the type invariant the disk has a queue.
+        unsafe {
+            let queue = NonNull::new((*self.raw.as_ptr()).queue).ok_or(ENODEV)?;
+            // INVARIANT: Referred to from here on.
+            ffi::blk_get_queue(queue.as_ptr())
+                .then_some(Queue(queue))
+                .ok_or(ENODEV)
+        }
+    }
+
     /// Gives the disk its live state and a capacity of `pages`. May sleep.
     ///
     /// # Errors
@@ -246,8 +263,7 @@ impl<T: Operations> Claim<'_, T> {
     /// I/O uses it any more. May sleep.
     pub(crate) fn retire(&self) -> Option<Arc<T::Live>> {
         let disk = self.0.raw.as_ptr();
-        // SAFETY: The disk is alive. Freezing drains all calls of `submit`; those of
-        // `swap_slot_free` were over when swap closed the disk.
+        // SAFETY: The disk is alive.
         let live = unsafe {
             ffi::sync_blockdev((*disk).part0);
             self.0.set_capacity(0);
@@ -258,11 +274,11 @@ impl<T: Operations> Claim<'_, T> {
                 .private()
                 .live
                 .swap(ptr::null_mut(), Ordering::AcqRel);
-            ffi::blk_mq_freeze_queue_nomemsave((*disk).queue);
-            ffi::blk_mq_unfreeze_queue_nomemrestore((*disk).queue);
+            drain((*disk).queue);
             live
         };
-        // SAFETY: The pointer came from `publish`, and nobody uses it any more: see above.
+        // SAFETY: The pointer came from `publish`, and nobody uses it any more: all calls of `submit`
+        // were waited for, and those of `swap_slot_free` were over when swap closed the disk.
         NonNull::new(live).map(|live| unsafe { Arc::from_raw(live.as_ptr()) })
     }
 }
@@ -274,6 +290,51 @@ impl<T: Operations> Drop for Claim<'_, T> {
                 *claim = Claimed::No;
             }
         });
+    }
+}
+
+/// The queue of a disk. A bio is in it from before `submit` is called until it has returned.
+///
+/// # Invariants
+///
+/// `0` is a queue that `self` has a reference to.
+pub(crate) struct Queue(NonNull<ffi::request_queue>);
+
+// SAFETY: The block layer takes its own locks.
+unsafe impl Send for Queue {}
+// SAFETY: As above.
+unsafe impl Sync for Queue {}
+
+impl Queue {
+    pub(super) fn as_ptr(&self) -> *mut ffi::request_queue {
+        self.0.as_ptr()
+    }
+
+    /// Waits until all bios that are in the queue now have left it. New ones have to wait meanwhile;
+    /// so the caller holds no lock that a bio may need. May sleep.
+    pub(crate) fn drain(&self) {
+        // SAFETY: By the type invariant.
+        unsafe { drain(self.0.as_ptr()) };
+    }
+}
+
+impl Drop for Queue {
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        unsafe { ffi::blk_put_queue(self.0.as_ptr()) };
+    }
+}
+
+/// Does the work of [`Queue::drain`].
+///
+/// # Safety
+///
+/// `queue` is live.
+unsafe fn drain(queue: *mut ffi::request_queue) {
+    // SAFETY: By the safety requirement. Nothing is allocated in between.
+    unsafe {
+        ffi::blk_mq_freeze_queue_nomemsave(queue);
+        ffi::blk_mq_unfreeze_queue_nomemrestore(queue);
     }
 }
 
@@ -420,13 +481,15 @@ impl<T: Operations> Disk<T> {
     ///
     /// `bdev` is a live disk of `T` in use as swap.
     unsafe extern "C" fn swap_slot_free_trampoline(bdev: *mut ffi::block_device, index: c_ulong) {
-        // SAFETY: By the safety requirements; swap has the disk open (see the top).
-        let live = unsafe {
+        // SAFETY: By the safety requirements; swap has the disk open (see the top), and has locked the
+        // swap cluster that the slot is in.
+        let (live, atomic) = unsafe {
             let private = (*(*bdev).bd_disk).private_data.cast::<Private<T>>();
-            (*private).live.load(Ordering::Acquire).as_ref()
+            let live = (*private).live.load(Ordering::Acquire).as_ref();
+            (live, Atomic::new())
         };
         if let Some(live) = live {
-            T::swap_slot_free(live, index);
+            T::swap_slot_free(live, index, &atomic);
         }
     }
 }

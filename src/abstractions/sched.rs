@@ -6,7 +6,10 @@
 //! [`include/linux/timekeeping.h`](srctree/include/linux/timekeeping.h)
 
 use super::ffi;
-use kernel::task::might_sleep;
+use kernel::{
+    task::might_sleep,
+    types::NotThreadSafe, //
+};
 
 /// Lets other tasks run, where the kernel does not preempt by itself. May sleep.
 pub(crate) fn cond_resched() {
@@ -17,6 +20,24 @@ pub(crate) fn cond_resched() {
     unsafe {
         ffi::__cond_resched()
     };
+}
+
+/// Proof that the task holds a spinlock, which also makes it a reader of RCU.
+///
+/// # Invariants
+///
+/// It does.
+pub(crate) struct Atomic(NotThreadSafe);
+
+impl Atomic {
+    /// # Safety
+    ///
+    /// A spinlock is held for as long as the result lives.
+    #[inline]
+    pub(super) unsafe fn new() -> Self {
+        // INVARIANT: By the safety requirement.
+        Self(NotThreadSafe)
+    }
 }
 
 /// Seconds since boot, suspended time included, as of the last tick. Any context.

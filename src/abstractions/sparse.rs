@@ -3,13 +3,19 @@
 //! A long array that costs memory only where it is used.
 //!
 //! Elements lie in chunks of a page each, under a root that is as long as the array needs and nodes
-//! of a page each in between. Chunks and nodes appear when somebody asks for room. Elements are
-//! looked up under RCU; a chunk that is not needed any more is freed a grace period after it was
-//! unlinked, and nodes stay until the array goes.
+//! of a page each in between. Chunks and nodes appear when somebody asks for room; nodes stay until
+//! the array goes. A chunk that is not needed any more is unlinked first, and freed when all who may
+//! have found it are gone: those under RCU, and bios that are in the driver. The block layer counts
+//! these anyway, so that looking something up for a bio costs no more than the steps that lead there.
 
 use super::{
+    bio::Bio,
+    disk::Queue,
     page::PageBox,
-    sched::cond_resched, //
+    sched::{
+        cond_resched,
+        Atomic, //
+    }, //
 };
 use core::{
     ptr::{
@@ -49,6 +55,8 @@ unsafe impl<T, const N: usize> Zeroable for Node<T, N> {}
 /// Each pointer is null, or came from `PageBox::into_raw`; who takes it out of its place frees it.
 pub(crate) struct Sparse<T, const N: usize> {
     len: usize,
+    /// That of the disk whose bios look for elements.
+    queue: Queue,
     root: KVVec<AtomicPtr<Node<T, N>>>,
 }
 
@@ -61,12 +69,12 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
     /// How many elements share a node.
     const SPAN: usize = FANOUT * N;
 
-    /// An array of `len` elements. May sleep.
+    /// An array of `len` elements, for the disk with this queue. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, without a word in the log.
-    pub(crate) fn new(len: usize) -> Result<Self> {
+    pub(crate) fn new(len: usize, queue: Queue) -> Result<Self> {
         let nodes = len.div_ceil(Self::SPAN);
         let mut root = KVVec::with_capacity(nodes, GFP_KERNEL | __GFP_NOWARN)?;
         while root.len() < nodes {
@@ -75,7 +83,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
                 cond_resched();
             }
         }
-        Ok(Self { len, root })
+        Ok(Self { len, queue, root })
     }
 
     /// How many elements there are.
@@ -84,22 +92,24 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
         self.len
     }
 
-    /// Element `index`, if there is memory for it. It stays for as long as the guard, and beyond if
-    /// the caller sees to it that [`Sparse::shrink`] finds no reason to free it.
+    /// The way to the elements for a bio that was sent to the disk; nothing for any other.
     #[inline]
-    pub(crate) fn get<'r>(&'r self, index: usize, rcu: &'r rcu::Guard) -> Option<&'r T> {
-        if index >= self.len {
-            return None;
-        }
-        self.chunk(index, rcu)?.get(index % N)
+    pub(crate) fn in_bio<'r>(&'r self, bio: &'r Bio) -> Option<Reader<'r, T, N>> {
+        // INVARIANT: The bio is in the queue until the driver has done with it.
+        bio.is_in(&self.queue).then_some(Reader(self))
     }
 
-    /// The elements that share a page with element `index`.
+    /// The way to the elements under RCU.
     #[inline]
-    pub(crate) fn chunk<'r>(&'r self, index: usize, _: &'r rcu::Guard) -> Option<&'r [T; N]> {
-        let place = self.node(index)?.0.get(index / N % FANOUT)?;
-        // SAFETY: By the type invariant; a chunk lives on for a grace period after it is unlinked.
-        unsafe { place.load(Ordering::Acquire).as_ref() }.map(|chunk| &chunk.0)
+    pub(crate) fn under_rcu<'r>(&'r self, _: &'r rcu::Guard) -> Reader<'r, T, N> {
+        Reader(self)
+    }
+
+    /// The way to the elements in atomic context.
+    #[inline]
+    pub(crate) fn in_atomic<'r>(&'r self, _: &'r Atomic) -> Reader<'r, T, N> {
+        // INVARIANT: RCU waits for those who hold a spinlock, too.
+        Reader(self)
     }
 
     /// The first index from `index` on where there might be an element; the caller goes on behind the
@@ -141,18 +151,19 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
     }
 
     /// Frees the chunks that `give_up` wants to, which is called under RCU; and calls `unlinked` soon
-    /// after some can't be found any more. May sleep.
+    /// after some can't be found any more. Waits for bios that are in the driver; may sleep.
     pub(crate) fn shrink(
         &self,
         mut give_up: impl FnMut(&[T; N]) -> bool,
         mut unlinked: impl FnMut(),
     ) {
-        /// How many chunks may wait for one grace period.
+        /// How many chunks may wait for their readers at a time.
         const BATCH: usize = 4096;
         let mut chunks = KVVec::new();
         let release = |chunks: &mut KVVec<_>| {
             if !chunks.is_empty() {
                 rcu::synchronize_rcu();
+                self.queue.drain();
                 chunks.clear();
             }
         };
@@ -183,7 +194,31 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
     }
 }
 
-/// Takes a chunk out of its place if `give_up` says so. The caller waits for a grace period before it
+/// A way to the elements of an array.
+///
+/// # Invariants
+///
+/// [`Sparse::shrink`] does not free what it unlinks during `'r`.
+pub(crate) struct Reader<'r, T, const N: usize>(&'r Sparse<T, N>);
+
+impl<'r, T: Zeroable + Send + Sync, const N: usize> Reader<'r, T, N> {
+    /// Element `index`, if there is memory for it. It stays for `'r`, and beyond if the caller sees to
+    /// it that [`Sparse::shrink`] finds no reason to free it.
+    #[inline]
+    pub(crate) fn get(&self, index: usize) -> Option<&'r T> {
+        self.chunk(index)?.get(index % N)
+    }
+
+    /// The elements that share a page with element `index`.
+    #[inline]
+    pub(crate) fn chunk(&self, index: usize) -> Option<&'r [T; N]> {
+        let place = self.0.node(index)?.0.get(index / N % FANOUT)?;
+        // SAFETY: By the type invariants.
+        unsafe { place.load(Ordering::Acquire).as_ref() }.map(|chunk| &chunk.0)
+    }
+}
+
+/// Takes a chunk out of its place if `give_up` says so. The caller waits for all readers before it
 /// drops the result.
 fn unlink<T, const N: usize>(
     place: &AtomicPtr<Chunk<T, N>>,
