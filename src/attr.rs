@@ -22,8 +22,6 @@ pub(crate) mod word {
     pub(crate) const CANDIDATE: u64 = 1 << 20;
     /// Two bits, here.
     pub(crate) const PRIORITY: u32 = 21;
-    /// What belongs to the lock, and not to the content.
-    pub(crate) const LOCK: u64 = LOCKED | WAITED | FREED;
     /// All but the time.
     pub(crate) const CONTENT: u64 = (1 << TIME) - 1;
     /// Where the time begins.

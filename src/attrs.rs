@@ -457,7 +457,7 @@ fn mm_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     Ok(writeln!(
         out,
         "{:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",
-        count(live, Stat::PagesStored) << PAGE_SHIFT,
+        live.map_or(0, |live| live.table.stats().pages_stored()) << PAGE_SHIFT,
         count(live, Stat::ComprDataSize),
         pool.map_or(0, |pool| pool.total_pages()) << PAGE_SHIFT,
         limit << PAGE_SHIFT,

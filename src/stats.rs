@@ -4,7 +4,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::zram::abstractions::percpu::Counters;
+use crate::zram::{
+    abstractions::percpu::Counters,
+    attr::Attr, //
+};
 use core::sync::atomic::{
     AtomicUsize,
     Ordering, //
@@ -16,10 +19,10 @@ use kernel::prelude::*;
 pub(crate) enum Stat {
     /// Bytes of compressed data, huge pages included.
     ComprDataSize,
-    /// Pages that hold anything.
-    PagesStored,
     /// Pages that hold one word all over.
     SamePages,
+    /// Pages that hold anything else.
+    OtherPages,
     /// Pages stored as they are.
     HugePages,
     /// Pages that were stored as they are.
@@ -67,10 +70,36 @@ impl Stats {
         self.counters.add::<WHICH>(delta);
     }
 
+    /// Counts what goes with a page: once with 1 when it is stored, and with -1 when it is gone. Any
+    /// context.
+    #[inline(always)]
+    pub(crate) fn count(&self, page: Attr, by: i64) {
+        if page.is_same() {
+            count!(self, SamePages, by);
+        } else if !page.is_empty() {
+            count!(self, OtherPages, by);
+            if !page.is_written() {
+                count!(self, ComprDataSize, page.size() as i64 * by);
+                if page.is_huge() {
+                    count!(self, HugePages, by);
+                    if by > 0 {
+                        count!(self, HugePagesSince, 1);
+                    }
+                }
+            }
+        }
+    }
+
     /// The value of a counter. Any context.
     pub(crate) fn get(&self, stat: Stat) -> u64 {
         // A sum taken while a page moves may be below zero for a moment.
         self.counters.sum(stat as usize).max(0) as u64
+    }
+
+    /// Pages that hold anything. Any context.
+    pub(crate) fn pages_stored(&self) -> u64 {
+        self.get(Stat::SamePages)
+            .wrapping_add(self.get(Stat::OtherPages))
     }
 
     /// Notes that the pool uses `pages` now. Any context.

@@ -42,10 +42,7 @@ use crate::zram::{
         Block,
         Blocks, //
     },
-    stats::{
-        count,
-        Stats, //
-    }, //
+    stats::Stats, //
 };
 use core::{
     cell::UnsafeCell,
@@ -191,7 +188,8 @@ impl Table {
         let Some(slot) = self.slots.in_atomic(atomic).get(index) else {
             return;
         };
-        if let Some(word) = slot.lock_or_set(word::FREED) {
+        let locked = slot.try_lock();
+        if let Some(word) = locked.or_else(|| slot.lock_or_set(word::FREED)) {
             Guard::new(self, slot, word).store(Content::Empty);
         }
     }
@@ -241,10 +239,8 @@ impl Table {
         }
         let rcu = rcu::read_lock();
         let chunk = self.slots.under_rcu(&rcu).chunk(start)?;
-        let attrs = chunk
-            .iter()
-            .skip(start % CHUNK)
-            .map(|slot| Attr(slot.word.load(Ordering::Relaxed)));
+        let slots = chunk.iter().skip(start % CHUNK);
+        let attrs = slots.map(|slot| Attr(slot.word.load(Ordering::Relaxed)));
         (start..end).zip(attrs).find(|(_, attr)| !attr.is_empty())
     }
 
@@ -387,6 +383,7 @@ impl Slot {
     }
 
     /// Locks the slot, or sets `bit` for who has it locked. The result is as of [`Slot::try_lock`].
+    #[cold]
     fn lock_or_set(&self, bit: u64) -> Option<u64> {
         let mut seen = self.word.load(Ordering::Relaxed);
         loop {
@@ -423,14 +420,14 @@ pub(crate) struct Guard<'t> {
 }
 
 impl<'t> Guard<'t> {
-    /// The guard of a slot whose word was `word` just before it was locked.
+    /// The guard of a slot whose word was `word` just before it was locked: without the lock's bits.
     #[inline]
     fn new(table: &'t Table, slot: &Slot, word: u64) -> Self {
         Self {
             table,
             slot: NonNull::from(slot),
             seen: word | word::LOCKED,
-            word: word & !word::LOCK,
+            word,
         }
     }
 
@@ -459,60 +456,46 @@ impl<'t> Guard<'t> {
     }
 
     /// Replaces what the slot holds, frees what that was, and counts both.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn store(&mut self, content: Content<'t>) {
-        self.clear();
-        let stats = &self.table.stats;
         let (bits, value) = match content {
-            Content::Empty => return,
-            Content::Same(word) => {
-                count!(stats, SamePages, 1);
-                (word::SAME, word)
-            }
+            Content::Empty => (0, 0),
+            Content::Same(word) => (word::SAME, word),
             Content::Object(object, priority) => {
                 // An object of another table would be lost; there is no such caller.
                 if !object.is_of(&self.table.pool) {
                     return;
                 }
-                let size = object.size();
-                count!(stats, ComprDataSize, size as i64);
-                if size == PAGE_SIZE {
-                    count!(stats, HugePages, 1);
-                    count!(stats, HugePagesSince, 1);
-                }
-                let bits = u64::from(priority & 3) << word::PRIORITY;
-                (bits | size as u64, object.into_raw().get())
+                let bits = u64::from(priority & 3) << word::PRIORITY | object.size() as u64;
+                (bits, object.into_raw().get())
             }
         };
-        count!(stats, PagesStored, 1);
-        // INVARIANT: The object, if it is one, is the slot's now.
-        self.word |= bits;
-        // SAFETY: By the type invariant the value is ours.
-        unsafe { *self.value() = value };
+        // SAFETY: The word, the object or nothing: it is the slot's now.
+        unsafe { self.replace(bits, value) };
     }
 
-    /// Empties the slot, frees what it held, and counts that.
-    #[inline]
-    fn clear(&mut self) {
-        let stats = &self.table.stats;
-        let attr = self.attr();
-        self.word &= !word::CONTENT;
-        // SAFETY: By the type invariant the value is ours.
-        let value = unsafe { self.value().replace(0) };
+    /// Replaces the slot's content, frees what that was, and counts both.
+    ///
+    /// # Safety
+    ///
+    /// With `bits` goes `value`, by the invariants of `Slot`.
+    #[inline(always)]
+    unsafe fn replace(&mut self, bits: u64, value: usize) {
+        let (old, new) = (self.attr(), Attr(bits));
+        self.word = self.word & !word::CONTENT | bits;
+        // SAFETY: By the type invariant the value is ours. INVARIANT: By the safety requirement.
+        let value = unsafe { self.value().replace(value) };
+        self.table.stats.count(new, 1);
+        self.table.stats.count(old, -1);
         match NonZero::new(value) {
-            _ if attr.is_same() => count!(stats, SamePages, -1),
-            _ if attr.is_written() => drop(self.table.blocks.own(value)),
-            Some(raw) if attr.size() != 0 => {
-                count!(stats, ComprDataSize, -(attr.size() as i64));
-                if attr.is_huge() {
-                    count!(stats, HugePages, -1);
-                }
+            _ if old.is_same() => {}
+            _ if old.is_written() => drop(self.table.blocks.own(value)),
+            Some(raw) if old.size() != 0 => {
                 // SAFETY: By the invariants of `Slot`, which has just lost it.
-                drop(unsafe { Object::from_raw(&self.table.pool, raw, attr.size()) });
+                drop(unsafe { Object::from_raw(&self.table.pool, raw, old.size()) });
             }
-            _ => return,
+            _ => {}
         }
-        count!(stats, PagesStored, -1);
     }
 
     /// Notes an access at `seconds` since boot: the page is not idle, and no candidate.
@@ -558,12 +541,32 @@ impl<'t> Guard<'t> {
         if attr.is_empty() || attr.is_same() || attr.is_written() {
             return;
         }
-        self.clear();
-        count!(self.table.stats, PagesStored, 1);
-        // INVARIANT: The block is the slot's now.
-        self.word = attr.0 & !(word::IDLE | word::CANDIDATE) | word::WRITTEN;
-        // SAFETY: By the type invariant the value is ours.
-        unsafe { *self.value() = block.into_raw() };
+        let bits = attr.0 & word::CONTENT & !(word::IDLE | word::CANDIDATE) | word::WRITTEN;
+        // SAFETY: The block is the slot's now.
+        unsafe { self.replace(bits, block.into_raw()) };
+    }
+
+    /// Unlocks a slot that others have left a message in meanwhile.
+    #[cold]
+    fn unlock(self) {
+        let mut guard = ManuallyDrop::new(self);
+        // SAFETY: By the type invariant.
+        let key = unsafe { guard.slot.as_ref() }.key();
+        loop {
+            // Swap freed the slot while it was locked; it does not do so while it writes to it.
+            if guard.seen & word::FREED != 0 {
+                guard.store(Content::Empty);
+            }
+            // After this the chunk may be freed.
+            // SAFETY: By the type invariant.
+            match unsafe { guard.slot.as_ref() }.cas(guard.seen, guard.word) {
+                Err(now) => guard.seen = now,
+                Ok(()) => break,
+            }
+        }
+        if guard.seen & word::WAITED != 0 {
+            guard.table.waiters.wake(key);
+        }
     }
 
     /// Keeps the slot locked beyond the guard, until [`Table::redeem`].
@@ -594,22 +597,12 @@ unsafe impl Send for Ticket {}
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
+        // After this the chunk may be freed.
         // SAFETY: By the type invariant.
-        let key = unsafe { self.slot.as_ref() }.key();
-        loop {
-            // Swap freed the slot while it was locked; it does not do so while it writes to it.
-            if self.seen & word::FREED != 0 {
-                self.clear();
-            }
-            // After this the chunk may be freed.
-            // SAFETY: By the type invariant.
-            match unsafe { self.slot.as_ref() }.cas(self.seen, self.word) {
-                Err(now) => self.seen = now,
-                Ok(()) => break,
-            }
-        }
-        if self.seen & word::WAITED != 0 {
-            self.table.waiters.wake(key);
+        if let Err(seen) = unsafe { self.slot.as_ref() }.cas(self.seen, self.word) {
+            // INVARIANT: By that of `self`, which is gone after this. A copy, so that the guard itself can
+            // stay in registers.
+            Self { seen, ..*self }.unlock();
         }
     }
 }

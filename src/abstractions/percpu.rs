@@ -107,7 +107,7 @@ impl<const N: usize> Counters<N> {
     pub(crate) fn add<const WHICH: usize>(&self, delta: i64) {
         const { assert!(WHICH < N) };
         // SAFETY: `WHICH` is inside the array of each CPU.
-        unsafe { local_add(self.0.base.cast::<AtomicI64>().add(WHICH), delta) };
+        unsafe { local_add::<WHICH>(self.0.base.cast(), delta) };
     }
 
     /// The sum of counter `which`; zero if there is no such counter. Any context.
@@ -222,33 +222,34 @@ fn local<T>(base: NonNull<T>) -> *mut T {
     }
 }
 
-/// Adds `delta` to this CPU's copy of `word`.
+/// Adds `delta` to the word with this index in this CPU's copy of `words`.
 ///
 /// # Safety
 ///
-/// `word` is a live per-CPU object.
+/// `words` is a live per-CPU object with such a word.
 #[cfg(target_arch = "x86_64")]
 #[inline]
-unsafe fn local_add(word: NonNull<AtomicI64>, delta: i64) {
+unsafe fn local_add<const INDEX: usize>(words: NonNull<AtomicI64>, delta: i64) {
     // SAFETY: One instruction can't be torn by preemption or migration, and remote CPUs only read.
     unsafe {
         core::arch::asm!(
-            concat!("add qword ptr ", segment!(), "[{}], {}"),
-            in(reg) word.as_ptr(),
+            concat!("add qword ptr ", segment!(), "[{} + {}], {}"),
+            in(reg) words.as_ptr(),
+            const INDEX * size_of::<AtomicI64>(),
             in(reg) delta,
             options(nostack)
         )
     };
 }
 
-/// Adds `delta` to this CPU's copy of `word`.
+/// Adds `delta` to the word with this index in this CPU's copy of `words`.
 ///
 /// # Safety
 ///
-/// `word` is a live per-CPU object.
+/// `words` is a live per-CPU object with such a word.
 #[cfg(not(target_arch = "x86_64"))]
 #[inline]
-unsafe fn local_add(word: NonNull<AtomicI64>, delta: i64) {
+unsafe fn local_add<const INDEX: usize>(words: NonNull<AtomicI64>, delta: i64) {
     // SAFETY: By the safety requirement.
-    unsafe { &*local(word) }.fetch_add(delta, Ordering::Relaxed);
+    unsafe { &*local(words.add(INDEX)) }.fetch_add(delta, Ordering::Relaxed);
 }
