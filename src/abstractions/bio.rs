@@ -209,33 +209,43 @@ pub(crate) enum Block<'b> {
 }
 
 impl<'b> Blocks<'b> {
-    /// The next piece that lies in one page, at most `max` bytes: the page, the offset in it, and
-    /// the length, which is zero only at the end.
+    /// The next page, the offset in it where memory of the bio begins, and how much follows in the same
+    /// vector, in the pages after it as well. Some bytes are left.
     #[inline]
-    fn piece(&mut self, max: usize) -> (*mut ffi::page, usize, usize) {
-        let max = max.min(self.left);
-        if max == 0 {
-            return (core::ptr::null_mut(), 0, 0);
-        }
+    fn here(&self) -> (*mut ffi::page, usize, usize) {
         // SAFETY: By the type invariant, as some bytes are left.
         let vec = unsafe { &*self.vec };
         let at = (vec.bv_offset as usize).wrapping_add(self.done);
-        let in_vec = (vec.bv_len as usize).wrapping_sub(self.done);
-        let len = max.min(in_vec).min(PAGE_SIZE - at % PAGE_SIZE);
-        if len == in_vec {
-            self.vec = self.vec.wrapping_add(1);
-            self.done = 0;
-        } else {
-            self.done = self.done.wrapping_add(len);
-        }
+        let len = (vec.bv_len as usize).wrapping_sub(self.done);
+        // A vector's pages follow each other in the memory map.
+        let page = vec.bv_page.wrapping_add(at / PAGE_SIZE);
+        (page, at % PAGE_SIZE, len.min(self.left))
+    }
+
+    /// Goes on by `len` bytes, no more than [`Blocks::here`] says.
+    #[inline]
+    fn advance(&mut self, len: usize) {
+        // SAFETY: By the type invariant, as some bytes are left.
+        let in_vec = unsafe { (*self.vec).bv_len };
         // INVARIANT: Advanced by `len`, which is at most what is left.
         self.left = self.left.wrapping_sub(len);
-        // A vector's pages follow each other in the memory map.
-        (
-            vec.bv_page.wrapping_add(at / PAGE_SIZE),
-            at % PAGE_SIZE,
-            len,
-        )
+        self.done = self.done.wrapping_add(len);
+        if self.done == in_vec as usize {
+            self.vec = self.vec.wrapping_add(1);
+            self.done = 0;
+        }
+    }
+
+    /// The next piece that lies in one page, at most `max` bytes: the page, the offset in it, and
+    /// the length, which is zero only at the end.
+    fn piece(&mut self, max: usize) -> (*mut ffi::page, usize, usize) {
+        if max.min(self.left) == 0 {
+            return (core::ptr::null_mut(), 0, 0);
+        }
+        let (page, at, len) = self.here();
+        let len = max.min(len).min(PAGE_SIZE - at);
+        self.advance(len);
+        (page, at, len)
     }
 }
 
@@ -244,19 +254,18 @@ impl<'b> Iterator for Blocks<'b> {
 
     #[inline]
     fn next(&mut self) -> Option<Block<'b>> {
-        let start = self.clone();
-        let (page, _, len) = self.piece(PAGE_SIZE);
-        match len {
-            0 => None,
-            // INVARIANT: All of `page` belongs to the bio.
-            PAGE_SIZE => Some(Block::Page(Page(page, PhantomData))),
-            mut len => {
-                while len < PAGE_SIZE && self.left > 0 {
-                    len = len.wrapping_add(self.piece(PAGE_SIZE - len).2);
-                }
-                Some(Block::Pieces(Pieces(start)))
-            }
+        if self.left == 0 {
+            return None;
         }
+        let (page, at, len) = self.here();
+        if at != 0 || len < PAGE_SIZE {
+            let pieces = Pieces(self.clone());
+            *self = pieces.after();
+            return Some(Block::Pieces(pieces));
+        }
+        self.advance(PAGE_SIZE);
+        // INVARIANT: All of `page` belongs to the bio.
+        Some(Block::Page(Page(page, PhantomData)))
     }
 }
 
@@ -320,7 +329,18 @@ impl<'b> Page<'b> {
 /// Pieces that make up a page together.
 pub(crate) struct Pieces<'b>(Blocks<'b>);
 
-impl Pieces<'_> {
+impl<'b> Pieces<'b> {
+    /// What comes after them.
+    #[cold]
+    fn after(&self) -> Blocks<'b> {
+        let mut blocks = self.0.clone();
+        let mut left = PAGE_SIZE;
+        while left > 0 && blocks.left > 0 {
+            left = left.wrapping_sub(blocks.piece(left).2);
+        }
+        blocks
+    }
+
     /// The memory node that the first is on.
     pub(crate) fn nid(&self) -> i32 {
         let (page, _, _) = self.0.clone().piece(1);

@@ -239,6 +239,8 @@ impl<'a> Mapped<'a> {
     }
 }
 
+// Without high memory all pages are mapped for good.
+#[cfg(CONFIG_HIGHMEM)]
 impl Drop for Mapped<'_> {
     #[inline]
     fn drop(&mut self) {
