@@ -225,9 +225,9 @@ impl StreamGuard<'_> {
 
 /// What to store, given what compressing `page` to `data` returned. A page that can't be compressed
 /// can always be kept as it is.
-fn packed<'s>(len: Result<usize>, data: &'s [u8], page: Source<'s>, limit: usize) -> Packed<'s> {
+#[inline]
+fn packed<'s>(len: Option<usize>, data: &'s [u8], page: Source<'s>, limit: usize) -> Packed<'s> {
     match len
-        .ok()
         .filter(|&len| len < limit)
         .and_then(|len| data.get(..len))
     {

@@ -28,6 +28,8 @@ pub(crate) struct Params {
 }
 
 /// An algorithm with its parameters, ready to make contexts.
+///
+/// The work is not done in line, so that choosing the algorithm is no more than a jump there.
 pub(crate) trait Compressor: Sized + Send + Sync {
     /// What one compression or decompression at a time needs; allocated for each stream.
     type Context: Send;
@@ -43,19 +45,16 @@ pub(crate) trait Compressor: Sized + Send + Sync {
     /// Allocates a context. May sleep.
     fn context(&self) -> Result<Self::Context>;
 
-    /// Compresses a page to `dst`; the result is the length. Called in the middle of I/O: where a
-    /// library allocates (zstd with a dictionary, at first), it starts no I/O of its own.
-    ///
-    /// # Errors
-    ///
-    /// Any, if `dst` is too small. It may be larger than `limit`, but a longer result is of no use.
+    /// Compresses a page to `dst`; the result is the length, or nothing if `dst` is too small. It may be
+    /// larger than `limit`, but a longer result is of no use. Called in the middle of I/O: where a library
+    /// allocates (zstd with a dictionary, at first), it starts no I/O of its own.
     fn compress(
         &self,
         context: &mut Self::Context,
         src: Source<'_>,
         dst: &mut [u8],
         limit: usize,
-    ) -> Result<usize>;
+    ) -> Option<usize>;
 
     /// Decompresses `src` to a page. Does not allocate.
     ///
@@ -129,13 +128,10 @@ macro_rules! algorithms {
                 })
             }
 
-            /// Compresses a page to `dst`; the result is the length. Called in the middle of I/O: where a
-    /// library allocates (zstd with a dictionary, at first), it starts no I/O of its own.
-            ///
-            /// # Errors
-            ///
-            /// Any, if the result is longer than `dst`, or if the context is another algorithm's;
-            /// maybe, if the result is longer than `limit`.
+            /// Compresses a page to `dst`. The result is the length; or nothing, if that is more than `dst`
+            /// has room for, or if the context is another algorithm's; and maybe nothing, if it is more than
+            /// `limit`. Called in the middle of I/O: where a library allocates (zstd with a dictionary, at
+            /// first), it starts no I/O of its own.
             #[inline]
             pub(crate) fn compress(
                 &self,
@@ -143,12 +139,12 @@ macro_rules! algorithms {
                 src: Source<'_>,
                 dst: &mut [u8],
                 limit: usize,
-            ) -> Result<usize> {
+            ) -> Option<usize> {
                 match (self, context) {
                     $((Self::$variant(codec), Context::$variant(context)) => {
                         codec.compress(context, src, dst, limit)
                     })*
-                    _ => Err(EINVAL),
+                    _ => None,
                 }
             }
 

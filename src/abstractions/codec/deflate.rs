@@ -102,16 +102,17 @@ impl Compressor for Deflate {
         })
     }
 
+    #[inline(never)]
     fn compress(
         &self,
         context: &mut Context,
         src: Source<'_>,
         dst: &mut [u8],
         _: usize,
-    ) -> Result<usize> {
+    ) -> Option<usize> {
         let stream = &mut *context.compress;
         // SAFETY: By the type invariant.
-        check(ffi::Z_OK, unsafe { ffi::zlib_deflateReset(stream) })?;
+        check(ffi::Z_OK, unsafe { ffi::zlib_deflateReset(stream) }).ok()?;
         stream.next_in = src.as_ptr();
         stream.avail_in = PAGE_SIZE;
         stream.next_out = dst.as_mut_ptr();
@@ -119,10 +120,12 @@ impl Compressor for Deflate {
         // SAFETY: A page and a slice.
         check(ffi::Z_STREAM_END, unsafe {
             ffi::zlib_deflate(stream, ffi::Z_FINISH as c_int)
-        })?;
-        Ok(stream.total_out)
+        })
+        .ok()?;
+        Some(stream.total_out)
     }
 
+    #[inline(never)]
     fn decompress(&self, context: &mut Context, src: &[u8], mut dst: Target<'_>) -> Result {
         let stream = &mut *context.decompress;
         // SAFETY: By the type invariant.

@@ -78,20 +78,20 @@ impl Compressor for Lz4 {
         })
     }
 
+    #[inline(never)]
     fn compress(
         &self,
         context: &mut Context,
         src: Source<'_>,
         dst: &mut [u8],
         limit: usize,
-    ) -> Result<usize> {
+    ) -> Option<usize> {
         match (context, &self.dict) {
             (Context::Page(table), _) => {
-                let dst = dst.get_mut(..limit).ok_or(EINVAL)?;
+                let dst = dst.get_mut(..limit)?;
                 let acceleration = self.acceleration.unsigned_abs();
                 // SAFETY: `src` is a page.
                 unsafe { lz4_page::compress(&mut table.0, src.as_ptr(), dst, acceleration) }
-                    .ok_or(ENOSPC)
             }
             (Context::Dict(stream, _), Some(dict)) => {
                 stream.copy_from(&dict.stream);
@@ -109,10 +109,11 @@ impl Compressor for Lz4 {
                     )
                 })
             }
-            _ => Err(EINVAL),
+            _ => None,
         }
     }
 
+    #[inline(never)]
     fn decompress(&self, context: &mut Context, src: &[u8], mut dst: Target<'_>) -> Result {
         match (context, &self.dict) {
             // SAFETY: `dst` is a page.
@@ -139,11 +140,8 @@ impl Dict {
 }
 
 /// The length that a compressor of the LZ4 library returned.
-pub(super) fn compressed(ret: c_int) -> Result<usize> {
-    usize::try_from(ret)
-        .ok()
-        .filter(|&len| len > 0)
-        .ok_or(EINVAL)
+pub(super) fn compressed(ret: c_int) -> Option<usize> {
+    usize::try_from(ret).ok().filter(|&len| len > 0)
 }
 
 /// Decompresses an LZ4 block. `state` is as large as an `LZ4_streamDecode_t`.

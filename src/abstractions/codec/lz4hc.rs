@@ -105,13 +105,14 @@ impl Compressor for Lz4hc {
         })
     }
 
+    #[inline(never)]
     fn compress(
         &self,
         context: &mut Context,
         src: Source<'_>,
         dst: &mut [u8],
         _: usize,
-    ) -> Result<usize> {
+    ) -> Option<usize> {
         let from = src.as_ptr().cast();
         let (to, room) = (
             dst.as_mut_ptr().cast(),
@@ -119,7 +120,7 @@ impl Compressor for Lz4hc {
         );
         let library = library();
         if self.dict.is_empty() {
-            let compress = library.compress.ok_or(EINVAL)?;
+            let compress = library.compress?;
             let memory = context.compress.as_ptr();
             // SAFETY: A page, a slice, and memory as large as LZ4HC asks for.
             return compressed(unsafe { compress(from, to, PAGE_LEN, room, self.level, memory) });
@@ -127,7 +128,7 @@ impl Compressor for Lz4hc {
         let (Some(reset), Some(load), Some(compress)) =
             (library.reset, library.load_dict, library.compress_continue)
         else {
-            return Err(EINVAL);
+            return None;
         };
         let stream = context.compress.as_ptr();
         // SAFETY: As above; the dictionary is at most 64 KiB and lives as long as `self`.
@@ -138,6 +139,7 @@ impl Compressor for Lz4hc {
         })
     }
 
+    #[inline(never)]
     fn decompress(&self, context: &mut Context, src: &[u8], dst: Target<'_>) -> Result {
         decompress(&mut context.decompress, &self.dict, src, dst)
     }

@@ -44,16 +44,18 @@ macro_rules! lzo {
                 Workspace::new(MEM_COMPRESS)
             }
 
+            #[inline(never)]
             fn compress(
                 &self,
                 workspace: &mut Workspace,
                 src: Source<'_>,
                 dst: &mut [u8],
                 _: usize,
-            ) -> Result<usize> {
+            ) -> Option<usize> {
                 compress($compress, workspace, src, dst)
             }
 
+            #[inline(never)]
             fn decompress(&self, _: &mut Workspace, src: &[u8], dst: Target<'_>) -> Result {
                 decompress(src, dst)
             }
@@ -69,7 +71,7 @@ fn compress(
     workspace: &mut Workspace,
     src: Source<'_>,
     dst: &mut [u8],
-) -> Result<usize> {
+) -> Option<usize> {
     let mut len = dst.len();
     // SAFETY: `src` is a page, `dst` is valid for `len`, the workspace is as large as LZO asks for.
     let ret = unsafe {
@@ -81,11 +83,7 @@ fn compress(
             workspace.as_ptr(),
         )
     };
-    if ret == ffi::LZO_E_OK as c_int {
-        Ok(len)
-    } else {
-        Err(EINVAL)
-    }
+    (ret == ffi::LZO_E_OK as c_int).then_some(len)
 }
 
 fn decompress(src: &[u8], mut dst: Target<'_>) -> Result {

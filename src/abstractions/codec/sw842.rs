@@ -49,18 +49,20 @@ impl Compressor for Sw842 {
         })
     }
 
+    #[inline(never)]
     fn compress(
         &self,
         context: &mut Context,
         src: Source<'_>,
         dst: &mut [u8],
         _: usize,
-    ) -> Result<usize> {
+    ) -> Option<usize> {
         // The compressor reads what it has read before, and must find it unchanged.
         src.copy_to(&mut context.page);
-        sw842::compress(&mut context.tables.0, &context.page.0, dst).map_err(|_| EINVAL)
+        sw842::compress(&mut context.tables.0, &context.page.0, dst).ok()
     }
 
+    #[inline(never)]
     fn decompress(&self, context: &mut Context, src: &[u8], mut dst: Target<'_>) -> Result {
         match sw842::decompress(src, &mut context.page.0) {
             Ok(PAGE_SIZE) => {

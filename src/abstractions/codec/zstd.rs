@@ -66,13 +66,14 @@ impl Compressor for Zstd {
         Context::new(self)
     }
 
+    #[inline(never)]
     fn compress(
         &self,
         context: &mut Context,
         src: Source<'_>,
         dst: &mut [u8],
         _: usize,
-    ) -> Result<usize> {
+    ) -> Option<usize> {
         let (to, room) = (dst.as_mut_ptr().cast(), dst.len());
         let from = src.as_ptr().cast();
         let context = context.compress.as_ptr();
@@ -86,8 +87,10 @@ impl Compressor for Zstd {
                 ffi::zstd_compress_using_cdict(context, to, room, from, PAGE_SIZE, *compress)
             },
         })
+        .ok()
     }
 
+    #[inline(never)]
     fn decompress(&self, context: &mut Context, src: &[u8], mut dst: Target<'_>) -> Result {
         let (from, len) = (src.as_ptr().cast(), src.len());
         let to = dst.as_ptr().cast();
