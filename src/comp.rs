@@ -20,6 +20,7 @@ use crate::zram::{
         },
         page::{
             Buffer,
+            Bytes,
             Source,
             Target, //
         },
@@ -58,13 +59,6 @@ pub(crate) struct Stream {
     data: KVBox<[u8; 2 * PAGE_SIZE]>,
     /// A page on its way from or to pieces of pages.
     page: KVBox<Buffer>,
-}
-
-/// A page in the form to store.
-pub(crate) enum Packed<'s> {
-    Compressed(&'s [u8]),
-    /// As it is: compression would not make it smaller.
-    Huge(Source<'s>),
 }
 
 impl Comp {
@@ -150,9 +144,10 @@ impl StreamGuard<'_> {
         Ok((self.codec, self.taken.stream()?))
     }
 
-    /// Compresses `page`, or leaves it as it is if it does not get smaller than `limit`.
+    /// Compresses `page`, or leaves it as it is if it does not get smaller than `limit`, which is a page
+    /// at most. The result is what to store.
     #[inline]
-    pub(crate) fn pack<'s>(&'s mut self, page: Source<'s>, limit: usize) -> Result<Packed<'s>> {
+    pub(crate) fn pack<'s>(&'s mut self, page: Source<'s>, limit: usize) -> Result<Bytes<'s>> {
         let (codec, stream) = self.parts()?;
         let len = codec.compress(&mut stream.context, page, &mut *stream.data, limit);
         Ok(packed(len, &*stream.data, page, limit))
@@ -166,7 +161,7 @@ impl StreamGuard<'_> {
     }
 
     /// Compresses the page that was last gathered; like [`StreamGuard::pack`].
-    pub(crate) fn pack_gathered(&mut self, limit: usize) -> Result<Packed<'_>> {
+    pub(crate) fn pack_gathered(&mut self, limit: usize) -> Result<Bytes<'_>> {
         let (codec, stream) = self.parts()?;
         let page = Source::from(&*stream.page);
         let len = codec.compress(&mut stream.context, page, &mut *stream.data, limit);
@@ -226,12 +221,12 @@ impl StreamGuard<'_> {
 /// What to store, given what compressing `page` to `data` returned. A page that can't be compressed
 /// can always be kept as it is.
 #[inline]
-fn packed<'s>(len: Option<usize>, data: &'s [u8], page: Source<'s>, limit: usize) -> Packed<'s> {
+fn packed<'s>(len: Option<usize>, data: &'s [u8], page: Source<'s>, limit: usize) -> Bytes<'s> {
     match len
         .filter(|&len| len < limit)
         .and_then(|len| data.get(..len))
     {
-        Some(data) => Packed::Compressed(data),
-        None => Packed::Huge(page),
+        Some(data) => data.into(),
+        None => page.into(),
     }
 }

@@ -10,21 +10,20 @@ use crate::zram::{
             Bio,
             Block,
             Operation,
+            Page,
             Pieces, //
         },
         page::{
-            Source,
+            Bytes,
             Target, //
         },
         sched::{
             boot_seconds,
             Atomic, //
-        }, //
+        },
+        zsmalloc::Object, //
     },
-    comp::{
-        Comp,
-        Packed, //
-    },
+    comp::Comp,
     device::{
         Device,
         Live, //
@@ -34,14 +33,12 @@ use crate::zram::{
         Content,
         Guard,
         Ticket,
-        View, //
+        View,
+        Visit, //
     }, //
 };
 use core::sync::atomic::Ordering;
-use kernel::{
-    page::PAGE_SIZE,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 impl Live {
     /// Carries out `bio`. May sleep.
@@ -99,22 +96,48 @@ impl Live {
         Ok(())
     }
 
+    #[inline]
     fn read_slot(&self, slot: &Guard<'_>, block: Block<'_>) -> Result {
+        let priority = slot.attr().priority();
         slot.view(|view| {
             match (view, block) {
-                (View::Empty | View::Written(_), block) => block.fill(0),
+                (View::Object(object), Block::Page(page)) => {
+                    self.unpack(object, priority, page.map().target())?;
+                }
+                (View::Object(object), Block::Pieces(pieces)) => {
+                    self.unpack_to_pieces(object, priority, &pieces)?;
+                }
                 (View::Same(word), block) => block.fill(word),
-                (View::Object(_), Block::Page(page)) => self.unpack(slot, page.map().target())?,
-                (View::Object(object), Block::Pieces(pieces)) => match object.read_huge() {
-                    Some(bytes) => pieces.scatter(bytes.first_chunk().ok_or(EINVAL)?),
-                    None => {
-                        let comp = self.comp(slot.attr().priority()).ok_or(EINVAL)?;
-                        comp.stream().unpack_to_pieces(object, &pieces)?;
-                    }
-                },
+                (View::Empty | View::Written(_), block) => block.fill(0),
             }
             Ok(())
         })
+    }
+
+    /// Reads `object`, compressed by the algorithm of `priority`, to `page`.
+    #[inline(always)]
+    pub(crate) fn unpack(&self, object: &Object<'_>, priority: u8, mut page: Target<'_>) -> Result {
+        if let Some(bytes) = object.read_huge() {
+            page.copy_from(&bytes);
+            return Ok(());
+        }
+        self.comp(priority)
+            .ok_or(EINVAL)?
+            .stream()
+            .unpack(object, page)
+    }
+
+    /// The same, to `pieces`.
+    #[cold]
+    fn unpack_to_pieces(&self, object: &Object<'_>, priority: u8, pieces: &Pieces<'_>) -> Result {
+        if let Some(bytes) = object.read_huge() {
+            pieces.scatter(bytes.first_chunk().ok_or(EINVAL)?);
+            return Ok(());
+        }
+        self.comp(priority)
+            .ok_or(EINVAL)?
+            .stream()
+            .unpack_to_pieces(object, pieces)
     }
 
     /// Reads a page from the backing device. The slot stays locked until that is done, so that its
@@ -152,23 +175,28 @@ impl Live {
         let now = boot_seconds();
         let mut index = first;
         for block in bio.blocks() {
-            let content = match block {
-                Block::Page(page) => {
-                    let (nid, page) = (page.nid(), page.map());
-                    match page.source().same() {
-                        Some(word) => Content::Same(word),
-                        None => self.pack(page.source(), nid)?,
-                    }
-                }
-                Block::Pieces(pieces) => self.pack_pieces(&pieces)?,
-            };
-            // The stream is released: no slot is locked with one held.
-            let mut slot = table.lock_to_store(index)?;
-            slot.store(content);
-            slot.touch(now);
+            match block {
+                Block::Page(page) => self.write_page(&table, index, &page, now)?,
+                Block::Pieces(pieces) => table.store(index, self.pack_pieces(&pieces)?, now)?,
+            }
             index = index.wrapping_add(1);
         }
         Ok(())
+    }
+
+    #[inline]
+    fn write_page(&self, table: &Visit<'_>, index: usize, page: &Page<'_>, now: u32) -> Result {
+        let mapped = page.map();
+        if let Some(word) = mapped.source().same() {
+            return table.store(index, Content::Same(word), now);
+        }
+        // No slot is locked with a stream held.
+        let content = {
+            let mut stream = self.primary()?.stream();
+            let bytes = stream.pack(mapped.source(), self.huge_class_size)?;
+            self.allocate(bytes, page.nid())?
+        };
+        table.store(index, content, now)
     }
 
     /// The algorithm that pages are written with.
@@ -177,19 +205,14 @@ impl Live {
         self.comp(0).ok_or(EINVAL)
     }
 
-    fn pack(&self, page: Source<'_>, nid: i32) -> Result<Content<'_>> {
-        let mut stream = self.primary()?.stream();
-        let packed = stream.pack(page, self.huge_class_size)?;
-        self.allocate(packed, nid)
-    }
-
+    #[cold]
     fn pack_pieces(&self, pieces: &Pieces<'_>) -> Result<Content<'_>> {
         let mut stream = self.primary()?.stream();
         if let Some(word) = stream.gather(pieces)?.same() {
             return Ok(Content::Same(word));
         }
-        let packed = stream.pack_gathered(self.huge_class_size)?;
-        self.allocate(packed, pieces.nid())
+        let bytes = stream.pack_gathered(self.huge_class_size)?;
+        self.allocate(bytes, pieces.nid())
     }
 
     /// Copies a packed page to the pool.
@@ -197,13 +220,10 @@ impl Live {
     /// # Errors
     ///
     /// `ENOMEM` if there is no memory, or no more by the limit that user space set.
-    fn allocate(&self, packed: Packed<'_>, nid: i32) -> Result<Content<'_>> {
+    #[inline(always)]
+    fn allocate(&self, bytes: Bytes<'_>, nid: i32) -> Result<Content<'_>> {
         let pool = self.table.pool();
-        let size = match &packed {
-            Packed::Compressed(bytes) => bytes.len(),
-            Packed::Huge(_) => PAGE_SIZE,
-        };
-        let mut object = pool.alloc(size, nid)?;
+        let mut object = pool.alloc(bytes.len(), nid)?;
         let used = pool.total_pages();
         let limit = self.limit_pages.load(Ordering::Relaxed);
         // What was allocated counts, even if it goes back at once.
@@ -211,10 +231,7 @@ impl Live {
         if limit != 0 && used > limit {
             return Err(ENOMEM);
         }
-        match packed {
-            Packed::Compressed(bytes) => object.write(bytes),
-            Packed::Huge(page) => object.write_page(page),
-        }
+        object.write(bytes);
         Ok(Content::Object(object, 0))
     }
 }

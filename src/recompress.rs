@@ -15,7 +15,6 @@ use crate::zram::{
     },
     args,
     candidates::Candidates,
-    comp::Packed,
     device::Live,
     table::{
         Content,
@@ -92,7 +91,12 @@ impl Live {
         threshold: usize,
         priority: u8,
     ) -> Result {
-        self.unpack(slot, Target::from(&mut *page))?;
+        slot.view(|view| match view {
+            View::Object(object) => {
+                self.unpack(object, slot.attr().priority(), Target::from(&mut *page))
+            }
+            _ => Err(EINVAL),
+        })?;
         // Its page was looked at: it is no business of a later job that wants what nobody looks at.
         slot.set_idle(false);
 
@@ -100,39 +104,18 @@ impl Live {
         let pool = self.table.pool();
         let class = pool.class(slot.attr().size());
         let mut stream = comp.stream();
-        let packed = stream.pack(Source::from(&*page), PAGE_SIZE)?;
+        let bytes = stream.pack(Source::from(&*page), PAGE_SIZE)?;
         let smaller = |size: usize| {
             pool.class(size) < class && (threshold == 0 || size < threshold) //
         };
-        match packed {
-            Packed::Compressed(bytes) if smaller(bytes.len()) => {
-                let mut object = pool.alloc(bytes.len(), -1)?;
-                object.write(bytes);
-                drop(stream);
-                slot.store(Content::Object(object, priority));
-            }
-            _ if self.is_best(priority) => slot.set_incompressible(),
-            _ => {}
+        if smaller(bytes.len()) {
+            let mut object = pool.alloc(bytes.len(), -1)?;
+            object.write(bytes);
+            drop(stream);
+            slot.store(Content::Object(object, priority));
+        } else if self.is_best(priority) {
+            slot.set_incompressible();
         }
         Ok(())
-    }
-
-    /// Reads the object of `slot` to `page`.
-    pub(crate) fn unpack(&self, slot: &Guard<'_>, mut page: Target<'_>) -> Result {
-        let priority = slot.attr().priority();
-        slot.view(|view| match view {
-            View::Object(object) => match object.read_huge() {
-                Some(bytes) => {
-                    page.copy_from(&bytes);
-                    Ok(())
-                }
-                None => self
-                    .comp(priority)
-                    .ok_or(EINVAL)?
-                    .stream()
-                    .unpack(object, page),
-            },
-            _ => Err(EINVAL),
-        })
     }
 }

@@ -176,10 +176,11 @@ impl Table {
         let rcu = rcu::read_lock();
         let slot = self.slots.under_rcu(&rcu).get(index)?;
         if let Some(word) = slot.try_lock() {
-            return Some(Guard::new(self, slot, word));
+            return Some(Guard::new(self, slot.into(), word));
         }
         drop(rcu);
-        self.wait(index)
+        let (slot, word) = self.wait(index)?;
+        Some(Guard::new(self, slot, word))
     }
 
     /// Empties slot `index`, now or when who has it locked unlocks it.
@@ -190,7 +191,7 @@ impl Table {
         };
         let locked = slot.try_lock();
         if let Some(word) = locked.or_else(|| slot.lock_or_set(word::FREED)) {
-            Guard::new(self, slot, word).store(Content::Empty);
+            Guard::new(self, slot.into(), word).store(Content::Empty);
         }
     }
 
@@ -274,27 +275,28 @@ impl Table {
         for (locked, slot) in chunk.iter().enumerate() {
             match slot.try_lock() {
                 Some(word) if Attr(word).is_empty() => continue,
-                Some(word) => drop(Guard::new(self, slot, word)),
+                Some(word) => drop(Guard::new(self, slot.into(), word)),
                 None => {}
             }
             for slot in chunk.iter().take(locked) {
-                drop(Guard::new(self, slot, 0));
+                drop(Guard::new(self, slot.into(), 0));
             }
             return false;
         }
         true
     }
 
-    /// Sleeps until slot `index` can be locked, or is gone.
+    /// Sleeps until slot `index` can be locked, or is gone. The result is as of [`Slot::try_lock`], with
+    /// the slot, which is locked.
     #[cold]
-    fn wait(&self, index: usize) -> Option<Guard<'_>> {
+    fn wait(&self, index: usize) -> Option<(NonNull<Slot>, u64)> {
         self.waiters.wait(index % CHUNK, || {
             let rcu = rcu::read_lock();
             let Some(slot) = self.slots.under_rcu(&rcu).get(index) else {
                 return Some(None);
             };
             let word = slot.lock_or_set(word::WAITED)?;
-            Some(Some(Guard::new(self, slot, word)))
+            Some(Some((NonNull::from(slot), word)))
         })
     }
 }
@@ -321,25 +323,30 @@ impl<'t> Visit<'t> {
     #[inline]
     pub(crate) fn lock(&self, index: usize) -> Option<Guard<'t>> {
         let slot = self.slots.get(index)?;
-        match slot.try_lock() {
-            Some(word) => Some(Guard::new(self.table, slot, word)),
-            None => self.table.wait(index),
-        }
+        let (slot, word) = match slot.try_lock() {
+            Some(word) => (NonNull::from(slot), word),
+            None => self.table.wait(index)?,
+        };
+        Some(Guard::new(self.table, slot, word))
     }
 
-    /// Locks slot `index`, to store something. May sleep; allocates as I/O under memory pressure may.
+    /// Stores `content`, accessed at `seconds` since boot, in slot `index`, and counts that. May sleep;
+    /// allocates as I/O under memory pressure may.
     ///
     /// # Errors
     ///
     /// `ENOMEM`; `EINVAL` for an index beyond the end.
-    #[inline]
-    pub(crate) fn lock_to_store(&self, index: usize) -> Result<Guard<'t>> {
-        loop {
-            if let Some(guard) = self.lock(index) {
-                return Ok(guard);
+    #[inline(always)]
+    pub(crate) fn store(&self, index: usize, content: Content<'t>, seconds: u32) -> Result {
+        let mut slot = loop {
+            if let Some(slot) = self.lock(index) {
+                break slot;
             }
             self.table.slots.populate(index)?;
-        }
+        };
+        slot.store(content);
+        slot.touch(seconds);
+        Ok(())
     }
 
     /// Empties the slots in `range`. May sleep.
@@ -422,10 +429,10 @@ pub(crate) struct Guard<'t> {
 impl<'t> Guard<'t> {
     /// The guard of a slot whose word was `word` just before it was locked: without the lock's bits.
     #[inline]
-    fn new(table: &'t Table, slot: &Slot, word: u64) -> Self {
+    fn new(table: &'t Table, slot: NonNull<Slot>, word: u64) -> Self {
         Self {
             table,
-            slot: NonNull::from(slot),
+            slot,
             seen: word | word::LOCKED,
             word,
         }

@@ -216,11 +216,11 @@ impl Live {
 
     /// Copies what `slot` holds to `page`, in the form that the backing device gets.
     fn copy_out(&self, slot: &Guard<'_>, page: &mut Buffer) -> Result {
-        if !self.compressed_writeback {
-            return self.unpack(slot, Target::from(page));
-        }
         let priority = slot.attr().priority();
         slot.view(|view| match view {
+            View::Object(object) if !self.compressed_writeback => {
+                self.unpack(object, priority, Target::from(page))
+            }
             View::Object(object) => {
                 let mut stream = self.comp(priority).ok_or(EINVAL)?.stream();
                 stream.copy_object(object, page)

@@ -36,6 +36,18 @@ pub(crate) struct Buffer(pub(crate) [u8; PAGE_SIZE]);
 #[derive(Clone, Copy)]
 pub(crate) struct Source<'a>(NonNull<u8>, PhantomData<&'a ()>);
 
+/// Bytes to read, while others may write to them.
+///
+/// # Invariants
+///
+/// `from` is valid for reads of `len` bytes during `'a`.
+#[derive(Clone, Copy)]
+pub(crate) struct Bytes<'a> {
+    from: *const u8,
+    len: usize,
+    _borrow: PhantomData<&'a ()>,
+}
+
 /// A page to write to, while others may read it or write to it.
 ///
 /// # Invariants
@@ -54,6 +66,41 @@ impl<'a> From<&'a mut Buffer> for Target<'a> {
     fn from(buffer: &'a mut Buffer) -> Self {
         // INVARIANT: Aligned by its type, and borrowed.
         Self(NonNull::from(buffer).cast(), PhantomData)
+    }
+}
+
+impl<'a> From<&'a [u8]> for Bytes<'a> {
+    #[inline]
+    fn from(bytes: &'a [u8]) -> Self {
+        // INVARIANT: Borrowed.
+        Self {
+            from: bytes.as_ptr(),
+            len: bytes.len(),
+            _borrow: PhantomData,
+        }
+    }
+}
+
+impl<'a> From<Source<'a>> for Bytes<'a> {
+    #[inline]
+    fn from(page: Source<'a>) -> Self {
+        // INVARIANT: By that of `Source`.
+        Self {
+            from: page.as_ptr(),
+            len: PAGE_SIZE,
+            _borrow: PhantomData,
+        }
+    }
+}
+
+impl Bytes<'_> {
+    pub(super) fn as_ptr(&self) -> *const u8 {
+        self.from
+    }
+
+    /// How many.
+    pub(crate) fn len(&self) -> usize {
+        self.len
     }
 }
 

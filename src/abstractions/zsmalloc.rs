@@ -6,17 +6,19 @@
 
 use super::{
     ffi,
-    page::Source, //
+    page::Bytes, //
 };
 use core::{
     marker::PhantomData,
     mem::ManuallyDrop,
     num::NonZero,
     ops::Deref,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
-    error::from_err_ptr,
     page::PAGE_SIZE,
     prelude::*, //
 };
@@ -48,11 +50,14 @@ impl Pool {
     /// # Errors
     ///
     /// `ENOMEM`; `EINVAL` and `ENOSPC` for a size that no pool has.
+    #[inline]
     pub(crate) fn alloc(&self, size: usize, nid: i32) -> Result<Object<'_>> {
         // SAFETY: `self.0` is live by the type invariant.
         let raw = unsafe { ffi::zs_malloc(self.0.as_ptr(), size, ffi::ZRAM_GFP_OBJECT, nid) };
-        // Errors come back as `ERR_PTR` values.
-        let raw = from_err_ptr(raw as *mut c_void)? as usize;
+        // Errors come back as `ERR_PTR` values, the only ones that are so near the end.
+        if raw > usize::MAX - ffi::MAX_ERRNO as usize {
+            return Err(Error::from_errno(raw as c_int));
+        }
         let raw = NonZero::new(raw).ok_or(ENOMEM)?;
         // INVARIANT: `raw` was just allocated from `self`, and has one owner.
         Ok(Object {
@@ -123,27 +128,12 @@ impl<'p> Object<'p> {
     }
 
     /// Copies `bytes` to the object's start, as far as they fit.
-    pub(crate) fn write(&mut self, bytes: &[u8]) {
+    #[inline]
+    pub(crate) fn write(&mut self, bytes: Bytes<'_>) {
         let len = bytes.len().min(self.size);
-        // SAFETY: `bytes` is valid for `len`, and so is the object.
-        unsafe { self.write_raw(bytes.as_ptr(), len) };
-    }
-
-    /// Copies a page to an object of that size; an object of any other stays as it is.
-    pub(crate) fn write_page(&mut self, page: Source<'_>) {
-        if self.size == PAGE_SIZE {
-            // SAFETY: Both are as long as a page.
-            unsafe { self.write_raw(page.as_ptr(), PAGE_SIZE) };
-        }
-    }
-
-    /// # Safety
-    ///
-    /// `src` is valid for reads of `len` bytes, and `len` is at most the object's size.
-    unsafe fn write_raw(&mut self, src: *const u8, len: usize) {
-        let src = src.cast_mut().cast();
-        // SAFETY: The handle is live by the type invariant; the rest by the safety requirement.
-        unsafe { ffi::zs_obj_write(self.pool.0.as_ptr(), self.raw.get(), src, len) }
+        let from = bytes.as_ptr().cast_mut().cast();
+        // SAFETY: The handle is live by the type invariant; `bytes` and the object are as long as `len`.
+        unsafe { ffi::zs_obj_write(self.pool.0.as_ptr(), self.raw.get(), from, len) }
     }
 
     /// Maps the object to read it. What lies across two pages is put together in `copy`.
@@ -183,8 +173,9 @@ impl<'p> Object<'p> {
     }
 
     /// Whether `pool` is where this object lives.
+    #[inline]
     pub(crate) fn is_of(&self, pool: &Pool) -> bool {
-        self.pool.0 == pool.0
+        ptr::eq(self.pool, pool)
     }
 
     /// Gives up ownership, to be taken back with [`Object::from_raw`].
