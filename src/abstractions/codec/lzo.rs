@@ -63,8 +63,13 @@ macro_rules! lzo {
     };
 }
 
-lzo!(LzoRle, ffi::lzorle1x_1_compress_safe);
-lzo!(Lzo, ffi::lzo1x_1_compress_safe);
+lzo!(LzoRle, ffi::lzorle1x_1_compress);
+lzo!(Lzo, ffi::lzo1x_1_compress);
+
+/// More than compressing a page can yield, even if the page changes meanwhile: a match or a run of
+/// zeroes stands for four bytes or more and takes up to four, what tells how many literals follow takes
+/// two and one more for 255 of them, a literal takes itself; and copying may go on for 16 bytes.
+const ROOM: usize = 2 * PAGE_SIZE;
 
 fn compress(
     compress: Compress,
@@ -72,8 +77,12 @@ fn compress(
     src: Source<'_>,
     dst: &mut [u8],
 ) -> Option<usize> {
-    let mut len = dst.len();
-    // SAFETY: `src` is a page, `dst` is valid for `len`, the workspace is as large as LZO asks for.
+    if dst.len() < ROOM {
+        return None;
+    }
+    let mut len = 0;
+    // SAFETY: `src` is a page, `dst` has room for all that comes of it, the workspace is as large as LZO
+    // asks for.
     let ret = unsafe {
         compress(
             src.as_ptr(),
