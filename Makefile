@@ -16,13 +16,10 @@ run: all ## demonstrate: swap under memory pressure in a VM while CPUs come and 
 test: all ## host tests, then the selftests in VMs; T="10 20" runs only those
 	@qemu/test $(T)
 
-test-debug: ## all selftests in a kernel with KASAN, lockdep and more, those of concurrency in one with KCSAN
+test-debug: ## the selftests in a kernel with KASAN, lockdep, kmemleak and fault injection; T= as for test
 	@KERNEL=kasan qemu/setup
 	@KERNEL=kasan qemu/build
 	@KERNEL=kasan qemu/test $(T)
-	@KERNEL=kcsan qemu/setup
-	@KERNEL=kcsan qemu/build
-	@KERNEL=kcsan qemu/test $(CONCURRENT)
 
 bench: all ## measure against C zram; QUICK=1 in minutes, CELLS='lz4 (mixed|text) write' only those; profile: qemu/bench
 	@qemu/bench
