@@ -175,9 +175,9 @@ impl<'a, T: Operations> Handle<'a, T> {
         // SAFETY: By the type invariant the disk has a queue.
         unsafe {
             let queue = NonNull::new((*self.raw.as_ptr()).queue).ok_or(ENODEV)?;
-            // INVARIANT: Referred to from here on.
+            // INVARIANT: Only made if it is referred to from here on: dropping it takes that back.
             ffi::blk_get_queue(queue.as_ptr())
-                .then_some(Queue(queue))
+                .then(|| Queue(queue))
                 .ok_or(ENODEV)
         }
     }
