@@ -64,7 +64,7 @@ impl Live {
             Ok(bytes)
         })?;
         let mut object = self.table.pool().alloc(bytes.len(), -1)?;
-        object.write(&bytes);
+        object.write(bytes.as_slice().into());
         let huge = object.read_huge().is_some();
         slot.store(Content::Object(object, priority));
         drop(slot);
