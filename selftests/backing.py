@@ -54,7 +54,7 @@ class Server:
             time.sleep(0.01)
         # Each request comes as it is sent, at once: none is merged or throttled.
         self.file(f"{queue}/queue/nomerges", "2")
-        self.file(f"{queue}/queue/wbt_lat_usec", "0")
+        attempt(self.file, f"{queue}/queue/wbt_lat_usec", "0")
 
     def file(self, path, text=None):
         with open(path, "w" if text else "r", encoding="ascii") as file:
