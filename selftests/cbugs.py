@@ -8,118 +8,22 @@ cbugs.py NBD NBD    two network block devices without a server: this program is 
 """
 
 import ctypes
-import fcntl
 import mmap
 import os
 import select
 import signal
-import socket
-import struct
 import subprocess
 import sys
-import threading
 import time
 import warnings
 
+from backing import Background, Server
 from pages import PAGE
 from sides import Side, attempt, case, content, note
 
 # The threads here only wait; what the forked process does needs none of their locks.
 warnings.simplefilter("ignore", DeprecationWarning)
 libc = ctypes.CDLL(None, use_errno=True)
-
-# Whoever waits this long for something that is about to happen waits in vain.
-PATIENCE = 20
-
-
-class Server:
-    """A backing device whose requests wait for release() when `hold` says so."""
-
-    DO = {"socket": 0xAB00, "block size": 0xAB01, "run": 0xAB03, "clear": 0xAB04, "blocks": 0xAB07, "end": 0xAB08}
-    READ, WRITE, END = 0, 1, 2
-
-    def __init__(self, path, pages=1024):
-        self.path, self.pages = path, pages
-        self.data = bytearray(pages * PAGE)
-        self.hold = lambda kind, page: False
-        self.held, self.written = [], 0
-        self.change = threading.Condition()
-        self.ours, theirs = socket.socketpair()
-        self.device = os.open(path, os.O_RDWR)
-        self.do("block size", PAGE)
-        self.do("blocks", pages)
-        self.do("socket", theirs.fileno())
-        self.theirs = theirs
-        threading.Thread(target=attempt, args=(self.do, "run"), daemon=True).start()
-        threading.Thread(target=self.serve, daemon=True).start()
-        while int(open(f"/sys/block/{os.path.basename(path)}/size", encoding="ascii").read()) == 0:
-            time.sleep(0.01)
-
-    def do(self, what, argument=0):
-        fcntl.ioctl(self.device, self.DO[what], argument)
-
-    def receive(self, length):
-        data = b""
-        while len(data) < length:
-            part = self.ours.recv(length - len(data))
-            if not part:
-                sys.exit()
-            data += part
-        return data
-
-    def serve(self):
-        while True:
-            _, kind, handle, offset, length = struct.unpack(">II8sQI", self.receive(28))
-            kind &= 0xFFFF
-            if kind == self.END:
-                return
-            request = kind, handle, offset, self.receive(length) if kind == self.WRITE else length
-            with self.change:
-                if self.hold(kind, offset // PAGE):
-                    self.held.append(request)
-                else:
-                    self.answer(*request)
-                self.change.notify_all()
-
-    def answer(self, kind, handle, offset, data):
-        reply = struct.pack(">II8s", 0x67446698, 0, handle)
-        if kind == self.WRITE:
-            self.data[offset:offset + len(data)] = data
-            self.written += len(data) // PAGE
-        elif kind == self.READ:
-            reply += self.data[offset:offset + data]
-        self.ours.sendall(reply)
-
-    def release(self):
-        with self.change:
-            self.hold = lambda kind, page: False
-            for request in self.held:
-                self.answer(*request)
-            self.held.clear()
-
-    def waits(self, count, seconds=PATIENCE):
-        """Whether so many requests wait, or will within this time."""
-        with self.change:
-            return self.change.wait_for(lambda: len(self.held) >= count, seconds)
-
-    def end(self):
-        self.release()
-        self.do("end")
-        self.do("clear")
-        os.close(self.device)
-
-
-class Background:
-    """A call in a thread."""
-
-    def __init__(self, function, *arguments):
-        self.result = None
-        self.thread = threading.Thread(target=lambda: setattr(self, "result", function(*arguments)), daemon=True)
-        self.thread.start()
-
-    def ends(self, seconds=PATIENCE):
-        self.thread.join(seconds)
-        return not self.thread.is_alive()
 
 
 class Writer:
