@@ -68,12 +68,6 @@ def die_with_parent():
     libc.prctl(death_signal, signal.SIGKILL)
 
 
-def swapoff(path):
-    if libc.swapoff(path.encode()):
-        raise OSError(ctypes.get_errno(), "swapoff")
-    return 0
-
-
 class Load:
     """One kind of load. A turn is a piece of it that takes seconds."""
 
@@ -89,6 +83,7 @@ class Load:
         self.turns = multiprocessing.Value("Q", lock=False)
         self.stop = multiprocessing.Value("b", lock=False)
         self.counted = {name: multiprocessing.Value("Q", lock=False) for name in self.counts}
+        self.trouble = multiprocessing.SimpleQueue()
         self.others = ()
 
     @staticmethod
@@ -115,7 +110,7 @@ class Load:
                 self.turns.value += 1
             self.end()
         except BaseException as error:
-            note(f"{self.name}: {error if isinstance(error, Wrong) else traceback.format_exc()}")
+            self.trouble.put(str(error) if isinstance(error, Wrong) else traceback.format_exc())
             sys.exit(1)
 
     def count(self, name, number=1):
@@ -129,9 +124,10 @@ class Load:
 
     # --- outcomes ---
 
-    def scarce(self):
-        """Whether memory ran out at any time in this turn."""
-        return self.scarcity.value != self.before or self.before % 2 == 1
+    def scarce(self, since=None):
+        """Whether memory ran out at any time in this turn, or since it had begun or ceased to do so that often."""
+        since = self.before if since is None else since
+        return self.scarcity.value != since or since % 2 == 1
 
     def must(self, what, outcome, *allowed, wanted="all"):
         """Whether it was done. It may end with the errnos allowed, and with others while memory runs out."""
@@ -234,15 +230,17 @@ class Swap(Load):
                     raise Wrong(f"{command[0]} failed")
 
     def swapoff(self):
-        """Take everything back from the device."""
-        while not self.must("swapoff", attempt(swapoff, self.side.node(SWAP)), wanted=0):
+        """Take everything back from the device. When memory runs out, who does so is the first to be killed for it."""
+        while status := subprocess.run(("swapoff", self.side.node(SWAP)), check=False).returncode:
+            if not self.scarce():
+                raise Wrong(f"swapoff ended with {status}")
             time.sleep(0.1)
         self.streams(SWAP)
         self.count("swapoffs")
 
     def hold(self, count, *arguments):
         """A process that has to swap most of its memory."""
-        group = next(self.groups)
+        group, born = next(self.groups), self.scarcity.value
         os.mkdir(group)
         write(f"{group}/memory.max", "12M")
         child = os.fork()
@@ -257,14 +255,14 @@ class Swap(Load):
             finally:
                 sys.stdout.flush()
                 os._exit(status)
-        return child, group, count
+        return child, group, count, born
 
-    def reap(self, child, group, count):
+    def reap(self, child, group, count, born):
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         os.rmdir(group)
         if status == 0:
             self.count("pages", count)
-        elif status == -signal.SIGKILL and self.scarce():
+        elif status == -signal.SIGKILL and self.scarce(born):
             self.count("killed")
         else:
             raise Wrong(f"a process with memory that was swapped ended with {status}")
@@ -639,7 +637,8 @@ class Rig:
             trouble = self.troubles.get(load)
             if not trouble and not load.turns.value:
                 trouble = "no turn"
-            case(f"{load.name}: {load.turns.value:,} turns{counted}", *filter(None, [trouble]))
+            said = [] if load.trouble.empty() else [load.trouble.get()]
+            case(f"{load.name}: {load.turns.value:,} turns{counted}", *filter(None, [trouble, *said]))
         for load, why in self.options.lacking.items():
             case(f"{load} # SKIP it takes {why}")
 
