@@ -1,5 +1,5 @@
 #!/bin/bash
-# Loading and unloading: parameters, refusals, life beside C zram, CPUs that are down, fifty rounds without a leak.
+# Loading and unloading: parameters, refusals, life beside C zram, CPUs that are down, seventy rounds without a leak.
 # Needs: root, CPUs 2 and 3 that can be taken down; zram.ko for the cases of coexistence.
 # vm: cpus=4 mem=768M
 # timeout: 500
@@ -143,7 +143,8 @@ measure() {
 	for cache in /sys/kernel/slab/*/shrink; do echo 1 >"$cache"; done
 	awk '$1 == "nr_zspages"' /proc/vmstat
 	awk '/^(Percpu|VmallocUsed):/ {print $1, $2}' /proc/meminfo
-	awk '{print $3}' /proc/vmallocinfo | grep -c . | sed 's/^/vmallocinfo /'
+	# Areas that wait to be purged are free.
+	grep -vc unpurged /proc/vmallocinfo | sed 's/^/vmallocinfo /'
 	awk 'NR > 2 && $1 ~ /^(kmalloc|zs_handle|zspage|bio-|bdev_cache|kernfs|dentry|radix|inode_cache|debugfs)/ {print $1, $2}' /proc/slabinfo
 }
 rounds() {
@@ -154,14 +155,14 @@ rounds() {
 }
 works 'insmod, use, rmmod, 10 times' rounds 10
 measure >"$work/before"
-works 'insmod, use, rmmod, 40 times' rounds 40
-# Fewer than one lost object per device, or one lost area per round; other things in the kernel move as well, and some
-# are freed only after a while.
+works 'insmod, use, rmmod, 60 times' rounds 60
+# Fewer than one lost object per device, of which there were 300, or one lost area per round. Each CPU keeps free objects,
+# which count as used; other things in the kernel move as well, and some are freed only after a while.
 for ((tries = 0; tries < 10; tries++)); do
 	measure >"$work/after"
 	grown=$(paste -d ' ' "$work/before" "$work/after" | awk '
-		BEGIN {limit["nr_zspages"] = 0; limit["Percpu:"] = 0; limit["VmallocUsed:"] = 150; limit["vmallocinfo"] = 30}
-		$4 - $2 > ($1 in limit ? limit[$1] : 100)')
+		BEGIN {limit["nr_zspages"] = 0; limit["Percpu:"] = 0; limit["VmallocUsed:"] = 150; limit["vmallocinfo"] = 50}
+		$4 - $2 > ($1 in limit ? limit[$1] : 200)')
 	[[ $grown ]] || break
 	sleep 1
 done
