@@ -28,6 +28,10 @@ bench: all ## measure against C zram; QUICK=1 in minutes, CELLS='lz4 (mixed|text
 test-abuse: all ## hotplug abuse with 2,000 cycles, starvation with 20 rounds
 	@TEST_CYCLES=2000 TEST_ROUNDS=20 TEST_LONGER=7200 V=1 qemu/test 92 93
 
+soak: MINUTES ?= 60
+soak: all ## all kinds of load at once for MINUTES= (60), with the rates of each minute
+	@TEST_MINUTES=$(MINUTES) TEST_LONGER=$$(($(MINUTES) * 60)) V=1 qemu/test 95
+
 shell: all ## a root shell in a VM with /dev/zram0 to play with
 	@qemu/vm -i -- qemu/guest/shell
 
@@ -58,4 +62,4 @@ distclean: ## and the workbench in the cache
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
-.PHONY: all run test bench test-debug shell host-test lint fmt install clean distclean help
+.PHONY: all run test bench test-debug test-abuse soak shell host-test lint fmt install clean distclean help

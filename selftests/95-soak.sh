@@ -1,0 +1,17 @@
+#!/bin/bash
+# Everything at once, for TEST_MINUTES: verified I/O and swap, recompression and writeback, devices and CPUs that come and
+# go, memory that runs out, suspend. TEST_SEED= repeats what was done. See soak.py.
+# Needs: root, python3, fio, cgroup2, CPUs that can be taken down, no zram device in use; sets much memory aside; whoever is
+# not protected may be killed; two DISKS to write back to, and for suspend a VM.
+# only by name
+# vm: cpus=4 mem=1G disk=16M disk=16M append="slab_debug=FZP,kmalloc-*"
+# timeout: 900
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "$0")/lib.sh"
+
+# What is left to run out of shall not take long to fill.
+echo -1000 >/proc/self/oom_score_adj
+leave 350
+load num_devices=3
+relay soak "$here/soak.py" --minutes "${TEST_MINUTES:-5}" io swap data devices jobs hotplug starve suspend
+finish
