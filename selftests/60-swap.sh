@@ -28,7 +28,9 @@ is 'the header is all there is on it' "$(mm orig)" "$header"
 
 # --- pressure on all of memory: twice as much as there is ---
 
-leave 160
+# A debug kernel holds freed memory back for a while, and wants more of it free.
+left=$((${SLOWER:-1} > 1 ? 210 : 160))
+leave $left
 out=$(vmstat pswpout) in=$(vmstat pswpin) kills=$(vmstat oom_kill)
 together() {
 	local job status=0
@@ -42,7 +44,7 @@ together() {
 	for job in "${jobs[@]}"; do wait "$job" || status=1; done
 	return "$status"
 }
-works 'three processes with 258 MiB in 160: every byte comes back' together
+works "three processes with 258 MiB in $left: every byte comes back" together
 leave
 out=$(($(vmstat pswpout) - out)) in=$(($(vmstat pswpin) - in))
 holds 'pages went out and in' "$out > 15000 && $in > 10000" "out: $out" "in: $in"
