@@ -73,12 +73,13 @@ class Load:
 
     counts = ()  # what it counts beside its turns
 
-    def __init__(self, options, scarcity):
+    def __init__(self, options, scarcity, calm):
         self.name = type(self).__name__.lower()
         self.rng = random.Random(f"{options.seed} {self.name}")
         self.side = Side("zram")
         self.disks = options.disks
         self.scarcity = scarcity  # how often memory began or ceased to run out: odd while it does
+        self.calm = calm  # held while memory runs out, and by who can't have that
         self.before = 0
         self.turns = multiprocessing.Value("Q", lock=False)
         self.stop = multiprocessing.Value("b", lock=False)
@@ -230,13 +231,15 @@ class Swap(Load):
                     raise Wrong(f"{command[0]} failed")
 
     def swapoff(self):
-        """Take everything back from the device. When memory runs out, who does so is the first to be killed for it."""
+        """Take everything back from the device. Not while memory runs out: the first to be killed then is who does so, which
+        frees none, and there may be nobody else to kill before the kernel panics."""
         swapoff = ("swapoff", self.side.node(SWAP))
-        while (done := subprocess.run(swapoff, capture_output=True, text=True, check=False)).returncode:
-            # A suspend interrupts it.
-            if not self.scarce() and "Interrupted" not in done.stderr:
-                raise Wrong(f"swapoff ended with {done.returncode}: {done.stderr}")
-            time.sleep(0.1)
+        with self.calm:
+            while (done := subprocess.run(swapoff, capture_output=True, text=True, check=False)).returncode:
+                # A suspend interrupts it.
+                if "Interrupted" not in done.stderr:
+                    raise Wrong(f"swapoff ended with {done.returncode}: {done.stderr}")
+                time.sleep(0.1)
         self.streams(SWAP)
         self.count("swapoffs")
 
@@ -485,6 +488,11 @@ class Starve(Load):
         self.chunks = (noise, noise, b"".join(map(content("text", 1), range(256))))
 
     def turn(self):
+        with self.calm:
+            self.starve()
+        self.pause(self.rng.choice((0, 2, 10)))
+
+    def starve(self):
         had, kills = available(), vmstat("oom_kill")
         end = time.monotonic() + PATIENCE
         self.scarcity.value += 1
@@ -503,7 +511,6 @@ class Starve(Load):
             if time.monotonic() > end:
                 raise Wrong(f"of {had} KiB of memory {have} came back")
             time.sleep(0.1)
-        self.pause(self.rng.choice((0, 2, 10)))
 
     def grow(self):
         die_with_parent()
@@ -584,8 +591,8 @@ class Rig:
 
     def __init__(self, options):
         self.options = options
-        scarcity = multiprocessing.Value("Q", lock=False)
-        self.loads = [LOADS[name](options, scarcity) for name in options.loads]
+        scarcity, calm = multiprocessing.Value("Q", lock=False), multiprocessing.Lock()
+        self.loads = [LOADS[name](options, scarcity, calm) for name in options.loads]
         for load in self.loads:
             load.others = [other for other in self.loads if other is not load]
         self.processes = {load: multiprocessing.Process(target=load.run) for load in self.loads}
