@@ -49,13 +49,13 @@ impl Live {
         match bio.operation() {
             Operation::Read => bio.accounted(|bio| {
                 if self.read(bio, first).is_err() {
-                    count!(self.table.stats(), FailedReads, 1);
+                    count!(self.table.stats(), FailedReads);
                     bio.fail();
                 }
             }),
             Operation::Write => bio.accounted(|bio| {
                 if self.write(bio, first).is_err() {
-                    count!(self.table.stats(), FailedWrites, 1);
+                    count!(self.table.stats(), FailedWrites);
                     bio.fail();
                 }
             }),
@@ -73,7 +73,7 @@ impl Live {
     /// Frees what swap does not need any more.
     #[inline]
     pub(crate) fn swap_slot_free(&self, index: usize, atomic: &Atomic) {
-        count!(self.table.stats(), NotifyFree, 1);
+        count!(self.table.stats(), NotifyFree);
         self.table.free(index, atomic);
     }
 
@@ -148,7 +148,7 @@ impl Live {
             _ => Err(EIO),
         })?;
         let backing = self.backing.as_ref().ok_or(EIO)?;
-        count!(self.table.stats(), BdReads, 1);
+        count!(self.table.stats(), BdReads);
         slot.touch(now);
         let ticket = slot.into_ticket();
         backing

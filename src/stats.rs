@@ -5,7 +5,10 @@
 #![forbid(unsafe_code)]
 
 use crate::zram::{
-    abstractions::percpu::Counters,
+    abstractions::percpu::{
+        Counters,
+        Words, //
+    },
     attr::Attr, //
 };
 use core::sync::atomic::{
@@ -47,10 +50,18 @@ pub(crate) struct Stats {
     max_used_pages: AtomicUsize,
 }
 
-/// Adds to a counter: `count!(stats, Stat::Name, delta)`. Any context.
+/// Adds to a counter, one or what is said: `count!(stats, Name)`, `count!(stats, Name, delta)`. Any
+/// context.
 macro_rules! count {
+    ($stats:expr, $stat:ident) => {
+        $stats
+            .words()
+            .add_const::<{ $crate::zram::stats::Stat::$stat as usize }, 1>()
+    };
     ($stats:expr, $stat:ident, $delta:expr) => {
-        $stats.add::<{ $crate::zram::stats::Stat::$stat as usize }>($delta)
+        $stats
+            .words()
+            .add::<{ $crate::zram::stats::Stat::$stat as usize }>($delta)
     };
 }
 pub(crate) use count;
@@ -64,26 +75,27 @@ impl Stats {
         })
     }
 
-    /// What [`count`] calls.
+    /// What [`count`] adds to.
     #[inline]
-    pub(crate) fn add<const WHICH: usize>(&self, delta: i64) {
-        self.counters.add::<WHICH>(delta);
+    pub(crate) fn words(&self) -> Words<'_, COUNT> {
+        self.counters.words()
     }
 
-    /// Counts what goes with a page: once with 1 when it is stored, and with -1 when it is gone. Any
-    /// context.
+    /// Counts what goes with a page: once with `BY` 1 when it is stored, and with -1 when it is gone.
+    /// Any context.
     #[inline(always)]
-    pub(crate) fn count(&self, page: Attr, by: i64) {
+    pub(crate) fn count<const BY: i64>(&self, page: Attr) {
+        let words = self.words();
         if page.is_same() {
-            count!(self, SamePages, by);
+            words.add_const::<{ Stat::SamePages as usize }, BY>();
         } else if !page.is_empty() {
-            count!(self, OtherPages, by);
+            words.add_const::<{ Stat::OtherPages as usize }, BY>();
             if !page.is_written() {
-                count!(self, ComprDataSize, page.size() as i64 * by);
+                words.add::<{ Stat::ComprDataSize as usize }>(page.size() as i64 * BY);
                 if page.is_huge() {
-                    count!(self, HugePages, by);
-                    if by > 0 {
-                        count!(self, HugePagesSince, 1);
+                    words.add_const::<{ Stat::HugePages as usize }, BY>();
+                    if BY > 0 {
+                        words.add_const::<{ Stat::HugePagesSince as usize }, 1>();
                     }
                 }
             }

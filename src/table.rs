@@ -492,8 +492,8 @@ impl<'t> Guard<'t> {
         self.word = self.word & !word::CONTENT | bits;
         // SAFETY: By the type invariant the value is ours. INVARIANT: By the safety requirement.
         let value = unsafe { self.value().replace(value) };
-        self.table.stats.count(new, 1);
-        self.table.stats.count(old, -1);
+        self.table.stats.count::<1>(new);
+        self.table.stats.count::<-1>(old);
         match NonZero::new(value) {
             _ if old.is_same() => {}
             _ if old.is_written() => drop(self.table.blocks.own(value)),

@@ -205,7 +205,7 @@ impl Live {
             }
             return Err(error);
         }
-        count!(self.table.stats(), BdWrites, 1);
+        count!(self.table.stats(), BdWrites);
         // The slot was unlocked meanwhile: with new content, or none, it is no candidate any more.
         match slot {
             Some(mut slot) if slot.attr().is_candidate() => slot.set_written(block),

@@ -91,7 +91,7 @@ impl<T> Drop for PerCpu<T> {
 
 /// `N` event counters, each the sum of a word per CPU.
 ///
-/// Adding is one instruction on x86-64, and needs no lock and no atomic: [`Counters::add`] works in
+/// Adding is one instruction on x86-64, and needs no lock and no atomic: [`Words::add`] works in
 /// any context. A sum read while others add is exact for some moment of each CPU.
 pub(crate) struct Counters<const N: usize>(PerCpu<[AtomicI64; N]>);
 
@@ -102,12 +102,11 @@ impl<const N: usize> Counters<N> {
         Ok(Self(PerCpu::new(zero)?))
     }
 
-    /// Adds `delta` to counter `WHICH`. Any context.
+    /// The words to add to, for who adds to several.
     #[inline]
-    pub(crate) fn add<const WHICH: usize>(&self, delta: i64) {
-        const { assert!(WHICH < N) };
-        // SAFETY: `WHICH` is inside the array of each CPU.
-        unsafe { local_add::<WHICH>(self.0.base.cast(), delta) };
+    pub(crate) fn words(&self) -> Words<'_, N> {
+        // INVARIANT: There are `N` for each CPU.
+        Words(self.0.base.cast(), PhantomData)
     }
 
     /// The sum of counter `which`; zero if there is no such counter. Any context.
@@ -117,6 +116,32 @@ impl<const N: usize> Counters<N> {
             .fold(0, |sum, word| {
                 sum.wrapping_add(word.load(Ordering::Relaxed))
             })
+    }
+}
+
+/// The words of [`Counters`].
+///
+/// # Invariants
+///
+/// `0` is the first of `N` words of each CPU, which live during `'c`.
+#[derive(Clone, Copy)]
+pub(crate) struct Words<'c, const N: usize>(NonNull<AtomicI64>, PhantomData<&'c Counters<N>>);
+
+impl<const N: usize> Words<'_, N> {
+    /// Adds `delta` to counter `WHICH`. Any context.
+    #[inline]
+    pub(crate) fn add<const WHICH: usize>(self, delta: i64) {
+        const { assert!(WHICH < N) };
+        // SAFETY: By the type invariant.
+        unsafe { local_add::<WHICH>(self.0, delta) };
+    }
+
+    /// Adds `DELTA` to counter `WHICH`. Any context.
+    #[inline]
+    pub(crate) fn add_const<const WHICH: usize, const DELTA: i64>(self) {
+        const { assert!(WHICH < N && DELTA as i32 as i64 == DELTA) };
+        // SAFETY: By the type invariant.
+        unsafe { local_add_const::<WHICH, DELTA>(self.0) };
     }
 }
 
@@ -240,6 +265,38 @@ unsafe fn local_add<const INDEX: usize>(words: NonNull<AtomicI64>, delta: i64) {
             options(nostack)
         )
     };
+}
+
+/// Adds `DELTA`, which has 32 bits, to the word with this index in this CPU's copy of `words`.
+///
+/// # Safety
+///
+/// `words` is a live per-CPU object with such a word.
+#[cfg(target_arch = "x86_64")]
+#[inline]
+unsafe fn local_add_const<const INDEX: usize, const DELTA: i64>(words: NonNull<AtomicI64>) {
+    // SAFETY: One instruction can't be torn by preemption or migration, and remote CPUs only read.
+    unsafe {
+        core::arch::asm!(
+            concat!("add qword ptr ", segment!(), "[{} + {}], {}"),
+            in(reg) words.as_ptr(),
+            const INDEX * size_of::<AtomicI64>(),
+            const DELTA,
+            options(nostack)
+        )
+    };
+}
+
+/// Adds `DELTA` to the word with this index in this CPU's copy of `words`.
+///
+/// # Safety
+///
+/// `words` is a live per-CPU object with such a word.
+#[cfg(not(target_arch = "x86_64"))]
+#[inline]
+unsafe fn local_add_const<const INDEX: usize, const DELTA: i64>(words: NonNull<AtomicI64>) {
+    // SAFETY: By the safety requirement.
+    unsafe { local_add::<INDEX>(words, DELTA) };
 }
 
 /// Adds `delta` to the word with this index in this CPU's copy of `words`.
