@@ -322,7 +322,12 @@ impl<'t> Visit<'t> {
     /// Locks slot `index`; nothing, if nothing near it was ever stored. May sleep.
     #[inline]
     pub(crate) fn lock(&self, index: usize) -> Option<Guard<'t>> {
-        let slot = self.slots.get(index)?;
+        self.lock_this(self.slots.get(index)?, index)
+    }
+
+    /// Locks slot `index`, which was at `slot` a moment ago. May sleep.
+    #[inline]
+    fn lock_this(&self, slot: &Slot, index: usize) -> Option<Guard<'t>> {
         let (slot, word) = match slot.try_lock() {
             Some(word) => (NonNull::from(slot), word),
             None => self.table.wait(index)?,
@@ -360,7 +365,7 @@ impl<'t> Visit<'t> {
                 if slot.seems_empty() {
                     continue;
                 }
-                if let Some(mut slot) = self.lock(index) {
+                if let Some(mut slot) = self.lock_this(slot, index) {
                     slot.store(Content::Empty);
                 }
             }
