@@ -349,7 +349,6 @@ def main(*devices):
     for function in PLAIN + SERVED:
         troubles = []
         for side, device in zip(sides, devices):
-            start = time.monotonic()
             if function in SERVED:
                 server = Server(device)
                 troubles.append(run(function, side, server))

@@ -19,7 +19,7 @@ import time
 
 from backing import Background, Server, Write
 from pages import PAGE
-from sides import Side, attempt, case, content, note
+from sides import Side, case, content, note
 
 READ, WRITE = Server.READ, Server.WRITE
 ALGORITHMS = "lzo-rle lzo lz4 lz4hc zstd deflate 842".split()
