@@ -435,6 +435,8 @@ class Hotplug(Load):
         """Whether that was the outcome. A suspend has all CPUs stay as they are for a moment."""
         while (outcome := attempt(write, f"{CPUS}/cpu{cpu}/online", str(up))) == "EBUSY":
             time.sleep(0.1)
+        if outcome == "EIO":
+            raise Wrong(f"CPU {cpu} does not answer: that is the machine's fault, see its log")
         return self.must(f"CPU {cpu} <- {up}", outcome, wanted=wanted)
 
     def turn(self):
@@ -544,12 +546,14 @@ class Suspend(Load):
     def turn(self):
         self.pause(self.rng.uniform(2, 15))
         stage = self.rng.choice(("freezer", "devices", "platform", "processors", "core", "none"))
-        if stage == "none":
-            self.sleep()
-        else:
-            write(f"{POWER}/pm_test", stage)
-            self.suspend()
-            write(f"{POWER}/pm_test", "none")
+        # Without memory other drivers do not resume.
+        with self.calm:
+            if stage == "none":
+                self.sleep()
+            else:
+                write(f"{POWER}/pm_test", stage)
+                self.suspend()
+                write(f"{POWER}/pm_test", "none")
 
     def suspend(self, *allowed):
         """Whether it went as far down as it should."""
