@@ -109,7 +109,7 @@ works 'two devices: swapoff' swapoff /dev/zram0 /dev/zram1
 swap_on 64M
 echo 2M >/sys/block/zram0/mem_limit
 # In the foreground, so that timeout outlives its process, whose memory is gone then.
-confined 24M timeout --foreground -s KILL 10 "$here/pages.py" hold 8000 random 1
+confined 24M timeout --foreground -s KILL $((10 * ${SLOWER:-1})) "$here/pages.py" hold 8000 random 1
 status=$?
 matches 'a device at its limit: no byte is lost, or the process has no memory' "$status" '^(0|124|137)$'
 holds 'a device at its limit: it refused pages' "$(io failed_writes) > 0"
