@@ -492,7 +492,8 @@ class Starve(Load):
     def turn(self):
         with self.calm:
             self.starve()
-        self.pause(self.rng.choice((0, 2, 10)))
+        # Long enough for whoever waits for calm to get it.
+        self.pause(self.rng.choice((1, 3, 10)))
 
     def starve(self):
         had, kills = available(), vmstat("oom_kill")
