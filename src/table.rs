@@ -327,7 +327,7 @@ impl<'t> Visit<'t> {
 
     /// Locks slot `index`, which was at `slot` a moment ago. May sleep.
     #[inline]
-    fn lock_this(&self, slot: &Slot, index: usize) -> Option<Guard<'t>> {
+    fn lock_this(&self, slot: &'t Slot, index: usize) -> Option<Guard<'t>> {
         let (slot, word) = match slot.try_lock() {
             Some(word) => (NonNull::from(slot), word),
             None => self.table.wait(index)?,
