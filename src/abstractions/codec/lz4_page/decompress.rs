@@ -330,21 +330,33 @@ unsafe fn copy_match(dst: *mut u8, done: usize, distance: usize, len: usize) -> 
     true
 }
 
-/// Copies a match of `len` bytes, one after the other.
+/// Copies a match of `len` bytes, and touches no others.
 ///
 /// # Safety
 ///
-/// `to` is valid for writes of so many bytes, and for reads from `distance` bytes before.
+/// `to` is valid for writes of so many bytes, and for reads from `distance` bytes before, which is
+/// at least one.
 #[cold]
 #[inline(never)]
 unsafe fn copy_match_exactly(to: *mut u8, distance: usize, len: usize) {
     let mut done = 0_usize;
+    // Once the first bytes are there, the match repeats what is eight bytes back or more.
+    let multiple = MULTIPLE
+        .get(distance)
+        .map_or(distance, |multiple| usize::from(*multiple));
+    let words = len.saturating_sub(7);
+    let first = multiple.wrapping_sub(distance);
     while done < len {
         // SAFETY: By the caller.
         unsafe {
             let to = to.add(done);
-            write::<u8>(to, read(to.sub(distance)));
+            if done >= first && done < words {
+                write::<u64>(to, read(to.sub(multiple)));
+                done = done.wrapping_add(8);
+            } else {
+                write::<u8>(to, read(to.sub(distance)));
+                done = done.wrapping_add(1);
+            }
         }
-        done = done.wrapping_add(1);
     }
 }
