@@ -365,6 +365,10 @@ impl<'t> Visit<'t> {
                 if slot.seems_empty() {
                     continue;
                 }
+                if let Some(same) = slot.take_same() {
+                    self.table.stats.count::<-1>(same);
+                    continue;
+                }
                 if let Some(mut slot) = self.lock_this(slot, index) {
                     slot.store(Content::Empty);
                 }
@@ -384,6 +388,15 @@ impl Slot {
     /// Which one it is of its chunk: the key of who waits for it.
     fn key(&self) -> usize {
         ptr::from_ref(self).addr() % PAGE_SIZE / size_of::<Self>()
+    }
+
+    /// Empties the slot if it holds a word, which nobody has to free, and is not locked. The result is
+    /// what it was. One atomic operation; locking takes two.
+    #[inline]
+    fn take_same(&self) -> Option<Attr> {
+        let seen = self.word.load(Ordering::Relaxed);
+        let same = seen & (word::SAME | word::LOCKED) == word::SAME;
+        (same && self.cas(seen, seen & !word::CONTENT).is_ok()).then_some(Attr(seen))
     }
 
     /// Locks the slot. The result is the word before that, or nothing if it is locked already.
