@@ -71,6 +71,28 @@ works 'same-filled pages over that' "$here/pages.py" write /dev/zram0 0 2048 sam
 read -r orig compr used _ _ same _ huge since <$disk/mm_stat
 is 'change them back' "$orig $compr $used $same $huge $since" "$((2048 * 4096)) 0 0 2048 0 1024"
 
+# --- incompressible pages over incompressible ones, which take their place ---
+
+device 64M
+works 'fio: incompressible, rewritten' verified --rw=randwrite --bs=16k --loops=3 --buffer_compress_percentage=0
+device 64M
+works 'incompressible pages' "$here/pages.py" write /dev/zram0 0 300 random
+put $disk/mem_used_max 0
+put $disk/idle all
+used=$(mm used)
+works 'others over 200 of them' "$here/pages.py" write /dev/zram0 100 200 random 2
+read -r orig compr _ _ max _ _ huge since <$disk/mm_stat
+is 'are counted' "$orig $compr $huge $since" "$((300 * 4096)) $((300 * 4096)) 300 500"
+c_bug 'needs room for the new page before it frees the old one'
+is 'need no more memory, not even for a moment' "$(mm used) $max" "$used $used"
+is 'are not idle' "$(awk '{print $3}' "$DEBUG/zram0/block_state" | sort | uniq -c | xargs)" '200 ..h... 100 ..hi..'
+works 'come back' "$here/pages.py" verify /dev/zram0 100 200 random 2
+works 'and what was before them' "$here/pages.py" verify /dev/zram0 0 100 random
+for kind in random text; do
+	works "$kind: what is read while it is written over is the old page or the new one" \
+		"$here/pages.py" swing /dev/zram0 50 $kind 3000
+done
+
 # --- discard: whole blocks, here and there, all ---
 
 device 64M

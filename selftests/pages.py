@@ -5,6 +5,7 @@ pages.py write  DEVICE FIRST COUNT KIND [SEED [STEP]]   direct I/O, STEP pages a
 pages.py verify DEVICE FIRST COUNT KIND [SEED [STEP]]
 pages.py hold   COUNT KIND ROUNDS [READY]               anonymous memory, filled and verified ROUNDS times; with READY
                                                         it then creates that file, waits for SIGTERM, verifies again
+pages.py swing  DEVICE PAGE KIND ROUNDS                 one page written over, while a process reads it: reads are whole
 
 KIND is zero, same (a word repeated), text (compressible), random (incompressible), or mix (the last three).
 write prints how many pages it wrote, and the name of the errno that stopped it, if one did (exit status 1).
@@ -92,6 +93,30 @@ def verify(device, first, count, kind, seed=1, step=64):
     return 0
 
 
+def swing(device, number, kind, rounds):
+    pages = [contents(kind, seed)(number) for seed in (1, 2)]
+    write(device, number, 1, kind, 1, 1)
+    child = os.fork()
+    if not child:
+        (fd, buffer, *_), = chunks(device, os.O_WRONLY, number, 1, 1)
+        for turn in range(rounds):
+            buffer[:] = pages[turn % 2]
+            os.pwrite(fd, buffer, number * PAGE)
+        os._exit(0)
+    (fd, buffer, *_), = chunks(device, os.O_RDONLY, number, 1, 1)
+    seen = [0, 0]
+    while True:
+        status = os.waitpid(child, os.WNOHANG)
+        os.preadv(fd, [buffer], number * PAGE)
+        if buffer not in pages:
+            print(difference(number, buffer, pages[0]), difference(number, buffer, pages[1]), sep="\n")
+            return 1
+        seen[pages.index(buffer)] += 1
+        if status[0]:
+            print("seen", *seen)
+            return 0 if all(seen) and not status[1] else 1
+
+
 def hold(count, kind, rounds, ready=None):
     memory = memoryview(mmap.mmap(-1, count * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
@@ -116,7 +141,7 @@ def main(command, *arguments):
         ctypes.CDLL(None, use_errno=True).mlockall(everything)
         reserve.append(mmap.mmap(-1, 32 << 20))
     arguments = [int(a) if a.isdigit() else a for a in arguments]
-    return {"write": write, "verify": verify, "hold": hold}[command](*arguments)
+    return {"write": write, "verify": verify, "swing": swing, "hold": hold}[command](*arguments)
 
 
 if __name__ == "__main__":

@@ -38,7 +38,10 @@ use crate::zram::{
     }, //
 };
 use core::sync::atomic::Ordering;
-use kernel::prelude::*;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
 
 impl Live {
     /// Carries out `bio`. May sleep.
@@ -191,10 +194,23 @@ impl Live {
             return table.store(index, Content::Same(word), now);
         }
         // No slot is locked with a stream held.
-        let content = {
+        let packed = {
             let mut stream = self.primary()?.stream();
             let bytes = stream.pack(mapped.source(), self.huge_class_size)?;
-            self.allocate(bytes, page.nid())?
+            match bytes.len() {
+                PAGE_SIZE => None,
+                _ => Some(self.allocate(bytes, page.nid())?),
+            }
+        };
+        let content = match packed {
+            Some(content) => content,
+            // With a limit, a page that is written anew needs memory as any other does.
+            None if self.limit_pages.load(Ordering::Relaxed) == 0
+                && table.overwrite(index, mapped.source(), now) =>
+            {
+                return Ok(());
+            }
+            None => self.allocate(mapped.source().into(), page.nid())?,
         };
         table.store(index, content, now)
     }

@@ -21,6 +21,7 @@ use crate::zram::{
         bio::Bio,
         bitlock::Waiters,
         disk::Queue,
+        page::Source,
         sched::{
             cond_resched,
             Atomic, //
@@ -42,7 +43,10 @@ use crate::zram::{
         Block,
         Blocks, //
     },
-    stats::Stats, //
+    stats::{
+        count,
+        Stats, //
+    }, //
 };
 use core::{
     cell::UnsafeCell,
@@ -354,6 +358,24 @@ impl<'t> Visit<'t> {
         Ok(())
     }
 
+    /// Copies `page` over the huge page that is in slot `index`, accessed at `seconds` since boot; or says
+    /// that there is none. Allocates nothing; may sleep.
+    pub(crate) fn overwrite(&self, index: usize, page: Source<'_>, seconds: u32) -> bool {
+        let here = |attr: Attr| attr.is_huge() && !attr.is_written();
+        let slot = self.slots.get(index);
+        let Some(slot) = slot.filter(|slot| here(Attr(slot.word.load(Ordering::Relaxed)))) else {
+            return false;
+        };
+        match self.lock_this(slot, index) {
+            Some(mut slot) if here(slot.attr()) => {
+                slot.overwrite(page);
+                slot.touch(seconds);
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// Empties the slots in `range`. May sleep.
     pub(crate) fn free(&self, range: Range<usize>) {
         let end = range.end.min(self.table.len());
@@ -521,6 +543,19 @@ impl<'t> Guard<'t> {
             }
             _ => {}
         }
+    }
+
+    /// Copies `page` over the huge page that the slot holds, and counts that.
+    fn overwrite(&mut self, page: Source<'_>) {
+        // SAFETY: By the type invariant the value is ours.
+        let Some(raw) = NonZero::new(unsafe { *self.value() }) else {
+            return;
+        };
+        // SAFETY: By the invariants of `Slot`; the slot stays the owner.
+        let object = unsafe { Object::from_raw(&self.table.pool, raw, self.attr().size()) };
+        ManuallyDrop::new(object).write(page.into());
+        self.word = self.word & !word::CONTENT | PAGE_SIZE as u64;
+        count!(self.table.stats, HugePagesSince);
     }
 
     /// Notes an access at `seconds` since boot: the page is not idle, and no candidate.
