@@ -11,7 +11,8 @@ use crate::zram::{
             Algorithm,
             Codec,
             Context,
-            Params, //
+            Params,
+            Room, //
         },
         cpuhp::{
             Hotplug,
@@ -34,7 +35,6 @@ use crate::zram::{
 };
 use kernel::{
     cpu::CpuId,
-    page::PAGE_SIZE,
     prelude::*,
     sync::Arc, //
 };
@@ -54,9 +54,7 @@ pub(crate) struct Streams {
 /// What one compression or decompression at a time needs.
 pub(crate) struct Stream {
     context: Context,
-    /// Room for compressed data, which may be longer than the page; or for an object to read that
-    /// lies across two pages of the pool.
-    data: KVBox<[u8; 2 * PAGE_SIZE]>,
+    data: KVBox<Room>,
     /// A page on its way from or to pieces of pages.
     page: KVBox<Buffer>,
 }
@@ -176,8 +174,7 @@ impl StreamGuard<'_> {
     #[inline]
     pub(crate) fn unpack(&mut self, object: &Object<'_>, page: Target<'_>) -> Result {
         let (codec, stream) = self.parts()?;
-        let copy = stream.data.first_chunk_mut().ok_or(EINVAL)?;
-        codec.decompress(&mut stream.context, &object.read(copy), page)
+        codec.unpack(&mut stream.context, object, &mut stream.data, page)
     }
 
     /// Decompresses `bytes` to `page`; like [`StreamGuard::unpack`].
@@ -210,9 +207,8 @@ impl StreamGuard<'_> {
     /// Decompresses `object` to `pieces`; like [`StreamGuard::unpack`].
     pub(crate) fn unpack_to_pieces(&mut self, object: &Object<'_>, pieces: &Pieces<'_>) -> Result {
         let (codec, stream) = self.parts()?;
-        let copy = stream.data.first_chunk_mut().ok_or(EINVAL)?;
         let page = Target::from(&mut *stream.page);
-        codec.decompress(&mut stream.context, &object.read(copy), page)?;
+        codec.unpack(&mut stream.context, object, &mut stream.data, page)?;
         pieces.scatter(&stream.page.0);
         Ok(())
     }

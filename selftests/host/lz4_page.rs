@@ -66,11 +66,18 @@ fn compress(page: &[u8], room: usize) -> Option<Vec<u8>> {
 }
 
 fn decompress(block: &[u8]) -> Result<Vec<u8>, Corrupt> {
-    // Exactly the block, for the same tools.
-    let block: Box<[u8]> = block.into();
+    decompress_parts(block, block.len())
+}
+
+/// With a block whose second part begins at `split`.
+fn decompress_parts(block: &[u8], split: usize) -> Result<Vec<u8>, Corrupt> {
+    // Exactly the parts, for the same tools.
+    let (head, tail): (Box<[u8]>, Box<[u8]>) = (block[..split].into(), block[split..].into());
+    let mut bridge = vec![0x5a; block.len()];
     let mut dst = vec![0x5a; GUARD + PAGE + GUARD];
     // SAFETY: There is a page.
-    let result = unsafe { lz4_page::decompress(&block, dst[GUARD..].as_mut_ptr()) };
+    let result =
+        unsafe { lz4_page::decompress(&head, &tail, &mut bridge, dst[GUARD..].as_mut_ptr()) };
     assert!(dst[..GUARD].iter().all(|&b| b == 0x5a), "before the page");
     assert!(
         dst[GUARD + PAGE..].iter().all(|&b| b == 0x5a),
@@ -415,12 +422,33 @@ fn broken_blocks_do_no_harm() {
     }
 }
 
-/// Both decompressors make the same of it.
+/// Both decompressors make the same of it, also when it is in two parts.
 fn agree(block: &[u8]) {
     let expected = meaning(block)
         .map(|meaning| meaning.data)
         .filter(|data| data.len() == PAGE);
-    assert!(decompress(block).ok() == expected, "{block:02x?}");
+    for split in [block.len(), block.len() / 3, block.len() * 2 / 3] {
+        let got = decompress_parts(block, split).ok();
+        assert!(got == expected, "{split} {block:02x?}");
+    }
+}
+
+/// An object lies across two pages of the pool anywhere.
+#[test]
+fn blocks_come_in_two_parts() {
+    let mut random = Random::from_environment();
+    for round in 0..20 * TEXTURES {
+        let (block, page) = match round % 2 {
+            0 => random.block(),
+            _ => {
+                let page = random.page(round % TEXTURES);
+                (compress(&page, BOUND).expect("there is room"), page)
+            }
+        };
+        for split in 0..=block.len() {
+            assert!(decompress_parts(&block, split).as_ref() == Ok(&page));
+        }
+    }
 }
 
 /// A page that another thread writes to still becomes a block of a page.

@@ -10,11 +10,21 @@ mod lzo;
 mod sw842;
 mod zstd;
 
-use super::page::{
-    Source,
-    Target, //
+use super::{
+    page::{
+        Source,
+        Target, //
+    },
+    zsmalloc::Object, //
 };
-use kernel::prelude::*;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// Room for compressed data, which may be longer than the page; or for an object to read that lies
+/// across two pages of the pool.
+pub(crate) type Room = [u8; 2 * PAGE_SIZE];
 
 /// What user space may set for an algorithm.
 #[derive(Default)]
@@ -63,6 +73,20 @@ pub(crate) trait Compressor: Sized + Send + Sync {
     /// `EINVAL`, if `src` is not what [`Compressor::compress`] makes of a page; then `dst` holds
     /// anything.
     fn decompress(&self, context: &mut Self::Context, src: &[u8], dst: Target<'_>) -> Result;
+
+    /// Decompresses `object` to a page, like [`Compressor::decompress`]. What lies across two pages of the
+    /// pool is put together in `room`.
+    #[inline(never)]
+    fn unpack(
+        &self,
+        context: &mut Self::Context,
+        object: &Object<'_>,
+        room: &mut Room,
+        dst: Target<'_>,
+    ) -> Result {
+        let room = room.first_chunk_mut().ok_or(EINVAL)?;
+        self.decompress(context, &object.read(room), dst)
+    }
 
     /// Whether the kernel has it.
     fn is_available() -> bool {
@@ -145,6 +169,29 @@ macro_rules! algorithms {
                         codec.compress(context, src, dst, limit)
                     })*
                     _ => None,
+                }
+            }
+
+            /// Decompresses `object` to a page. Does not allocate. What lies across two pages of the pool
+            /// is put together in `room`.
+            ///
+            /// # Errors
+            ///
+            /// `EINVAL`, if it is corrupt, or if the context is another algorithm's; then `dst`
+            /// holds anything.
+            #[inline]
+            pub(crate) fn unpack(
+                &self,
+                context: &mut Context,
+                object: &Object<'_>,
+                room: &mut Room,
+                dst: Target<'_>,
+            ) -> Result {
+                match (self, context) {
+                    $((Self::$variant(codec), Context::$variant(context)) => {
+                        codec.unpack(context, object, room, dst)
+                    })*
+                    _ => Err(EINVAL),
                 }
             }
 

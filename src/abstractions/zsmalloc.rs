@@ -6,11 +6,17 @@
 
 use super::{
     ffi,
-    page::Bytes, //
+    page::{
+        Bytes,
+        Mapped, //
+    }, //
 };
 use core::{
     marker::PhantomData,
-    mem::ManuallyDrop,
+    mem::{
+        ManuallyDrop,
+        MaybeUninit, //
+    },
     num::NonZero,
     ops::Deref,
     ptr::{
@@ -154,6 +160,33 @@ impl<'p> Object<'p> {
         }
     }
 
+    /// Maps the object to read it where it is: in one page or across two.
+    ///
+    /// Takes the object's read lock until the result is dropped: may sleep in between, but must
+    /// not allocate from the pool.
+    #[inline]
+    pub(crate) fn read_parts(&self) -> Parts<'_> {
+        let mut list = MaybeUninit::<[ffi::scatterlist; 2]>::uninit();
+        let first = list.as_mut_ptr().cast::<ffi::scatterlist>();
+        // SAFETY: By the type invariant; an object is in two pages at most.
+        unsafe {
+            ffi::zs_obj_read_sg_begin(self.pool.0.as_ptr(), self.raw.get(), first, self.size)
+        };
+        // INVARIANT: Begun above.
+        let locked = ReadLock(self);
+        // SAFETY: The first entry was filled in just now, and the second, if it does not end there. The
+        // pages stay as long as the lock is held.
+        unsafe {
+            let head = Part::new(first);
+            let across = head.len < self.size;
+            Parts {
+                tail: across.then(|| Part::new(first.add(1))),
+                head,
+                _locked: locked,
+            }
+        }
+    }
+
     /// Maps an object of a whole page, which is never across two; nothing for any other.
     pub(crate) fn read_huge(&self) -> Option<Reading<'_>> {
         if self.size != PAGE_SIZE {
@@ -227,5 +260,74 @@ impl Drop for Reading<'_> {
         let bytes = self.bytes.cast_mut().cast();
         // SAFETY: By the type invariant.
         unsafe { ffi::zs_obj_read_end(pool.0.as_ptr(), raw.get(), *size, bytes) }
+    }
+}
+
+/// The bytes of an object, where they are.
+pub(crate) struct Parts<'a> {
+    // What was mapped last is dropped first, and then unlocked.
+    tail: Option<Part<'a>>,
+    head: Part<'a>,
+    _locked: ReadLock<'a>,
+}
+
+impl Parts<'_> {
+    /// The bytes in the first page, and those in the second, if there are any.
+    #[inline]
+    pub(crate) fn slices(&self) -> (&[u8], &[u8]) {
+        let tail = self.tail.as_ref().map_or(&[][..], Part::bytes);
+        (self.head.bytes(), tail)
+    }
+}
+
+/// What an object has in one page.
+///
+/// # Invariants
+///
+/// The `len` bytes at `offset` of the page are the object's.
+struct Part<'a> {
+    page: Mapped<'a>,
+    offset: usize,
+    len: usize,
+}
+
+impl Part<'_> {
+    /// # Safety
+    ///
+    /// `entry` is what `zs_obj_read_sg_begin` made, and not ended while this lives.
+    #[inline]
+    unsafe fn new(entry: *const ffi::scatterlist) -> Self {
+        // SAFETY: By the safety requirement.
+        let entry = unsafe { &*entry };
+        // The lowest bits say whether it is the last one.
+        let page = entry.page_link & !((ffi::SG_CHAIN | ffi::SG_END) as usize);
+        Self {
+            // SAFETY: As above.
+            page: unsafe { Mapped::new(page as *mut ffi::page) },
+            offset: entry.offset as usize,
+            len: entry.length as usize,
+        }
+    }
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        // SAFETY: By the type invariant; only an object's owner writes to it.
+        unsafe { core::slice::from_raw_parts(self.page.as_ptr().add(self.offset), self.len) }
+    }
+}
+
+/// The read lock of an object.
+///
+/// # Invariants
+///
+/// Taken by `zs_obj_read_sg_begin`.
+struct ReadLock<'a>(&'a Object<'a>);
+
+impl Drop for ReadLock<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        let Object { pool, raw, .. } = self.0;
+        // SAFETY: By the type invariant.
+        unsafe { ffi::zs_obj_read_sg_end(pool.0.as_ptr(), raw.get()) }
     }
 }

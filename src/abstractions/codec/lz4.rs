@@ -10,11 +10,13 @@ use super::{
         page::{
             Source,
             Target, //
-        }, //
+        },
+        zsmalloc::Object, //
     },
     lz4_page,
     Compressor,
     Params,
+    Room,
     Workspace, //
 };
 use kernel::{
@@ -114,14 +116,29 @@ impl Compressor for Lz4 {
     }
 
     #[inline(never)]
-    fn decompress(&self, context: &mut Context, src: &[u8], mut dst: Target<'_>) -> Result {
+    fn decompress(&self, context: &mut Context, src: &[u8], dst: Target<'_>) -> Result {
         match (context, &self.dict) {
-            // SAFETY: `dst` is a page.
-            (Context::Page(_), _) => unsafe { lz4_page::decompress(src, dst.as_ptr()) }
-                .map_err(|lz4_page::Corrupt| EINVAL),
+            (Context::Page(_), _) => decompress_page(src, &[], &mut [], dst),
             (Context::Dict(_, stream), Some(dict)) => decompress(stream, &dict.bytes, src, dst),
             _ => Err(EINVAL),
         }
+    }
+
+    #[inline(never)]
+    fn unpack(
+        &self,
+        context: &mut Context,
+        object: &Object<'_>,
+        room: &mut Room,
+        dst: Target<'_>,
+    ) -> Result {
+        if let Context::Dict(..) = context {
+            let room = room.first_chunk_mut().ok_or(EINVAL)?;
+            return self.decompress(context, &object.read(room), dst);
+        }
+        let parts = object.read_parts();
+        let (head, tail) = parts.slices();
+        decompress_page(head, tail, room, dst)
     }
 }
 
@@ -137,6 +154,14 @@ impl Dict {
         }
         Ok(Self { bytes, stream })
     }
+}
+
+/// Decompresses what [`lz4_page::compress`] made, which may be in two parts; then there is `room` for both.
+#[inline]
+fn decompress_page(head: &[u8], tail: &[u8], room: &mut [u8], mut dst: Target<'_>) -> Result {
+    // SAFETY: `dst` is a page.
+    unsafe { lz4_page::decompress(head, tail, room, dst.as_ptr()) }
+        .map_err(|lz4_page::Corrupt| EINVAL)
 }
 
 /// The length that a compressor of the LZ4 library returned.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Decompression: at full speed while both ends are far, and then with care.
+//! Decompression: at full speed while both ends are far, and then with care. A block may be in two
+//! parts, as objects of zsmalloc are that lie across two pages: what lies across is put together.
 
 use super::{
     cold,
@@ -12,7 +13,10 @@ use super::{
     MIN_MATCH,
     PAGE, //
 };
-use core::hint;
+use core::{
+    hint,
+    ops::Range, //
+};
 
 /// What was to be decompressed is not a block that makes a page.
 #[derive(Debug, PartialEq, Eq)]
@@ -46,20 +50,79 @@ const FILL: [u64; 9] = [
 /// And the first multiple of that distance that is not below eight.
 const MULTIPLE: [u8; 9] = [0, 8, 8, 9, 8, 10, 12, 14, 8];
 
-/// Decompresses `src` to the page at `dst`.
+/// How much of a block's second part is put together with the end of the first.
+const BRIDGE: usize = 128;
+
+/// Decompresses a block to the page at `dst`. The block is `head` and then `tail`; what lies across
+/// both is put together in `bridge`, which is as long as the block, unless there is no `tail`.
 ///
 /// # Errors
 ///
-/// [`Corrupt`], if `src` is not a block that makes a page; then `dst` holds anything.
+/// [`Corrupt`], if it is not a block that makes a page, or if `bridge` is too short; then `dst`
+/// holds anything.
 ///
 /// # Safety
 ///
 /// `dst` is valid for reads and writes of a page during the call. Others may read it or write to
 /// it meanwhile; then it holds anything.
-pub(crate) unsafe fn decompress(src: &[u8], dst: *mut u8) -> Result<(), Corrupt> {
+pub(crate) unsafe fn decompress(
+    head: &[u8],
+    tail: &[u8],
+    bridge: &mut [u8],
+    dst: *mut u8,
+) -> Result<(), Corrupt> {
+    // SAFETY: By the caller; nothing is there yet.
+    let (rest, done) = unsafe { sequences(head, dst, 0) };
+    if tail.is_empty() {
+        // SAFETY: By the caller.
+        return unsafe { decompress_exactly(rest, dst, done) };
+    }
+
+    // The first part has ended within a sequence. That and some more from the second part:
+    let (near, _) = tail.split_at(tail.len().min(BRIDGE));
+    let across = join(bridge, rest, near).ok_or(Corrupt)?;
+    // SAFETY: By the caller.
+    let (left, crossed) = unsafe { sequences(across, dst, done) };
+    let tail_left = near
+        .len()
+        .checked_sub(left.len())
+        .and_then(|at| tail.get(at..));
+    if let Some(tail) = tail_left {
+        // SAFETY: By the caller.
+        return unsafe {
+            let (rest, done) = sequences(tail, dst, crossed);
+            decompress_exactly(rest, dst, done)
+        };
+    }
+    // It is a long one: all of the second part.
+    let all = join(bridge, rest, tail).ok_or(Corrupt)?;
+    // SAFETY: By the caller.
+    unsafe {
+        let (rest, done) = sequences(all, dst, done);
+        decompress_exactly(rest, dst, done)
+    }
+}
+
+/// Copies `a` and then `b`; nothing, if there is no room for them.
+fn join<'b>(bridge: &'b mut [u8], a: &[u8], b: &[u8]) -> Option<&'b [u8]> {
+    let len = a.len().checked_add(b.len())?;
+    let room = bridge.get_mut(..len)?;
+    let (first, second) = room.split_at_mut_checked(a.len())?;
+    first.copy_from_slice(a);
+    second.copy_from_slice(b);
+    Some(room)
+}
+
+/// Decompresses sequences at full speed, while both ends are far. The result is what is left of `src`,
+/// which begins with a token; and how much of the page is done.
+///
+/// # Safety
+///
+/// `dst` is valid for reads and writes of a page, of which `done` bytes are there.
+#[inline(never)]
+unsafe fn sequences(src: &[u8], dst: *mut u8, mut done: usize) -> (&[u8], usize) {
     let block = src.as_ptr_range();
     let mut input = block.start;
-    let mut done = 0_usize;
 
     // Tokens before this have `BLOCK_END` bytes from themselves on.
     let limit = src.len().saturating_sub(BLOCK_END - 1);
@@ -83,7 +146,7 @@ pub(crate) unsafe fn decompress(src: &[u8], dst: *mut u8) -> Result<(), Corrupt>
             cold();
             // SAFETY: The token is not the last byte of the block.
             let Some((from, rest)) = (unsafe { go_on(input.wrapping_add(1), block.end) }) else {
-                return Err(Corrupt);
+                break;
             };
             literals = literals.wrapping_add(rest);
             if literals.wrapping_add(PAGE_END) > PAGE.wrapping_sub(done)
@@ -100,7 +163,7 @@ pub(crate) unsafe fn decompress(src: &[u8], dst: *mut u8) -> Result<(), Corrupt>
         // SAFETY: `input` is in the block, after the distance, and not at its end.
         let distance = usize::from(u16::from_le(unsafe { read(input.sub(2)) }));
         let Some(from) = done.checked_sub(distance) else {
-            input = block.end;
+            (input, done) = back(input, done, literals);
             break;
         };
         let mut len = token & LONG;
@@ -113,40 +176,47 @@ pub(crate) unsafe fn decompress(src: &[u8], dst: *mut u8) -> Result<(), Corrupt>
             }
         } else {
             cold();
+            let after = input;
             if len == LONG {
                 // SAFETY: See above.
                 let Some((next, rest)) = (unsafe { go_on(input, block.end) }) else {
-                    return Err(Corrupt);
+                    (input, done) = back(after, done, literals);
+                    break;
                 };
                 input = next;
                 len = len.wrapping_add(rest);
             }
             // SAFETY: `distance` is not above `done`, which is not above `PAGE`.
             if !unsafe { copy_match(dst, done, distance, len.wrapping_add(MIN_MATCH)) } {
-                input = block.end;
+                (input, done) = back(after, done, literals);
                 break;
             }
         }
         done = done.wrapping_add(len).wrapping_add(MIN_MATCH);
     }
-    // SAFETY: `input` is at a token, or at the end if there can't be one; `done` is not above
-    // `PAGE`.
-    unsafe { decompress_exactly(input, block.end, dst, done) }
+    let used = (input as usize).wrapping_sub(block.start as usize);
+    (src.get(used..).unwrap_or(&[]), done)
+}
+
+/// From after a distance back to the sequence's token, and what was done before its literals.
+#[cold]
+fn back(input: *const u8, done: usize, literals: usize) -> (*const u8, usize) {
+    let more = literals.checked_sub(LONG).map_or(0, |rest| rest / 255 + 1);
+    let len = literals.wrapping_add(more).wrapping_add(3);
+    (input.wrapping_sub(len), done.wrapping_sub(literals))
 }
 
 /// Decompresses what is left, and touches nothing else.
 ///
 /// # Safety
 ///
-/// `input..end` is valid for reads, and `dst` for reads and writes of a page, of which `done` bytes
-/// are there.
+/// `dst` is valid for reads and writes of a page, of which `done` bytes are there.
 #[inline(never)]
-unsafe fn decompress_exactly(
-    mut input: *const u8,
-    end: *const u8,
-    dst: *mut u8,
-    mut done: usize,
-) -> Result<(), Corrupt> {
+unsafe fn decompress_exactly(src: &[u8], dst: *mut u8, mut done: usize) -> Result<(), Corrupt> {
+    let Range {
+        start: mut input,
+        end,
+    } = src.as_ptr_range();
     while input < end {
         // SAFETY: A byte is left.
         let token = usize::from(unsafe { *input });
