@@ -542,7 +542,7 @@ class Suspend(Load):
     def begin(self):
         write("/sys/module/suspend/parameters/pm_test_delay", "0")
         write(f"{POWER}/pm_freeze_timeout", str(PATIENCE * 1000))
-        self.longest = 0  # seconds that it took to go down and come back
+        self.lasts = 0  # seconds that it takes to go down and come back
 
     def turn(self):
         self.pause(self.rng.uniform(2, 15))
@@ -560,7 +560,7 @@ class Suspend(Load):
         """Whether it went as far down as it should."""
         start = time.monotonic()
         done = self.must("suspend", attempt(write, f"{POWER}/state", "mem"), *allowed, wanted=None)
-        self.longest = max(self.longest, time.monotonic() - start)
+        self.lasts = max(self.lasts / 2, time.monotonic() - start)
         return done
 
     def sleep(self):
@@ -571,7 +571,7 @@ class Suspend(Load):
             # before it stops to listen, and stays up; what comes after that has to be over before the alarm.
             count = read(f"{POWER}/wakeup_count")
             write("/sys/class/rtc/rtc0/wakealarm", "0")
-            write("/sys/class/rtc/rtc0/wakealarm", f"+{10 + int(3 * self.longest)}")
+            write("/sys/class/rtc/rtc0/wakealarm", f"+{10 + int(2 * self.lasts)}")
             write(f"{POWER}/wakeup_count", count)
             if not self.suspend("EBUSY"):
                 self.count("early alarms")
@@ -583,9 +583,14 @@ class Suspend(Load):
         self.count("sleeps")
 
 
+def uptime():
+    """Seconds since boot, with those that the machine slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 def asleep():
     """For how many seconds, in all."""
-    return round(time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC))
+    return round(uptime() - time.clock_gettime(time.CLOCK_MONOTONIC))
 
 
 LOADS = {kind.__name__.lower(): kind for kind in (Io, Swap, Data, Devices, Jobs, Hotplug, Starve, Suspend)}
@@ -602,8 +607,8 @@ class Rig:
             load.others = [other for other in self.loads if other is not load]
         self.processes = {load: multiprocessing.Process(target=load.run) for load in self.loads}
         self.troubles = {}
-        self.started = self.reported = time.monotonic()
-        self.moved = {load: (0, self.started) for load in self.loads}
+        self.started = self.reported = uptime()
+        self.moved = {load: (0, time.monotonic()) for load in self.loads}
         self.last = dict.fromkeys(self.loads, 0)
 
     def run(self):
@@ -627,7 +632,7 @@ class Rig:
         minutes, until = self.options.minutes, self.options.until
         if until:
             return all(load.turns.value >= until[1] for load in self.loads if load.name == until[0])
-        return time.monotonic() > self.started + minutes * 60
+        return uptime() > self.started + minutes * 60
 
     def watch(self):
         time.sleep(0.5)
@@ -641,6 +646,7 @@ class Rig:
                     self.troubles.setdefault(load, f"ended with {process.exitcode}")
             elif now > since + PATIENCE:
                 self.troubles.setdefault(load, f"hangs: {turns} turns, none for {PATIENCE} s")
+        now = uptime()
         if now > self.reported + 60:
             self.report(now - self.reported)
             self.reported = now
@@ -653,7 +659,7 @@ class Rig:
         for load in self.loads:
             rates.append(f"{load.name} {(load.turns.value - self.last[load]) * 60 / seconds:.0f}")
             self.last[load] = load.turns.value
-        minutes = (time.monotonic() - self.started) / 60
+        minutes = (uptime() - self.started) / 60
         note(f"{minutes:.0f} min, seed {self.options.seed}, turns a minute: {', '.join(rates)}")
 
     def summary(self):
@@ -686,7 +692,7 @@ def main():
     rig = Rig(options)
     rig.run()
     rig.summary()
-    note(f"{time.monotonic() - rig.started:.0f} s, {vmstat('pswpout') - out:,} pages swapped out, "
+    note(f"{uptime() - rig.started:.0f} s, {vmstat('pswpout') - out:,} pages swapped out, "
          f"{vmstat('pswpin') - back:,} in, {vmstat('oom_kill') - kills} OOM kills")
     note("end")
 
