@@ -72,35 +72,44 @@ pub(crate) unsafe fn decompress(
     dst: *mut u8,
 ) -> Result<(), Corrupt> {
     // SAFETY: By the caller; nothing is there yet.
-    let (rest, done) = unsafe { sequences(head, dst, 0) };
+    let (used, done) = unsafe { sequences(head, dst, 0) };
+    let rest = from(head, used);
     if tail.is_empty() {
         // SAFETY: By the caller.
         return unsafe { decompress_exactly(rest, dst, done) };
     }
 
     // The first part has ended within a sequence. That and some more from the second part:
-    let (near, _) = tail.split_at(tail.len().min(BRIDGE));
+    let near = tail.get(..BRIDGE).unwrap_or(tail);
     let across = join(bridge, rest, near).ok_or(Corrupt)?;
     // SAFETY: By the caller.
-    let (left, crossed) = unsafe { sequences(across, dst, done) };
-    let tail_left = near
-        .len()
-        .checked_sub(left.len())
-        .and_then(|at| tail.get(at..));
-    if let Some(tail) = tail_left {
+    let (used, crossed) = unsafe { sequences(across, dst, done) };
+    if let Some(used) = used.checked_sub(rest.len()) {
         // SAFETY: By the caller.
-        return unsafe {
-            let (rest, done) = sequences(tail, dst, crossed);
-            decompress_exactly(rest, dst, done)
-        };
+        return unsafe { decompress_end(from(tail, used), dst, crossed) };
     }
     // It is a long one: all of the second part.
     let all = join(bridge, rest, tail).ok_or(Corrupt)?;
     // SAFETY: By the caller.
+    unsafe { decompress_end(all, dst, done) }
+}
+
+/// Decompresses a block's last part.
+///
+/// # Safety
+///
+/// As for [`sequences`].
+unsafe fn decompress_end(src: &[u8], dst: *mut u8, start: usize) -> Result<(), Corrupt> {
+    // SAFETY: By the caller.
     unsafe {
-        let (rest, done) = sequences(all, dst, done);
-        decompress_exactly(rest, dst, done)
+        let (used, done) = sequences(src, dst, start);
+        decompress_exactly(from(src, used), dst, done)
     }
+}
+
+/// What is left of `src` after `used` bytes.
+fn from(src: &[u8], used: usize) -> &[u8] {
+    src.get(used..).unwrap_or(&[])
 }
 
 /// Copies `a` and then `b`; nothing, if there is no room for them.
@@ -113,16 +122,17 @@ fn join<'b>(bridge: &'b mut [u8], a: &[u8], b: &[u8]) -> Option<&'b [u8]> {
     Some(room)
 }
 
-/// Decompresses sequences at full speed, while both ends are far. The result is what is left of `src`,
-/// which begins with a token; and how much of the page is done.
+/// Decompresses sequences at full speed, while both ends are far. The result is how much of `src` they
+/// were, and how much of the page is done; nothing is, where that can't be said.
 ///
 /// # Safety
 ///
-/// `dst` is valid for reads and writes of a page, of which `done` bytes are there.
+/// `dst` is valid for reads and writes of a page, of which `start` bytes are there.
 #[inline(never)]
-unsafe fn sequences(src: &[u8], dst: *mut u8, mut done: usize) -> (&[u8], usize) {
+unsafe fn sequences(src: &[u8], dst: *mut u8, start: usize) -> (usize, usize) {
     let block = src.as_ptr_range();
     let mut input = block.start;
+    let mut done = start;
 
     // Tokens before this have `BLOCK_END` bytes from themselves on.
     let limit = src.len().saturating_sub(BLOCK_END - 1);
@@ -163,8 +173,7 @@ unsafe fn sequences(src: &[u8], dst: *mut u8, mut done: usize) -> (&[u8], usize)
         // SAFETY: `input` is in the block, after the distance, and not at its end.
         let distance = usize::from(u16::from_le(unsafe { read(input.sub(2)) }));
         let Some(from) = done.checked_sub(distance) else {
-            (input, done) = back(input, done, literals);
-            break;
+            return (0, start);
         };
         let mut len = token & LONG;
         if len < LONG && distance >= 8 {
@@ -176,34 +185,22 @@ unsafe fn sequences(src: &[u8], dst: *mut u8, mut done: usize) -> (&[u8], usize)
             }
         } else {
             cold();
-            let after = input;
             if len == LONG {
                 // SAFETY: See above.
                 let Some((next, rest)) = (unsafe { go_on(input, block.end) }) else {
-                    (input, done) = back(after, done, literals);
-                    break;
+                    return (0, start);
                 };
                 input = next;
                 len = len.wrapping_add(rest);
             }
             // SAFETY: `distance` is not above `done`, which is not above `PAGE`.
             if !unsafe { copy_match(dst, done, distance, len.wrapping_add(MIN_MATCH)) } {
-                (input, done) = back(after, done, literals);
-                break;
+                return (0, start);
             }
         }
         done = done.wrapping_add(len).wrapping_add(MIN_MATCH);
     }
-    let used = (input as usize).wrapping_sub(block.start as usize);
-    (src.get(used..).unwrap_or(&[]), done)
-}
-
-/// From after a distance back to the sequence's token, and what was done before its literals.
-#[cold]
-fn back(input: *const u8, done: usize, literals: usize) -> (*const u8, usize) {
-    let more = literals.checked_sub(LONG).map_or(0, |rest| rest / 255 + 1);
-    let len = literals.wrapping_add(more).wrapping_add(3);
-    (input.wrapping_sub(len), done.wrapping_sub(literals))
+    ((input as usize).wrapping_sub(block.start as usize), done)
 }
 
 /// Decompresses what is left, and touches nothing else.
