@@ -142,13 +142,13 @@ impl StreamGuard<'_> {
         Ok((self.codec, self.taken.stream()?))
     }
 
-    /// Compresses `page`, or leaves it as it is if it does not get smaller than `limit`, which is a page
-    /// at most. The result is what to store.
+    /// Compresses `page`. The result is what to store, or nothing if that is not smaller than `limit`, which
+    /// is a page at most.
     #[inline]
-    pub(crate) fn pack<'s>(&'s mut self, page: Source<'s>, limit: usize) -> Result<Bytes<'s>> {
+    pub(crate) fn pack(&mut self, page: Source<'_>, limit: usize) -> Result<Option<&[u8]>> {
         let (codec, stream) = self.parts()?;
         let len = codec.compress(&mut stream.context, page, &mut *stream.data, limit);
-        Ok(packed(len, &*stream.data, page, limit))
+        Ok(packed(len, &*stream.data, limit))
     }
 
     /// Puts `pieces` together to the page that [`StreamGuard::pack_gathered`] compresses.
@@ -158,12 +158,13 @@ impl StreamGuard<'_> {
         Ok(Source::from(&*stream.page))
     }
 
-    /// Compresses the page that was last gathered; like [`StreamGuard::pack`].
+    /// Compresses the page that was last gathered, or leaves it as it is if it does not get smaller than
+    /// `limit`. The result is what to store.
     pub(crate) fn pack_gathered(&mut self, limit: usize) -> Result<Bytes<'_>> {
         let (codec, stream) = self.parts()?;
         let page = Source::from(&*stream.page);
         let len = codec.compress(&mut stream.context, page, &mut *stream.data, limit);
-        Ok(packed(len, &*stream.data, page, limit))
+        Ok(packed(len, &*stream.data, limit).map_or(page.into(), Bytes::from))
     }
 
     /// Decompresses `object` to `page`.
@@ -214,15 +215,9 @@ impl StreamGuard<'_> {
     }
 }
 
-/// What to store, given what compressing `page` to `data` returned. A page that can't be compressed
-/// can always be kept as it is.
+/// What compressing a page to `data` returned, if it is worth storing.
 #[inline]
-fn packed<'s>(len: Option<usize>, data: &'s [u8], page: Source<'s>, limit: usize) -> Bytes<'s> {
-    match len
-        .filter(|&len| len < limit)
+fn packed(len: Option<usize>, data: &[u8], limit: usize) -> Option<&[u8]> {
+    len.filter(|&len| len < limit)
         .and_then(|len| data.get(..len))
-    {
-        Some(data) => data.into(),
-        None => page.into(),
-    }
 }

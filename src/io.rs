@@ -15,6 +15,7 @@ use crate::zram::{
         },
         page::{
             Bytes,
+            Source,
             Target, //
         },
         sched::{
@@ -38,10 +39,7 @@ use crate::zram::{
     }, //
 };
 use core::sync::atomic::Ordering;
-use kernel::{
-    page::PAGE_SIZE,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 impl Live {
     /// Carries out `bio`. May sleep.
@@ -193,26 +191,33 @@ impl Live {
         if let Some(word) = mapped.source().same() {
             return table.store(index, Content::Same(word), now);
         }
-        // No slot is locked with a stream held.
-        let packed = {
-            let mut stream = self.primary()?.stream();
-            let bytes = stream.pack(mapped.source(), self.huge_class_size)?;
-            match bytes.len() {
-                PAGE_SIZE => None,
-                _ => Some(self.allocate(bytes, page.nid())?),
-            }
-        };
-        let content = match packed {
-            Some(content) => content,
-            // With a limit, a page that is written anew needs memory as any other does.
-            None if self.limit_pages.load(Ordering::Relaxed) == 0
-                && table.overwrite(index, mapped.source(), now) =>
-            {
-                return Ok(());
-            }
-            None => self.allocate(mapped.source().into(), page.nid())?,
-        };
-        table.store(index, content, now)
+        let mut stream = self.primary()?.stream();
+        if let Some(bytes) = stream.pack(mapped.source(), self.huge_class_size)? {
+            let content = self.allocate(bytes.into(), page.nid())?;
+            // No slot is locked with a stream held.
+            drop(stream);
+            return table.store(index, content, now);
+        }
+        drop(stream);
+        self.write_huge(table, index, mapped.source(), page.nid(), now)
+    }
+
+    /// Stores `page` as it is: in the place of one of its kind, or anew.
+    #[inline(never)]
+    fn write_huge(
+        &self,
+        table: &Visit<'_>,
+        index: usize,
+        page: Source<'_>,
+        nid: i32,
+        now: u32,
+    ) -> Result {
+        // With a limit, a page that is written anew needs memory as any other does.
+        let limited = self.limit_pages.load(Ordering::Relaxed) != 0;
+        if !limited && table.overwrite(index, page, now) {
+            return Ok(());
+        }
+        table.store(index, self.allocate(page.into(), nid)?, now)
     }
 
     /// The algorithm that pages are written with.

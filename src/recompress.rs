@@ -104,17 +104,19 @@ impl Live {
         let pool = self.table.pool();
         let class = pool.class(slot.attr().size());
         let mut stream = comp.stream();
-        let bytes = stream.pack(Source::from(&*page), PAGE_SIZE)?;
+        let packed = stream.pack(Source::from(&*page), PAGE_SIZE)?;
         let smaller = |size: usize| {
             pool.class(size) < class && (threshold == 0 || size < threshold) //
         };
-        if smaller(bytes.len()) {
-            let mut object = pool.alloc(bytes.len(), -1)?;
-            object.write(bytes);
-            drop(stream);
-            slot.store(Content::Object(object, priority));
-        } else if self.is_best(priority) {
-            slot.set_incompressible();
+        match packed {
+            Some(bytes) if smaller(bytes.len()) => {
+                let mut object = pool.alloc(bytes.len(), -1)?;
+                object.write(bytes.into());
+                drop(stream);
+                slot.store(Content::Object(object, priority));
+            }
+            _ if self.is_best(priority) => slot.set_incompressible(),
+            _ => {}
         }
         Ok(())
     }

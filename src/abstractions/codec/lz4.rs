@@ -28,7 +28,7 @@ pub(super) const PAGE_LEN: c_int = PAGE_SIZE as c_int;
 
 /// LZ4; its level is the acceleration: higher is faster, and compresses less.
 pub(crate) struct Lz4 {
-    acceleration: c_int,
+    acceleration: u32,
     dict: Option<Dict>,
 }
 
@@ -60,6 +60,7 @@ impl Compressor for Lz4 {
         if acceleration < default {
             return Err(EINVAL);
         }
+        let acceleration = acceleration.unsigned_abs();
         let dict = match params.dict {
             bytes if bytes.is_empty() => None,
             bytes => Some(Dict::new(bytes)?),
@@ -91,9 +92,8 @@ impl Compressor for Lz4 {
         match (context, &self.dict) {
             (Context::Page(table), _) => {
                 let dst = dst.get_mut(..limit)?;
-                let acceleration = self.acceleration.unsigned_abs();
                 // SAFETY: `src` is a page.
-                unsafe { lz4_page::compress(&mut table.0, src.as_ptr(), dst, acceleration) }
+                unsafe { lz4_page::compress(&mut table.0, src.as_ptr(), dst, self.acceleration) }
             }
             (Context::Dict(stream, _), Some(dict)) => {
                 stream.copy_from(&dict.stream);
@@ -107,7 +107,7 @@ impl Compressor for Lz4 {
                         dst.as_mut_ptr().cast(),
                         PAGE_LEN,
                         room,
-                        self.acceleration,
+                        self.acceleration as c_int,
                     )
                 })
             }
