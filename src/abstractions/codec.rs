@@ -84,8 +84,7 @@ pub(crate) trait Compressor: Sized + Send + Sync {
         room: &mut Room,
         dst: Target<'_>,
     ) -> Result {
-        let room = room.first_chunk_mut().ok_or(EINVAL)?;
-        self.decompress(context, &object.read(room), dst)
+        unpack_whole(self, context, object, room, dst)
     }
 
     /// Whether the kernel has it.
@@ -234,6 +233,19 @@ algorithms! {
     Deflate(deflate::Deflate) = "deflate",
     /// 842, as of IBM's accelerators.
     Sw842(sw842::Sw842) = "842",
+}
+
+/// Decompresses `object`, in `room` if it is in two parts, with a codec that wants it in one.
+#[inline]
+fn unpack_whole<C: Compressor>(
+    codec: &C,
+    context: &mut C::Context,
+    object: &Object<'_>,
+    room: &mut Room,
+    dst: Target<'_>,
+) -> Result {
+    let room = room.first_chunk_mut().ok_or(EINVAL)?;
+    codec.decompress(context, &object.read(room), dst)
 }
 
 /// Zeroed memory for a C library.

@@ -14,6 +14,7 @@ use super::{
         zsmalloc::Object, //
     },
     lz4_page,
+    unpack_whole,
     Compressor,
     Params,
     Room,
@@ -133,8 +134,7 @@ impl Compressor for Lz4 {
         dst: Target<'_>,
     ) -> Result {
         if let Context::Dict(..) = context {
-            let room = room.first_chunk_mut().ok_or(EINVAL)?;
-            return self.decompress(context, &object.read(room), dst);
+            return unpack_whole(self, context, object, room, dst);
         }
         let parts = object.read_parts();
         let (head, tail) = parts.slices();
