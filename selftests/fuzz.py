@@ -356,12 +356,21 @@ class Owner(Process):
                 break
             fds.append(fd)
             self.size = os.lseek(fd, 0, os.SEEK_END) // PAGE
-        # A stranger may have given it a size of his own before.
-        if len(fds) == 1 + 2 * WRITERS and self.size >= WRITERS * REGION:
+        # A stranger may have given it a size of his own before, or a backing device that anybody may write to: a zram disk.
+        if len(fds) == 1 + 2 * WRITERS and self.size >= WRITERS * REGION and self.safe():
             return fds
         for fd in fds:
             os.close(fd)
         return None
+
+    def safe(self):
+        """Whether the backing device is the one that nobody else writes to, or none. To have a device open exclusively, as
+        all of them are, keeps nobody from that."""
+        kinds = {self.world.backings[self.which].encode(): "its own", b"none": "none"}
+        got = self.get(self.file("backing_dev"))
+        kind = "unknown" if isinstance(got, str) else kinds.get(got.strip(), "a stranger's")
+        self.count("backing device of a new disk", kind)
+        return kind in kinds.values()
 
     def settings(self):
         if self.chance(0.9):
