@@ -38,6 +38,9 @@ echo 1M >$disk/mem_limit
 works 'limit: below what is used: reads work' "$here/pages.py" verify /dev/zram0 4000 2000 random 3
 "$here/pages.py" write /dev/zram0 15000 1 text >"$work/out"
 is 'limit: below what is used: writes fail' "$(<"$work/out")" '0 EIO'
+"$here/pages.py" write /dev/zram0 4000 1 random 4 >"$work/out"
+is 'limit: below what is used: incompressible data over its like, too' "$(<"$work/out")" '0 EIO'
+works 'limit: below what is used: and the old page is there' "$here/pages.py" verify /dev/zram0 4000 1 random 3
 
 # --- memory used up ---
 
