@@ -16,11 +16,8 @@ run: all ## demonstrate: swap under memory pressure in a VM while CPUs come and 
 test: all ## host tests, then the selftests in VMs; T="10 20" runs only those
 	@qemu/test $(T)
 
-test-debug: export KERNEL ?= kasan
-test-debug: ## the selftests in a debug kernel: with KASAN, lockdep and more, or KERNEL=kcsan; T= as for test
-	@qemu/setup
-	@qemu/build
-	@qemu/test $(T)
+test-debug: ## the selftests in debug kernels: all with KASAN and lockdep, the concurrent ones with KCSAN; KERNEL= or T= for less
+	@qemu/test-debug $(T)
 
 bench: all ## measure against C zram; QUICK=1 in minutes, CELLS='lz4 (mixed|text) write' only those; profile: qemu/bench
 	@qemu/bench
