@@ -23,13 +23,21 @@ use kernel::ffi;
 
 include!("bindings_generated.rs");
 
-/// User-mode Linux has it as a macro.
+/// User-mode Linux, which runs on x86 only, has it as a macro, of which a C compiler makes this; its `memcpy` takes longer.
 ///
 /// # Safety
 ///
 /// Both are pages, and not the same.
 #[cfg(CONFIG_UML)]
 pub(super) unsafe fn copy_page(to: *mut ffi::c_void, from: *mut ffi::c_void) {
-    // SAFETY: By the safety requirement.
-    unsafe { to.copy_from_nonoverlapping(from, kernel::page::PAGE_SIZE) };
+    // SAFETY: By the safety requirement; the kernel runs with the direction flag clear.
+    unsafe {
+        core::arch::asm!(
+            "rep movsq",
+            inout("rcx") kernel::page::PAGE_SIZE / 8 => _,
+            inout("rdi") to => _,
+            inout("rsi") from => _,
+            options(nostack, preserves_flags)
+        )
+    };
 }
