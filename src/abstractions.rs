@@ -13,6 +13,8 @@ pub(crate) mod debugfs;
 pub(crate) mod disk;
 mod ffi;
 pub(crate) mod files;
+pub(crate) mod lockdep;
+pub(crate) mod memory;
 pub(crate) mod page;
 pub(crate) mod percpu;
 pub(crate) mod rwsem;

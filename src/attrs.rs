@@ -105,7 +105,7 @@ fn reset_store(disk: Disk<'_>, arg: &[u8]) -> Result {
 fn compact_store(disk: Disk<'_>, _: &[u8]) -> Result {
     disk.work(|live| {
         live.table.pool().compact();
-        live.table.shrink();
+        live.table.shrink(disk.outside_io());
         Ok(())
     })
 }

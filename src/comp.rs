@@ -6,7 +6,11 @@
 
 use crate::zram::{
     abstractions::{
-        bio::Pieces,
+        bio::{
+            Pieces,
+            Reading,
+            Writing, //
+        },
         codec::{
             Algorithm,
             Codec,
@@ -152,7 +156,7 @@ impl StreamGuard<'_> {
     }
 
     /// Puts `pieces` together to the page that [`StreamGuard::pack_gathered`] compresses.
-    pub(crate) fn gather(&mut self, pieces: &Pieces<'_>) -> Result<Source<'_>> {
+    pub(crate) fn gather<T>(&mut self, pieces: &Pieces<'_, T, Writing>) -> Result<Source<'_>> {
         let (_, stream) = self.parts()?;
         pieces.gather(&mut stream.page);
         Ok(Source::from(&*stream.page))
@@ -206,7 +210,11 @@ impl StreamGuard<'_> {
     }
 
     /// Decompresses `object` to `pieces`; like [`StreamGuard::unpack`].
-    pub(crate) fn unpack_to_pieces(&mut self, object: &Object<'_>, pieces: &Pieces<'_>) -> Result {
+    pub(crate) fn unpack_to_pieces<T>(
+        &mut self,
+        object: &Object<'_>,
+        pieces: &Pieces<'_, T, Reading>,
+    ) -> Result {
         let (codec, stream) = self.parts()?;
         let page = Target::from(&mut *stream.page);
         codec.unpack(&mut stream.context, object, &mut stream.data, page)?;

@@ -63,7 +63,7 @@ impl Live {
             *bytes.get_mut(bit / 8).ok_or(ERANGE)? ^= 1 << (bit % 8);
             Ok(bytes)
         })?;
-        let mut object = self.table.pool().alloc(bytes.len(), -1)?;
+        let mut object = self.table.pool().try_alloc(bytes.len(), -1)?;
         object.write(bytes.as_slice().into());
         let huge = object.read_huge().is_some();
         slot.store(Content::Object(object, priority));

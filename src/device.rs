@@ -30,10 +30,8 @@ use crate::zram::{
         Comp,
         Streams, //
     },
-    table::{
-        Table,
-        Ticket, //
-    },
+    io::Ticket,
+    table::Table,
     writeback::Settings, //
 };
 use core::sync::atomic::{
@@ -242,7 +240,7 @@ impl Device {
         let blocks = setup.backing.as_ref().map_or(0, BackingDevice::pages);
         // First of all: what fails after the setup was taken would lose it.
         let place = UniqueArc::new_uninit(GFP_KERNEL)?;
-        let table = Table::new(disk.name(), disk.queue()?, pages, blocks)?;
+        let table = Table::new(disk.name(), pages, blocks)?;
         let live = place.write(Live {
             huge_class_size: table.pool().huge_class_size(),
             table,
@@ -281,7 +279,7 @@ impl Operations for Device {
 
     const ATTRIBUTES: &'static [Attribute<Self>] = &attrs::ATTRIBUTES;
 
-    fn submit(live: &Live, bio: &mut Bio) {
+    fn submit(live: &Live, bio: &mut Bio<Self>) {
         live.submit(bio);
     }
 
@@ -290,7 +288,7 @@ impl Operations for Device {
         live.swap_slot_free(index, atomic);
     }
 
-    fn read_done(live: &Live, ticket: Ticket, page: Result<Target<'_>>) -> Result {
+    fn read_done(live: &Live, ticket: Ticket, page: Target<'_>) -> Result {
         live.read_done(ticket, page)
     }
 }

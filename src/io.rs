@@ -6,13 +6,17 @@
 
 use crate::zram::{
     abstractions::{
-        bio::{
-            Bio,
-            Block,
-            Operation,
-            Page,
-            Pieces, //
+        bdev::{
+            BackingDevice,
+            ReadRequest, //
         },
+        bio::{
+            self,
+            Operation,
+            Reading,
+            Writing, //
+        },
+        memory::Patience,
         page::{
             Bytes,
             Source,
@@ -24,7 +28,15 @@ use crate::zram::{
         },
         zsmalloc::Object, //
     },
-    comp::Comp,
+    attr::Attr,
+    backing::{
+        BlockRead,
+        Reservation, //
+    },
+    comp::{
+        Comp,
+        StreamGuard, //
+    },
     device::{
         Device,
         Live, //
@@ -33,13 +45,81 @@ use crate::zram::{
     table::{
         Content,
         Guard,
-        Ticket,
         View,
         Visit, //
     }, //
 };
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
+
+type Bio = bio::Bio<Device>;
+type Block<'b, D> = bio::Block<'b, Device, D>;
+type Pieces<'b, D> = bio::Pieces<'b, Device, D>;
+
+/// What a read from the backing device was started for.
+pub(crate) struct Ticket {
+    /// Keeps the block, whatever becomes of the page meanwhile.
+    _block: BlockRead,
+    attr: Attr,
+}
+
+/// What is to be stored, in the memory of a bio.
+#[derive(Clone, Copy)]
+enum Data<'a> {
+    Page(Source<'a>),
+    Pieces(&'a Pieces<'a, Writing>),
+}
+
+/// A bio to write, as its pages see it.
+struct Writer<'a> {
+    bio: &'a Bio,
+    table: Visit<'a>,
+    now: u32,
+    limit: Limit,
+}
+
+/// How many pages the pool may have.
+struct Limit {
+    /// To store something where nothing was.
+    fresh: usize,
+    /// In any case.
+    all: usize,
+}
+
+/// Why there is no memory for a page.
+enum Refusal {
+    /// It would wait for memory; it takes so many bytes.
+    Memory(usize),
+    /// The limit that user space set is reached; it takes so many bytes.
+    Limit(usize),
+    Other(Error),
+}
+
+impl Limit {
+    /// The most pages that are kept for what replaces something and for metadata.
+    const RESERVE: usize = 512;
+
+    /// With a limit of `pages`, zero for none. A file system that is full has to write some metadata to
+    /// give anything back: to fail that would make it give up. The last thirty-second is kept for it.
+    #[inline]
+    fn new(pages: usize, metadata: bool) -> Self {
+        if pages == 0 {
+            return Self {
+                fresh: usize::MAX,
+                all: usize::MAX,
+            };
+        }
+        let reserve = if metadata {
+            0
+        } else {
+            (pages / 32).min(Self::RESERVE)
+        };
+        Self {
+            fresh: pages.saturating_sub(reserve),
+            all: pages,
+        }
+    }
+}
 
 impl Live {
     /// Carries out `bio`. May sleep.
@@ -61,10 +141,7 @@ impl Live {
                 }
             }),
             Operation::Free => {
-                let Ok(table) = self.table.visit(bio) else {
-                    return bio.fail();
-                };
-                table.free(first..first.saturating_add(pages));
+                self.table.visit().free(first..first.saturating_add(pages));
                 count!(self.table.stats(), NotifyFree, pages as i64);
             }
             Operation::Other => bio.fail(),
@@ -79,17 +156,16 @@ impl Live {
     }
 
     fn read(&self, bio: &Bio, first: usize) -> Result {
-        let table = self.table.visit(bio)?;
+        let table = self.table.visit();
         let now = boot_seconds();
         let mut index = first;
-        for block in bio.blocks() {
+        for block in bio.blocks::<Reading>()? {
             match table.lock(index) {
-                Some(slot) if slot.attr().is_written() => self.read_back(slot, bio, block, now)?,
-                Some(mut slot) => {
-                    self.read_slot(&slot, block)
-                        .inspect_err(|&error| corrupt(index, error))?;
-                    slot.touch(now);
+                Some(slot) if slot.attr().is_written() => {
+                    drop(slot);
+                    self.read_back(&table, index, block, now)?;
                 }
+                Some(slot) => self.read_slot(slot, index, block, now)?,
                 None => block.fill(0),
             }
             index = index.wrapping_add(1);
@@ -97,8 +173,15 @@ impl Live {
         Ok(())
     }
 
+    /// Reads what `slot` holds in memory.
     #[inline]
-    fn read_slot(&self, slot: &Guard<'_>, block: Block<'_>) -> Result {
+    fn read_slot(
+        &self,
+        mut slot: Guard<'_>,
+        index: usize,
+        block: Block<'_, Reading>,
+        now: u32,
+    ) -> Result {
         let priority = slot.attr().priority();
         slot.view(|view| {
             match (view, block) {
@@ -109,10 +192,13 @@ impl Live {
                     self.unpack_to_pieces(object, priority, &pieces)?;
                 }
                 (View::Same(word), block) => block.fill(word),
-                (View::Empty | View::Written(_), block) => block.fill(0),
+                (View::Empty | View::Written, block) => block.fill(0),
             }
             Ok(())
         })
+        .inspect_err(|&error| corrupt(index, error))?;
+        slot.touch(now);
+        Ok(())
     }
 
     /// Reads `object`, compressed by the algorithm of `priority`, to `page`.
@@ -130,7 +216,12 @@ impl Live {
 
     /// The same, to `pieces`.
     #[cold]
-    fn unpack_to_pieces(&self, object: &Object<'_>, priority: u8, pieces: &Pieces<'_>) -> Result {
+    fn unpack_to_pieces(
+        &self,
+        object: &Object<'_>,
+        priority: u8,
+        pieces: &Pieces<'_, Reading>,
+    ) -> Result {
         if let Some(bytes) = object.read_huge() {
             pieces.scatter(bytes.first_chunk().ok_or(EINVAL)?);
             return Ok(());
@@ -141,29 +232,41 @@ impl Live {
             .unpack_to_pieces(object, pieces)
     }
 
-    /// Reads a page from the backing device. The slot stays locked until that is done, so that its
-    /// block is not given to another; and swap may free it meanwhile all the same.
-    fn read_back(&self, mut slot: Guard<'_>, bio: &Bio, block: Block<'_>, now: u32) -> Result {
-        let index = slot.view(|view| match view {
-            View::Written(index) => Ok(index),
-            _ => Err(EIO),
-        })?;
-        let backing = self.backing.as_ref().ok_or(EIO)?;
-        count!(self.table.stats(), BdReads);
+    /// Starts to read a page that was on the backing device a moment ago; waits for memory with nothing locked,
+    /// and not for the device. From here on it is the block that is kept, not the slot: nobody who wants the
+    /// page waits for that device.
+    #[cold]
+    fn read_back(
+        &self,
+        table: &Visit<'_>,
+        index: usize,
+        block: Block<'_, Reading>,
+        now: u32,
+    ) -> Result {
+        let backing: &BackingDevice = self.backing.as_ref().ok_or(EIO)?;
+        let (request, reservation) =
+            Patience::Waits.allocate(|| Ok((ReadRequest::new(&block)?, Reservation::new()?)))?;
+        let Some(mut slot) = table.lock(index) else {
+            block.fill(0);
+            return Ok(());
+        };
+        let Some(number) = slot.written() else {
+            return self.read_slot(slot, index, block, now);
+        };
+        let ticket = Ticket {
+            _block: self.table.blocks().read(number, reservation),
+            attr: slot.attr(),
+        };
         slot.touch(now);
-        let ticket = slot.into_ticket();
-        backing
-            .read::<Device>(index, bio, block, ticket)
-            .map_err(|ticket| {
-                drop(self.table.redeem(ticket));
-                ENOMEM
-            })
+        drop(slot);
+        count!(self.table.stats(), BdReads);
+        backing.read::<Device>(number, request, ticket);
+        Ok(())
     }
 
     /// Goes on where [`Live::read_back`] ended: `page` is what the backing device had.
-    pub(crate) fn read_done(&self, ticket: Ticket, page: Result<Target<'_>>) -> Result {
-        let slot = self.table.redeem(ticket).ok_or(EIO)?;
-        let (page, attr) = (page?, slot.attr());
+    pub(crate) fn read_done(&self, ticket: Ticket, page: Target<'_>) -> Result {
+        let attr = ticket.attr;
         if !self.compressed_writeback || attr.is_huge() {
             return Ok(());
         }
@@ -172,13 +275,21 @@ impl Live {
     }
 
     fn write(&self, bio: &Bio, first: usize) -> Result {
-        let table = self.table.visit(bio)?;
-        let now = boot_seconds();
+        let limit = self.limit_pages.load(Ordering::Relaxed);
+        let writer = Writer {
+            bio,
+            table: self.table.visit(),
+            now: boot_seconds(),
+            limit: Limit::new(limit, bio.is_metadata()),
+        };
         let mut index = first;
-        for block in bio.blocks() {
+        for block in bio.blocks::<Writing>()? {
             match block {
-                Block::Page(page) => self.write_page(&table, index, &page, now)?,
-                Block::Pieces(pieces) => table.store(index, self.pack_pieces(&pieces)?, now)?,
+                Block::Page(page) => {
+                    let mapped = page.map();
+                    self.write_page(&writer, index, mapped.source(), page.nid())?;
+                }
+                Block::Pieces(pieces) => self.write_pieces(&writer, index, &pieces)?,
             }
             index = index.wrapping_add(1);
         }
@@ -186,38 +297,134 @@ impl Live {
     }
 
     #[inline]
-    fn write_page(&self, table: &Visit<'_>, index: usize, page: &Page<'_>, now: u32) -> Result {
-        let mapped = page.map();
-        if let Some(word) = mapped.source().same() {
-            return table.store(index, Content::Same(word), now);
+    fn write_page<'t>(
+        &'t self,
+        writer: &Writer<'t>,
+        index: usize,
+        page: Source<'_>,
+        nid: i32,
+    ) -> Result {
+        if let Some(word) = page.same() {
+            return writer.store(index, Content::Same(word));
         }
         let mut stream = self.primary()?.stream();
-        if let Some(bytes) = stream.pack(mapped.source(), self.huge_class_size)? {
-            let content = self.allocate(bytes.into(), page.nid())?;
-            // No slot is locked with a stream held.
-            drop(stream);
-            return table.store(index, content, now);
-        }
-        drop(stream);
-        self.write_huge(table, index, mapped.source(), page.nid(), now)
+        let refusal = match stream.pack(page, self.huge_class_size)? {
+            Some(bytes) => match self.try_allocate(bytes.into(), nid, &writer.limit) {
+                Ok(content) => {
+                    // No slot is locked with a stream held.
+                    drop(stream);
+                    return writer.store(index, content);
+                }
+                Err(refusal) => refusal,
+            },
+            None => {
+                drop(stream);
+                match self.write_huge(writer, index, page, nid) {
+                    Ok(result) => return result,
+                    Err(refusal) => refusal,
+                }
+            }
+        };
+        self.write_scarce(writer, index, Data::Page(page), nid, refusal)
     }
 
     /// Stores `page` as it is: in the place of one of its kind, or anew.
     #[inline(never)]
-    fn write_huge(
-        &self,
-        table: &Visit<'_>,
+    fn write_huge<'t>(
+        &'t self,
+        writer: &Writer<'t>,
         index: usize,
         page: Source<'_>,
         nid: i32,
-        now: u32,
-    ) -> Result {
-        // With a limit, a page that is written anew needs memory as any other does.
-        let limited = self.limit_pages.load(Ordering::Relaxed) != 0;
-        if !limited && table.overwrite(index, page, now) {
-            return Ok(());
+    ) -> Result<Result, Refusal> {
+        if let Some(mut slot) = writer.table.lock_huge(index) {
+            if slot.overwrite(page.into()) {
+                slot.touch(writer.now);
+                return Ok(Ok(()));
+            }
         }
-        table.store(index, self.allocate(page.into(), nid)?, now)
+        let content = self.try_allocate(page.into(), nid, &writer.limit)?;
+        Ok(writer.store(index, content))
+    }
+
+    #[cold]
+    fn write_pieces<'t>(
+        &'t self,
+        writer: &Writer<'t>,
+        index: usize,
+        pieces: &Pieces<'_, Writing>,
+    ) -> Result {
+        let mut stream = self.primary()?.stream();
+        if let Some(word) = stream.gather(pieces)?.same() {
+            drop(stream);
+            return writer.store(index, Content::Same(word));
+        }
+        let bytes = stream.pack_gathered(self.huge_class_size)?;
+        match self.try_allocate(bytes, pieces.nid(), &writer.limit) {
+            Ok(content) => {
+                drop(stream);
+                writer.store(index, content)
+            }
+            Err(refusal) => {
+                drop(stream);
+                self.write_scarce(writer, index, Data::Pieces(pieces), pieces.nid(), refusal)
+            }
+        }
+    }
+
+    /// Stores `data` where there is no memory for it at once: in the place of what is stored for the page, if
+    /// that takes as much, or when there is memory again. Swap-out, and whatever else memory is freed by, does
+    /// not wait for that.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, if it does not wait, or at the limit that user space set.
+    #[cold]
+    fn write_scarce<'t>(
+        &'t self,
+        writer: &Writer<'t>,
+        index: usize,
+        data: Data<'_>,
+        nid: i32,
+        refusal: Refusal,
+    ) -> Result {
+        let (mut len, limited) = match refusal {
+            Refusal::Memory(len) => (len, false),
+            Refusal::Limit(len) => (len, true),
+            Refusal::Other(error) => return Err(error),
+        };
+        let mut limit = writer.limit.fresh;
+        if let Some(mut slot) = writer.table.lock(index) {
+            if slot.room() > 0 {
+                let mut stream = self.primary()?.stream();
+                if slot.overwrite(data.pack(&mut stream, self.huge_class_size)?) {
+                    drop(stream);
+                    slot.touch(writer.now);
+                    return Ok(());
+                }
+            }
+            if !slot.attr().is_empty() {
+                limit = writer.limit.all;
+            }
+        }
+        if limited && limit == writer.limit.fresh {
+            return Err(ENOMEM);
+        }
+        let pool = self.table.pool();
+        loop {
+            let mut object = writer.bio.patience().allocate(|| pool.alloc(len, nid))?;
+            self.check(limit)?;
+            let mut stream = self.primary()?.stream();
+            let bytes = data.pack(&mut stream, self.huge_class_size)?;
+            // Somebody may have changed the page meanwhile.
+            if bytes.len() <= object.size() {
+                object.truncate(bytes.len());
+                object.write(bytes);
+                drop(stream);
+                return writer.store(index, Content::Object(object, 0));
+            }
+            len = bytes.len();
+        }
     }
 
     /// The algorithm that pages are written with.
@@ -226,34 +433,66 @@ impl Live {
         self.comp(0).ok_or(EINVAL)
     }
 
-    #[cold]
-    fn pack_pieces(&self, pieces: &Pieces<'_>) -> Result<Content<'_>> {
-        let mut stream = self.primary()?.stream();
-        if let Some(word) = stream.gather(pieces)?.same() {
-            return Ok(Content::Same(word));
-        }
-        let bytes = stream.pack_gathered(self.huge_class_size)?;
-        self.allocate(bytes, pieces.nid())
-    }
-
-    /// Copies a packed page to the pool.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM` if there is no memory, or no more by the limit that user space set.
+    /// Copies a packed page to the pool, if there is memory for it; a stream may be held.
     #[inline(always)]
-    fn allocate(&self, bytes: Bytes<'_>, nid: i32) -> Result<Content<'_>> {
+    fn try_allocate(
+        &self,
+        bytes: Bytes<'_>,
+        nid: i32,
+        limit: &Limit,
+    ) -> Result<Content<'_>, Refusal> {
         let pool = self.table.pool();
-        let mut object = pool.alloc(bytes.len(), nid)?;
-        let used = pool.total_pages();
-        let limit = self.limit_pages.load(Ordering::Relaxed);
-        // What was allocated counts, even if it goes back at once.
-        self.table.stats().note_used_pages(used);
-        if limit != 0 && used > limit {
-            return Err(ENOMEM);
+        let mut object = pool.try_alloc(bytes.len(), nid).map_err(|error| {
+            if error == ENOMEM {
+                Refusal::Memory(bytes.len())
+            } else {
+                Refusal::Other(error)
+            }
+        })?;
+        if self.check(limit.fresh).is_err() {
+            return Err(Refusal::Limit(bytes.len()));
         }
         object.write(bytes);
         Ok(Content::Object(object, 0))
+    }
+
+    /// Whether the pool has no more than `limit` pages, now that something was allocated. That counts as used even
+    /// if it goes back at once.
+    #[inline(always)]
+    fn check(&self, limit: usize) -> Result {
+        let used = self.table.pool().total_pages();
+        self.table.stats().note_used_pages(used);
+        if used > limit {
+            return Err(ENOMEM);
+        }
+        Ok(())
+    }
+}
+
+impl<'t> Writer<'t> {
+    #[inline(always)]
+    fn store(&self, index: usize, content: Content<'t>) -> Result {
+        self.table
+            .store(index, content, self.now, || self.bio.patience())
+    }
+}
+
+impl<'a> Data<'a> {
+    /// Compresses it, or leaves it as it is if it does not get smaller than `limit`.
+    fn pack<'s>(self, stream: &'s mut StreamGuard<'_>, limit: usize) -> Result<Bytes<'s>>
+    where
+        'a: 's,
+    {
+        match self {
+            Self::Page(page) => Ok(match stream.pack(page, limit)? {
+                Some(bytes) => bytes.into(),
+                None => page.into(),
+            }),
+            Self::Pieces(pieces) => {
+                stream.gather(pieces)?;
+                stream.pack_gathered(limit)
+            }
+        }
     }
 }
 

@@ -8,26 +8,25 @@
 //! A slot is two words. The lock is a bit in the first, next to all that goes with it: locking is one
 //! atomic operation, and unlocking is another that stores flags, size and access time at once.
 //!
-//! A slot that is looked at stays for as long as a bio is in the driver, or under RCU, and then by its
+//! A slot that is looked at stays for as long as a [`Visit`] lives, or under RCU, and then by its
 //! lock: [`Table::shrink`] frees slots only when it has locked all of a page of them for good.
 //!
-//! Lock order: slot → stream → zsmalloc. A slot's lock may be held while sleeping, but not while
-//! memory is allocated that might be reclaimed by swapping out to this disk. Who has one slot locked
-//! locks only slots behind it: a bio that reads from the backing device goes on to its next page with
-//! the slots before it locked, until the block layer sends those reads after it has returned.
+//! Lock order: slot → stream → zsmalloc. A task has one slot locked at a time, for as long as it takes to
+//! compress or decompress one page: not while it waits for memory, or for a device.
 
 use crate::zram::{
     abstractions::{
-        bio::Bio,
         bitlock::Waiters,
-        disk::Queue,
-        page::Source,
+        disk::OutsideIo,
+        lockdep,
+        memory::Patience,
+        page::Bytes,
         sched::{
             cond_resched,
             Atomic, //
         },
         sparse::{
-            Reader,
+            Pinned,
             Sparse, //
         },
         zsmalloc::{
@@ -69,7 +68,11 @@ use core::{
 use kernel::{
     page::PAGE_SIZE,
     prelude::*,
-    sync::rcu, //
+    static_lock_class,
+    sync::{
+        rcu,
+        Arc, //
+    }, //
 };
 
 /// What a page of the disk holds.
@@ -88,8 +91,8 @@ pub(crate) enum View<'g, 't> {
     Empty,
     Same(usize),
     Object(&'g Object<'t>),
-    /// The number of the block.
-    Written(usize),
+    /// What is on the backing device.
+    Written,
 }
 
 /// One page of the disk.
@@ -98,7 +101,7 @@ pub(crate) enum View<'g, 't> {
 ///
 /// The second word belongs to who holds the lock. It is the word of a page with `SAME`; else the
 /// number of a block owned by the slot, with `WRITTEN`; else, with a size, the handle of an object of
-/// that size in the table's pool, owned by the slot.
+/// at least that size in the table's pool, owned by the slot.
 #[repr(C)]
 struct Slot {
     word: AtomicU64,
@@ -120,25 +123,27 @@ unsafe impl Sync for Slot {}
 pub(crate) struct Table {
     slots: Sparse<Slot, CHUNK>,
     pool: Pool,
-    blocks: Blocks,
+    blocks: Arc<Blocks>,
     stats: Stats,
     waiters: Pin<KBox<Waiters>>,
+    lockdep: lockdep::Map,
 }
 
 impl Table {
-    /// Makes a table of `len` empty slots, for the disk with this queue, and with a backing device of
-    /// `blocks` pages. May sleep.
+    /// Makes a table of `len` empty slots, with a backing device of `blocks` pages. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, without a word in the log.
-    pub(crate) fn new(name: &CStr, queue: Queue, len: usize, blocks: usize) -> Result<Self> {
+    pub(crate) fn new(name: &CStr, len: usize, blocks: usize) -> Result<Self> {
         Ok(Self {
-            slots: Sparse::new(len, queue)?,
+            slots: Sparse::new(len)?,
             pool: Pool::new(name)?,
-            blocks: Blocks::new(blocks)?,
+            // No more than there are pages are ever in use.
+            blocks: Blocks::new(blocks.min(len))?,
             stats: Stats::new()?,
             waiters: KBox::pin_init(Waiters::new(), GFP_KERNEL)?,
+            lockdep: lockdep::Map::new(c"zram_slot", static_lock_class!())?,
         })
     }
 
@@ -153,7 +158,7 @@ impl Table {
     }
 
     /// Which blocks of the backing device are in use.
-    pub(crate) fn blocks(&self) -> &Blocks {
+    pub(crate) fn blocks(&self) -> &Arc<Blocks> {
         &self.blocks
     }
 
@@ -162,17 +167,13 @@ impl Table {
         &self.stats
     }
 
-    /// The table as a bio that was sent to its disk sees it.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` for any other bio.
+    /// The table as a bio sees it: no slot goes away before the result does. Its holder may sleep.
     #[inline]
-    pub(crate) fn visit<'t>(&'t self, bio: &'t Bio) -> Result<Visit<'t>> {
-        Ok(Visit {
+    pub(crate) fn visit(&self) -> Visit<'_> {
+        Visit {
             table: self,
-            slots: self.slots.in_bio(bio).ok_or(EINVAL)?,
-        })
+            slots: self.slots.pin(),
+        }
     }
 
     /// Locks slot `index`; nothing, if nothing near it was ever stored. May sleep.
@@ -183,8 +184,7 @@ impl Table {
             return Some(Guard::new(self, slot.into(), word));
         }
         drop(rcu);
-        let (slot, word) = self.wait(index)?;
-        Some(Guard::new(self, slot, word))
+        self.wait(index)
     }
 
     /// Empties slot `index`, now or when who has it locked unlocks it.
@@ -200,8 +200,7 @@ impl Table {
     }
 
     /// Calls `each` for the slots in `range` that have an object or a word, locked, until it says
-    /// otherwise. What is on the backing device is left alone: it may be locked for as long as that
-    /// device takes. May sleep, and so may `each`.
+    /// otherwise. May sleep, and so may `each`.
     pub(crate) fn for_each<B>(
         &self,
         range: Range<usize>,
@@ -249,26 +248,15 @@ impl Table {
         (start..end).zip(attrs).find(|(_, attr)| !attr.is_empty())
     }
 
-    /// The slot whose lock was kept in `ticket`; nothing, if it is another table's.
-    pub(crate) fn redeem(&self, ticket: Ticket) -> Option<Guard<'_>> {
-        if ticket.table != ptr::from_ref(self) {
-            return None;
-        }
-        // INVARIANT: That of the guard that the ticket was made from.
-        Some(Guard {
-            table: self,
-            slot: ticket.slot,
-            seen: ticket.seen,
-            word: ticket.word,
-        })
-    }
-
     /// Frees the memory of slots that are empty, page by page. Waits for bios that are in the driver; may
     /// sleep.
-    pub(crate) fn shrink(&self) {
+    pub(crate) fn shrink(&self, outside_io: OutsideIo<'_>) {
         // Who waits for a slot that is gone looks again, and finds none.
-        self.slots
-            .shrink(|chunk| self.lock_empty(chunk), || self.waiters.wake_all());
+        self.slots.shrink(
+            outside_io,
+            |chunk| self.lock_empty(chunk),
+            || self.waiters.wake_all(),
+        );
     }
 
     /// Locks all slots of a chunk for good, if they are empty and nobody has one locked.
@@ -290,17 +278,28 @@ impl Table {
         true
     }
 
-    /// Sleeps until slot `index` can be locked, or is gone. The result is as of [`Slot::try_lock`], with
-    /// the slot, which is locked.
+    /// Sleeps until slot `index` can be locked; nothing, if it is gone.
     #[cold]
-    fn wait(&self, index: usize) -> Option<(NonNull<Slot>, u64)> {
-        self.waiters.wait(index % CHUNK, || {
+    fn wait(&self, index: usize) -> Option<Guard<'_>> {
+        self.lockdep.acquire(false);
+        let locked = self.waiters.wait(index % CHUNK, || {
             let rcu = rcu::read_lock();
             let Some(slot) = self.slots.under_rcu(&rcu).get(index) else {
                 return Some(None);
             };
             let word = slot.lock_or_set(word::WAITED)?;
             Some(Some((NonNull::from(slot), word)))
+        });
+        let Some((slot, word)) = locked else {
+            self.lockdep.release();
+            return None;
+        };
+        // INVARIANT: Locked above.
+        Some(Guard {
+            table: self,
+            slot,
+            seen: word | word::LOCKED,
+            word,
         })
     }
 }
@@ -316,64 +315,70 @@ impl Drop for Table {
     }
 }
 
-/// A table as a bio sees it: no slot that it looks at is freed before the driver is done with the bio.
+/// A table as a bio sees it: no slot that it looks at is freed before this is dropped.
 pub(crate) struct Visit<'t> {
     table: &'t Table,
-    slots: Reader<'t, Slot, CHUNK>,
+    slots: Pinned<'t, Slot, CHUNK>,
 }
 
 impl<'t> Visit<'t> {
     /// Locks slot `index`; nothing, if nothing near it was ever stored. May sleep.
     #[inline]
     pub(crate) fn lock(&self, index: usize) -> Option<Guard<'t>> {
-        self.lock_this(self.slots.get(index)?, index)
+        self.lock_this(self.slots.reader().get(index)?, index)
     }
 
     /// Locks slot `index`, which was at `slot` a moment ago. May sleep.
     #[inline]
-    fn lock_this(&self, slot: &'t Slot, index: usize) -> Option<Guard<'t>> {
-        let (slot, word) = match slot.try_lock() {
-            Some(word) => (NonNull::from(slot), word),
-            None => self.table.wait(index)?,
-        };
-        Some(Guard::new(self.table, slot, word))
+    fn lock_this(&self, slot: &Slot, index: usize) -> Option<Guard<'t>> {
+        match slot.try_lock() {
+            Some(word) => Some(Guard::new(self.table, NonNull::from(slot), word)),
+            None => self.table.wait(index),
+        }
     }
 
-    /// Stores `content`, accessed at `seconds` since boot, in slot `index`, and counts that. May sleep;
-    /// allocates as I/O under memory pressure may.
+    /// Stores `content`, accessed at `seconds` since boot, in slot `index`, and counts that. May sleep, and wait
+    /// for memory if `patience` says so; then the caller has nothing locked.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EINVAL` for an index beyond the end.
+    /// `ENOMEM`, if it does not wait; `EINVAL` for an index beyond the end.
     #[inline(always)]
-    pub(crate) fn store(&self, index: usize, content: Content<'t>, seconds: u32) -> Result {
-        let mut slot = loop {
-            if let Some(slot) = self.lock(index) {
-                break slot;
-            }
-            self.table.slots.populate(index)?;
+    pub(crate) fn store(
+        &self,
+        index: usize,
+        content: Content<'t>,
+        seconds: u32,
+        patience: impl FnOnce() -> Patience,
+    ) -> Result {
+        let mut slot = match self.lock(index) {
+            Some(slot) => slot,
+            None => self.lock_new(index, patience())?,
         };
         slot.store(content);
         slot.touch(seconds);
         Ok(())
     }
 
-    /// Copies `page` over the huge page that is in slot `index`, accessed at `seconds` since boot; or says
-    /// that there is none. Allocates nothing; may sleep.
-    pub(crate) fn overwrite(&self, index: usize, page: Source<'_>, seconds: u32) -> bool {
-        let here = |attr: Attr| attr.is_huge() && !attr.is_written();
-        let slot = self.slots.get(index);
-        let Some(slot) = slot.filter(|slot| here(Attr(slot.word.load(Ordering::Relaxed)))) else {
-            return false;
-        };
-        match self.lock_this(slot, index) {
-            Some(mut slot) if here(slot.attr()) => {
-                slot.overwrite(page);
-                slot.touch(seconds);
-                true
+    /// Locks slot `index`, for which there may be no memory yet.
+    #[cold]
+    fn lock_new(&self, index: usize, patience: Patience) -> Result<Guard<'t>> {
+        loop {
+            patience.allocate(|| self.table.slots.populate(index))?;
+            if let Some(slot) = self.lock(index) {
+                return Ok(slot);
             }
-            _ => false,
         }
+    }
+
+    /// Locks slot `index` if what it holds takes as much memory as a page does. May sleep.
+    pub(crate) fn lock_huge(&self, index: usize) -> Option<Guard<'t>> {
+        let here = |attr: Attr| attr.is_huge() && !attr.is_written();
+        let slot = self.slots.reader().get(index)?;
+        if !here(Attr(slot.word.load(Ordering::Relaxed))) {
+            return None;
+        }
+        self.lock_this(slot, index).filter(|slot| here(slot.attr()))
     }
 
     /// Empties the slots in `range`. May sleep.
@@ -382,7 +387,8 @@ impl<'t> Visit<'t> {
         let mut index = range.start;
         while index < end {
             let next = Sparse::<Slot, CHUNK>::chunk_end(index).min(end);
-            let slots = self.slots.chunk(index).map_or(&[][..], |chunk| chunk);
+            let chunk = self.slots.reader().chunk(index);
+            let slots = chunk.map_or(&[][..], |chunk| chunk);
             for (index, slot) in (index..next).zip(slots.iter().skip(index % CHUNK)) {
                 if slot.seems_empty() {
                     continue;
@@ -467,9 +473,10 @@ pub(crate) struct Guard<'t> {
 }
 
 impl<'t> Guard<'t> {
-    /// The guard of a slot whose word was `word` just before it was locked: without the lock's bits.
+    /// The guard of a slot whose word was `word` just before it was locked, at once: without the lock's bits.
     #[inline]
     fn new(table: &'t Table, slot: NonNull<Slot>, word: u64) -> Self {
+        table.lockdep.acquire(true);
         Self {
             table,
             slot,
@@ -492,7 +499,7 @@ impl<'t> Guard<'t> {
         let size = (self.word & word::SIZE) as usize;
         match NonZero::new(value) {
             _ if self.word & word::SAME != 0 => f(View::Same(value)),
-            _ if self.word & word::WRITTEN != 0 => f(View::Written(value)),
+            _ if self.word & word::WRITTEN != 0 => f(View::Written),
             Some(raw) if size != 0 => {
                 // SAFETY: By the invariants of `Slot`; the slot stays the owner.
                 let object = unsafe { Object::from_raw(&self.table.pool, raw, size) };
@@ -545,17 +552,46 @@ impl<'t> Guard<'t> {
         }
     }
 
-    /// Copies `page` over the huge page that the slot holds, and counts that.
-    fn overwrite(&mut self, page: Source<'_>) {
+    /// How many bytes [`Guard::overwrite`] has room for.
+    pub(crate) fn room(&self) -> usize {
+        let attr = self.attr();
+        if attr.is_same() || attr.is_written() {
+            return 0;
+        }
+        attr.size()
+    }
+
+    /// Copies `bytes`, a page that the primary algorithm compressed or that is stored as it is, over the object
+    /// that the slot holds, and counts that. Allocates nothing. False if there is no room.
+    pub(crate) fn overwrite(&mut self, bytes: Bytes<'_>) -> bool {
+        let (old, len) = (self.attr(), bytes.len());
+        if len == 0 || len > self.room() {
+            return false;
+        }
         // SAFETY: By the type invariant the value is ours.
         let Some(raw) = NonZero::new(unsafe { *self.value() }) else {
-            return;
+            return false;
         };
         // SAFETY: By the invariants of `Slot`; the slot stays the owner.
-        let object = unsafe { Object::from_raw(&self.table.pool, raw, self.attr().size()) };
-        ManuallyDrop::new(object).write(page.into());
-        self.word = self.word & !word::CONTENT | PAGE_SIZE as u64;
-        count!(self.table.stats, HugePagesSince);
+        let object = unsafe { Object::from_raw(&self.table.pool, raw, old.size()) };
+        ManuallyDrop::new(object).write(bytes);
+        // INVARIANT: The object has room for `old.size()` bytes, which are at least as many.
+        self.word = self.word & !word::CONTENT | len as u64;
+        let new = self.attr();
+        if old.is_huge() && new.is_huge() {
+            count!(self.table.stats, HugePagesSince);
+        } else {
+            self.table.stats.count::<1>(new);
+            self.table.stats.count::<-1>(old);
+        }
+        true
+    }
+
+    /// The number of the block that the page was written to, if it was.
+    #[inline]
+    pub(crate) fn written(&self) -> Option<usize> {
+        // SAFETY: By the type invariant the value is ours.
+        self.attr().is_written().then(|| unsafe { *self.value() })
     }
 
     /// Notes an access at `seconds` since boot: the page is not idle, and no candidate.
@@ -628,35 +664,12 @@ impl<'t> Guard<'t> {
             guard.table.waiters.wake(key);
         }
     }
-
-    /// Keeps the slot locked beyond the guard, until [`Table::redeem`].
-    pub(crate) fn into_ticket(self) -> Ticket {
-        let guard = ManuallyDrop::new(self);
-        Ticket {
-            table: guard.table,
-            slot: guard.slot,
-            seen: guard.seen,
-            word: guard.word,
-        }
-    }
 }
-
-/// The lock of a slot, on its way to the task that will unlock it. One that is dropped leaves the
-/// slot locked for good.
-#[must_use]
-pub(crate) struct Ticket {
-    table: *const Table,
-    slot: NonNull<Slot>,
-    seen: u64,
-    word: u64,
-}
-
-// SAFETY: The lock is a bit, which any task may clear; the rest are words and addresses.
-unsafe impl Send for Ticket {}
 
 impl Drop for Guard<'_> {
     #[inline]
     fn drop(&mut self) {
+        self.table.lockdep.release();
         // After this the chunk may be freed.
         // SAFETY: By the type invariant.
         if let Err(seen) = unsafe { self.slot.as_ref() }.cas(self.seen, self.word) {

@@ -7,10 +7,9 @@
 
 use super::{
     bio::{
-        Bio,
         Block,
-        Parent,
-        Pieces, //
+        Kept,
+        Reading, //
     },
     disk::{
         Handle,
@@ -19,9 +18,7 @@ use super::{
     ffi,
     page::{
         Buffer,
-        Mapped,
-        PageBox,
-        Target, //
+        PageBox, //
     }, //
 };
 use core::{
@@ -125,53 +122,34 @@ impl BackingDevice {
         Ok(out.write_char('\n')?)
     }
 
-    /// Reads block `index` to `to`, which is memory of `bio`; then calls
-    /// [`Operations::read_done`] with `ticket`, in process context. `bio` does not end before.
-    ///
-    /// Allocates as I/O under memory pressure may; does not wait for the device.
-    ///
-    /// # Errors
-    ///
-    /// The ticket, if there is no memory.
+    /// Reads block `index` to the memory that `request` is for; then calls [`Operations::read_done`] with
+    /// `ticket`, in process context, unless the read failed. The bio that the memory belongs to does not end
+    /// before. Does not wait for the device.
     pub(crate) fn read<T: Operations>(
         &self,
         index: usize,
-        bio: &Bio,
-        to: Block<'_>,
+        request: ReadRequest<T>,
         ticket: T::Ticket,
-    ) -> Result<(), T::Ticket> {
-        let Ok((room, to)) = to
-            .keep()
-            .and_then(|to| Ok((allocate_noio::<Read<T>>()?, to)))
-        else {
-            return Err(ticket);
-        };
+    ) {
+        let ReadRequest { room, kept } = request;
         let read = room.write(Read {
             raw: Opaque::uninit(),
             vec: pin_init::zeroed(),
-            parent: bio.chain(),
-            to,
+            kept,
             ticket,
         });
-        let raw = read.raw.get();
+        let (raw, flags) = (read.raw.get(), read.kept.bio().flags());
         let read = KBox::into_raw(read);
-        // SAFETY: The request stays where it is until its bio has ended; the page belongs to the
-        // parent, which waits for that, or to the request.
+        // SAFETY: The request stays where it is until its bio has ended, and so does what `kept` has.
         unsafe {
-            ffi::bio_init(raw, self.bdev, &raw mut (*read).vec, 1, bio.flags());
+            ffi::bio_init(raw, self.bdev, &raw mut (*read).vec, 1, flags);
             (*raw).bi_iter.bi_sector = sector(index);
             (*raw).bi_end_io = Some(Read::<T>::end);
             // What there is to do then may sleep.
             (*raw).bi_flags |= 1 << ffi::BIO_COMPLETE_IN_TASK;
-            match &mut (*read).to {
-                To::Page(page) => ffi::__bio_add_page(raw, *page, PAGE_LEN, 0),
-                To::Pieces(_, page) => {
-                    ffi::bio_add_virt_nofail(raw, (&raw mut **page).cast(), PAGE_LEN)
-                }
-            }
+            (*read).kept.add_to(raw);
             ffi::submit_bio(raw);
         }
-        Ok(())
     }
 }
 
@@ -203,20 +181,32 @@ fn allocate_noio<T>() -> Result<KBox<MaybeUninit<T>>> {
     Ok(unsafe { KBox::from_raw(raw.as_ptr().cast()) })
 }
 
-/// Where a block that is read goes.
-pub(super) enum To {
-    /// A page of the parent.
-    Page(*mut ffi::page),
-    /// Pieces of the parent, by way of a page.
-    Pieces(Pieces<'static>, PageBox<Buffer>),
+/// What a read from a backing device needs, had before it is known whether there is anything to read.
+pub(crate) struct ReadRequest<T: Operations> {
+    room: KBox<MaybeUninit<Read<T>>>,
+    kept: Kept<T>,
+}
+
+impl<T: Operations> ReadRequest<T> {
+    /// Allocates what it takes to read to `block`, whose bio does not end before the result is dropped, or the
+    /// read is done. May sleep and reclaim memory, but starts no I/O.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new(block: &Block<'_, T, Reading>) -> Result<Self> {
+        Ok(Self {
+            room: allocate_noio()?,
+            kept: block.keep()?,
+        })
+    }
 }
 
 /// A read on its way.
 struct Read<T: Operations> {
     raw: Opaque<ffi::bio>,
     vec: ffi::bio_vec,
-    parent: Parent,
-    to: To,
+    kept: Kept<T>,
     ticket: T::Ticket,
 }
 
@@ -232,33 +222,20 @@ impl<T: Operations> Read<T> {
             (read, (*raw).bi_status)
         };
         // SAFETY: The call has no requirements.
-        let result = to_result(unsafe { ffi::blk_status_to_errno(status) });
+        let read_status = to_result(unsafe { ffi::blk_status_to_errno(status) });
         let Self {
-            mut parent,
-            mut to,
-            ticket,
-            ..
+            mut kept, ticket, ..
         } = KBox::into_inner(read);
-        // SAFETY: The parent was sent to a disk of `T`, and has not ended.
-        let disk = unsafe { Handle::<T>::from_bio(parent.as_ptr()) };
-        let result = match &mut to {
-            To::Page(page) => {
-                // SAFETY: The page is the parent's, which has not ended.
-                let mut page = unsafe { Mapped::new(*page) };
-                // SAFETY: As above.
-                unsafe { disk.read_done(ticket, result.map(|()| page.target())) }
-            }
-            To::Pieces(pieces, page) => {
-                let target = result.map(|()| Target::from(&mut **page));
-                // SAFETY: As above.
-                let done = unsafe { disk.read_done(ticket, target) };
-                done.inspect(|()| pieces.scatter(&page.0))
-            }
-        };
+        // SAFETY: The bio was sent to a disk of `T`, and does not end while `kept` has a share in it.
+        let disk = unsafe { Handle::<T>::from_bio(kept.bio().as_ptr()) };
+        let result = read_status.and_then(|()| {
+            // SAFETY: As above.
+            kept.finish(|page| unsafe { disk.read_done(ticket, page) })
+        });
         if result.is_err() {
-            parent.fail(status);
+            kept.fail(status);
         }
-        // The parent goes last: after it, the opener that kept everything may be gone, too.
+        // The share in the bio goes last: after it, the opener that kept everything may be gone, too.
     }
 }
 

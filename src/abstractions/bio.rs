@@ -5,13 +5,18 @@
 //! C header: [`include/linux/bio.h`](srctree/include/linux/bio.h)
 
 use super::{
-    bdev::To,
-    disk::Queue,
+    disk::Operations,
     ffi,
+    memory::{
+        is_reclaiming,
+        Patience, //
+    },
     page::{
         Buffer,
         Mapped,
-        PageBox, //
+        MappedMut,
+        PageBox,
+        Target, //
     }, //
 };
 use core::{
@@ -29,6 +34,8 @@ use kernel::{
 
 const SECTOR_SIZE: usize = 512;
 const SECTORS_PER_PAGE: u64 = (PAGE_SIZE / SECTOR_SIZE) as u64;
+const REQ_META: ffi::blk_opf_t = 1 << ffi::req_flag_bits___REQ_META;
+const REQ_SWAP: ffi::blk_opf_t = 1 << ffi::req_flag_bits___REQ_SWAP;
 
 /// What a bio asks for.
 pub(crate) enum Operation {
@@ -39,34 +46,49 @@ pub(crate) enum Operation {
     Other,
 }
 
+/// Which way the data of a bio goes.
+pub(crate) trait Direction {
+    /// The operation whose data goes that way.
+    const OPERATION: ffi::req_op;
+}
+
+/// From the disk to memory.
+pub(crate) struct Reading;
+/// From memory, which may not be written to, to the disk.
+pub(crate) struct Writing;
+
+impl Direction for Reading {
+    const OPERATION: ffi::req_op = ffi::req_op_REQ_OP_READ;
+}
+
+impl Direction for Writing {
+    const OPERATION: ffi::req_op = ffi::req_op_REQ_OP_WRITE;
+}
+
 /// A bio that a disk's driver is working on.
 ///
 /// # Invariants
 ///
-/// `0` is a live bio that has not ended, and is in its disk's queue. Nobody else changes it, but for the
+/// `0` is a live bio that was sent to a disk of `T` and has not ended. Nobody else changes it, but for the
 /// status, and the count of those who share in it, once there are any.
-pub(crate) struct Bio(NonNull<ffi::bio>);
+pub(crate) struct Bio<T>(NonNull<ffi::bio>, PhantomData<T>);
 
-impl Bio {
+impl<T: Operations> Bio<T> {
     /// # Safety
     ///
-    /// `raw` is a live bio, handed to this driver's `submit_bio`, which neither ends it nor returns
+    /// `raw` is a live bio, handed to the `submit_bio` of a disk of `T`, which neither ends it nor returns
     /// during the result's life.
     pub(super) unsafe fn new(raw: NonNull<ffi::bio>) -> Self {
         // INVARIANT: By the safety requirement.
-        Self(raw)
+        Self(raw, PhantomData)
     }
 
     pub(super) fn into_raw(self) -> *mut ffi::bio {
         self.0.as_ptr()
     }
 
-    /// Whether it was sent to the disk with this queue.
-    #[inline]
-    pub(super) fn is_in(&self, queue: &Queue) -> bool {
-        // SAFETY: By the type invariant.
-        let own = unsafe { (*(*self.0.as_ptr()).bi_bdev).bd_queue };
-        own == queue.as_ptr()
+    pub(super) fn as_ptr(&self) -> *mut ffi::bio {
+        self.0.as_ptr()
     }
 
     /// A copy of the part that says where the bio is at.
@@ -78,12 +100,34 @@ impl Bio {
     /// What to do.
     #[inline]
     pub(crate) fn operation(&self) -> Operation {
-        match self.flags() & ((1 << ffi::REQ_OP_BITS) - 1) {
+        match self.raw_operation() {
             ffi::req_op_REQ_OP_READ => Operation::Read,
             ffi::req_op_REQ_OP_WRITE => Operation::Write,
             ffi::req_op_REQ_OP_DISCARD | ffi::req_op_REQ_OP_WRITE_ZEROES => Operation::Free,
             _ => Operation::Other,
         }
+    }
+
+    #[inline]
+    fn raw_operation(&self) -> ffi::req_op {
+        self.flags() & ((1 << ffi::REQ_OP_BITS) - 1)
+    }
+
+    /// Whether it waits for memory. Swap-out does not, and nor does whatever else the current task frees
+    /// memory by.
+    #[cold]
+    pub(crate) fn patience(&self) -> Patience {
+        if self.flags() & REQ_SWAP != 0 || is_reclaiming() {
+            Patience::Fails
+        } else {
+            Patience::Waits
+        }
+    }
+
+    /// Whether it is for what a file system keeps its files with.
+    #[inline]
+    pub(crate) fn is_metadata(&self) -> bool {
+        self.flags() & REQ_META != 0
     }
 
     /// The pages of the disk that it is for: the first, and how many.
@@ -102,19 +146,27 @@ impl Bio {
         Ok(((sector / SECTORS_PER_PAGE) as usize, size / PAGE_SIZE))
     }
 
-    /// The memory to read from or to write to, page by page of the disk.
+    /// The memory that the data goes to or comes from, page by page of the disk.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the operation of the bio is not that of `D`.
     #[inline]
-    pub(crate) fn blocks(&self) -> Blocks<'_> {
+    pub(crate) fn blocks<D: Direction>(&self) -> Result<Blocks<'_, T, D>> {
+        if self.raw_operation() != D::OPERATION {
+            return Err(EINVAL);
+        }
         let iter = self.iter();
         // SAFETY: By the type invariant.
         let vecs = unsafe { (*self.0.as_ptr()).bi_io_vec };
         // INVARIANT: The bio says so.
-        Blocks {
+        Ok(Blocks {
             vec: vecs.wrapping_add(iter.bi_idx as usize),
             done: iter.bi_offset as usize,
             left: iter.bi_size as usize,
-            _bio: PhantomData,
-        }
+            bio: self,
+            _direction: PhantomData,
+        })
     }
 
     /// Operation and flags, for a bio that does a part of this one's work.
@@ -124,7 +176,7 @@ impl Bio {
     }
 
     /// Keeps the bio from ending until the result is dropped.
-    pub(super) fn chain(&self) -> Parent {
+    fn chain(&self) -> Parent<T> {
         let raw = self.0.as_ptr();
         // SAFETY: By the type invariant; nobody else changes the flags, and the count is atomic.
         unsafe {
@@ -133,7 +185,7 @@ impl Bio {
             (*remaining).fetch_add(1, Ordering::SeqCst);
         }
         // INVARIANT: Counted above.
-        Parent(self.0)
+        Parent(Self(self.0, PhantomData))
     }
 
     /// Marks the whole bio as failed, with `EIO` for user space.
@@ -162,28 +214,12 @@ impl Bio {
 /// # Invariants
 ///
 /// The bio does not end before `bio_endio` is called for this share.
-pub(super) struct Parent(NonNull<ffi::bio>);
+struct Parent<T>(Bio<T>);
 
-impl Parent {
-    pub(super) fn as_ptr(&self) -> *mut ffi::bio {
-        self.0.as_ptr()
-    }
-
-    /// Marks the whole bio as failed, for the reason that `status` says, or else with `EIO`.
-    pub(super) fn fail(&mut self, status: ffi::blk_status_t) {
-        let status = match status {
-            0 => ffi::ZRAM_STS_IOERR,
-            status => status,
-        };
-        // SAFETY: By the type invariant the bio is there.
-        unsafe { (*self.0.as_ptr()).bi_status = status };
-    }
-}
-
-impl Drop for Parent {
+impl<T> Drop for Parent<T> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant.
-        unsafe { ffi::bio_endio(self.0.as_ptr()) };
+        unsafe { ffi::bio_endio((self.0).0.as_ptr()) };
     }
 }
 
@@ -191,24 +227,32 @@ impl Drop for Parent {
 ///
 /// # Invariants
 ///
-/// A bio that does not end during `'b` has `left` bytes of memory, from byte `done` of `vec` on.
-#[derive(Clone)]
-pub(crate) struct Blocks<'b> {
+/// `bio` has `left` bytes of memory, from byte `done` of `vec` on, and its operation is that of `D`.
+pub(crate) struct Blocks<'b, T, D> {
     vec: *const ffi::bio_vec,
     done: usize,
     left: usize,
-    _bio: PhantomData<&'b Bio>,
+    bio: &'b Bio<T>,
+    _direction: PhantomData<D>,
+}
+
+impl<T, D> Clone for Blocks<'_, T, D> {
+    #[inline]
+    fn clone(&self) -> Self {
+        // INVARIANT: That of `self`.
+        Self { ..*self }
+    }
 }
 
 /// The memory for one page of the disk.
-pub(crate) enum Block<'b> {
+pub(crate) enum Block<'b, T, D> {
     /// A page, the usual case.
-    Page(Page<'b>),
+    Page(Page<'b, T, D>),
     /// Pieces of pages: direct I/O takes any buffer that is aligned to 512 bytes.
-    Pieces(Pieces<'b>),
+    Pieces(Pieces<'b, T, D>),
 }
 
-impl<'b> Blocks<'b> {
+impl<'b, T, D> Blocks<'b, T, D> {
     /// The next page, the offset in it where memory of the bio begins, and how much follows in the same
     /// vector, in the pages after it as well. Some bytes are left.
     #[inline]
@@ -249,11 +293,11 @@ impl<'b> Blocks<'b> {
     }
 }
 
-impl<'b> Iterator for Blocks<'b> {
-    type Item = Block<'b>;
+impl<'b, T, D> Iterator for Blocks<'b, T, D> {
+    type Item = Block<'b, T, D>;
 
     #[inline]
-    fn next(&mut self) -> Option<Block<'b>> {
+    fn next(&mut self) -> Option<Block<'b, T, D>> {
         if self.left == 0 {
             return None;
         }
@@ -265,11 +309,15 @@ impl<'b> Iterator for Blocks<'b> {
         }
         self.advance(PAGE_SIZE);
         // INVARIANT: All of `page` belongs to the bio.
-        Some(Block::Page(Page(page, PhantomData)))
+        Some(Block::Page(Page {
+            raw: page,
+            bio: self.bio,
+            _direction: PhantomData,
+        }))
     }
 }
 
-impl Block<'_> {
+impl<T: Operations> Block<'_, T, Reading> {
     /// Fills it with `word`.
     #[inline]
     pub(crate) fn fill(&self, word: usize) {
@@ -279,26 +327,111 @@ impl Block<'_> {
         }
     }
 
-    /// The same memory, for as long as a [`Parent`] keeps the bio.
+    /// The same memory for as long as it takes to fill it, while the bio does not end. Pieces are filled by way
+    /// of a page of their own. Does not wait for memory; may sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(super) fn keep(self) -> Result<To> {
+    pub(super) fn keep(&self) -> Result<Kept<T>> {
         Ok(match self {
-            Self::Page(Page(page, _)) => To::Page(page),
-            Self::Pieces(Pieces(blocks)) => {
-                let memory = PageBox::new_noio()?;
-                // INVARIANT: The parent is kept as long as this.
-                let blocks = Blocks {
+            Self::Page(page) => Kept {
+                memory: Memory::Page(page.raw),
+                parent: page.bio.chain(),
+            },
+            Self::Pieces(Pieces(blocks)) => Kept {
+                memory: Memory::Pieces {
+                    by_way_of: PageBox::new_noio()?,
                     vec: blocks.vec,
                     done: blocks.done,
                     left: blocks.left,
-                    _bio: PhantomData,
-                };
-                To::Pieces(Pieces(blocks), memory)
-            }
+                },
+                parent: blocks.bio.chain(),
+            },
         })
+    }
+}
+
+/// A block of memory of a bio, which does not end before this is dropped.
+///
+/// # Invariants
+///
+/// `memory` is that of a block of the parent, whose data goes to memory.
+pub(super) struct Kept<T> {
+    memory: Memory,
+    // Goes last: after it, the opener that keeps the disk may be gone, too.
+    parent: Parent<T>,
+}
+
+enum Memory {
+    Page(*mut ffi::page),
+    /// What [`Blocks`] say.
+    Pieces {
+        by_way_of: PageBox<Buffer>,
+        vec: *const ffi::bio_vec,
+        done: usize,
+        left: usize,
+    },
+}
+
+impl<T: Operations> Kept<T> {
+    /// The bio that the memory belongs to.
+    pub(super) fn bio(&self) -> &Bio<T> {
+        &self.parent.0
+    }
+
+    /// Lets `bio`, which reads a page, read to the memory, or to the page by way of which that is filled.
+    ///
+    /// # Safety
+    ///
+    /// `bio` is initialised, has room for one vector, and ends before `self` is dropped.
+    pub(super) unsafe fn add_to(&mut self, bio: *mut ffi::bio) {
+        let len = PAGE_SIZE as c_uint;
+        // SAFETY: By the safety requirement; the page belongs to the parent, or to `self`.
+        unsafe {
+            match &mut self.memory {
+                Memory::Page(page) => ffi::__bio_add_page(bio, *page, len, 0),
+                Memory::Pieces { by_way_of, .. } => {
+                    ffi::bio_add_virt_nofail(bio, (&raw mut **by_way_of).cast(), len)
+                }
+            }
+        }
+    }
+
+    /// Lets `f` change what was read to the memory by way of [`Kept::add_to`].
+    pub(super) fn finish(&mut self, f: impl FnOnce(Target<'_>) -> Result) -> Result {
+        match &mut self.memory {
+            // SAFETY: By the type invariant the page is the parent's, which has not ended, and may be written to.
+            Memory::Page(page) => f(unsafe { MappedMut::new(*page) }.target()),
+            Memory::Pieces {
+                by_way_of,
+                vec,
+                done,
+                left,
+            } => {
+                f(Target::from(&mut **by_way_of))?;
+                // INVARIANT: By the type invariant.
+                let blocks = Blocks::<T, Reading> {
+                    vec: *vec,
+                    done: *done,
+                    left: *left,
+                    bio: &self.parent.0,
+                    _direction: PhantomData,
+                };
+                Pieces(blocks).scatter(&by_way_of.0);
+                Ok(())
+            }
+        }
+    }
+
+    /// Marks the whole bio as failed, for the reason that `status` says, or else with `EIO`.
+    pub(super) fn fail(&mut self, status: ffi::blk_status_t) {
+        let status = match status {
+            0 => ffi::ZRAM_STS_IOERR,
+            status => status,
+        };
+        // SAFETY: The bio has not ended.
+        unsafe { (*(self.parent.0).0.as_ptr()).bi_status = status };
     }
 }
 
@@ -306,33 +439,45 @@ impl Block<'_> {
 ///
 /// # Invariants
 ///
-/// The page is the bio's, which keeps it.
-pub(crate) struct Page<'b>(*mut ffi::page, PhantomData<&'b Bio>);
+/// `raw` is a page of `bio`, which keeps it, and whose operation is that of `D`.
+pub(crate) struct Page<'b, T, D> {
+    raw: *mut ffi::page,
+    bio: &'b Bio<T>,
+    _direction: PhantomData<D>,
+}
 
-impl<'b> Page<'b> {
-    /// Maps it for the current task.
+impl<'b, T> Page<'b, T, Writing> {
+    /// Maps it for the current task, to read from.
     #[inline]
     pub(crate) fn map(&self) -> Mapped<'b> {
-        // SAFETY: By the type invariant. A bio to write has pages that may be written to as well:
-        // nobody but the bio's owner sees it.
-        unsafe { Mapped::new(self.0) }
+        // SAFETY: By the type invariant.
+        unsafe { Mapped::new(self.raw) }
     }
 
     /// The memory node that it is on.
     #[inline]
     pub(crate) fn nid(&self) -> i32 {
         // SAFETY: By the type invariant.
-        unsafe { ffi::page_to_nid(self.0) }
+        unsafe { ffi::page_to_nid(self.raw) }
+    }
+}
+
+impl<'b, T> Page<'b, T, Reading> {
+    /// Maps it for the current task, to write to.
+    #[inline]
+    pub(crate) fn map(&self) -> MappedMut<'b> {
+        // SAFETY: By the type invariant; what a bio reads to may be written to.
+        unsafe { MappedMut::new(self.raw) }
     }
 }
 
 /// Pieces that make up a page together.
-pub(crate) struct Pieces<'b>(Blocks<'b>);
+pub(crate) struct Pieces<'b, T, D>(Blocks<'b, T, D>);
 
-impl<'b> Pieces<'b> {
+impl<'b, T, D> Pieces<'b, T, D> {
     /// What comes after them.
     #[cold]
-    fn after(&self) -> Blocks<'b> {
+    fn after(&self) -> Blocks<'b, T, D> {
         let mut blocks = self.0.clone();
         let mut left = PAGE_SIZE;
         while left > 0 && blocks.left > 0 {
@@ -341,6 +486,22 @@ impl<'b> Pieces<'b> {
         blocks
     }
 
+    /// Calls `each` with a page, an offset in it and a length, piece by piece up to a page.
+    fn for_each(&self, mut each: impl FnMut(*mut ffi::page, usize, usize)) {
+        let mut blocks = self.0.clone();
+        let mut left = PAGE_SIZE;
+        loop {
+            let (page, at, len) = blocks.piece(left);
+            if len == 0 {
+                return;
+            }
+            each(page, at, len);
+            left = left.wrapping_sub(len);
+        }
+    }
+}
+
+impl<T> Pieces<'_, T, Writing> {
     /// The memory node that the first is on.
     pub(crate) fn nid(&self) -> i32 {
         let (page, _, _) = self.0.clone().piece(1);
@@ -351,55 +512,51 @@ impl<'b> Pieces<'b> {
     /// Copies them to `page`.
     pub(crate) fn gather(&self, page: &mut Buffer) {
         let mut rest = &mut page.0[..];
-        self.for_each(|memory, len| {
+        self.for_each(|memory, at, len| {
             let Some((part, tail)) = core::mem::take(&mut rest).split_at_mut_checked(len) else {
                 return;
             };
-            // SAFETY: `for_each` gives memory that is as long as `len`.
-            unsafe { part.as_mut_ptr().copy_from(memory, len) };
+            // SAFETY: The page is the bio's, which keeps it, and `len` bytes at `at` are in it.
+            unsafe {
+                let mapped = Mapped::new(memory);
+                let from = mapped.as_ptr().wrapping_add(at);
+                part.as_mut_ptr().copy_from(from, len);
+            }
             rest = tail;
         });
     }
+}
 
+impl<T> Pieces<'_, T, Reading> {
     /// Copies `page` to them.
     pub(crate) fn scatter(&self, page: &[u8; PAGE_SIZE]) {
         let mut rest = &page[..];
-        self.for_each(|memory, len| {
+        self.for_each(|memory, at, len| {
             let Some((part, tail)) = rest.split_at_checked(len) else {
                 return;
             };
-            // SAFETY: `for_each` gives memory that is as long as `len`.
-            unsafe { part.as_ptr().copy_to(memory, len) };
+            // SAFETY: The page is the bio's, which keeps it, and `len` bytes at `at` are in it; what a bio
+            // reads to may be written to.
+            unsafe {
+                let mapped = MappedMut::new(memory);
+                part.as_ptr().copy_to(mapped.as_ptr().wrapping_add(at), len);
+            }
             rest = tail;
         });
     }
 
     /// Fills them with `word`, as if they were a page.
     pub(crate) fn fill(&self, word: usize) {
-        let mut at = 0usize;
-        self.for_each(|memory, len| {
-            for i in 0..len {
-                let byte = word.to_ne_bytes()[at % size_of::<usize>()];
-                // SAFETY: `for_each` gives memory that is as long as `len`.
-                unsafe { memory.wrapping_add(i).write(byte) };
-                at = at.wrapping_add(1);
+        let mut count = 0usize;
+        self.for_each(|memory, at, len| {
+            // SAFETY: The page is the bio's, which keeps it; what a bio reads to may be written to.
+            let mapped = unsafe { MappedMut::new(memory) };
+            for to in at..at.wrapping_add(len) {
+                let byte = word.to_ne_bytes()[count % size_of::<usize>()];
+                // SAFETY: `for_each` gives bytes that are in the page.
+                unsafe { mapped.as_ptr().wrapping_add(to).write(byte) };
+                count = count.wrapping_add(1);
             }
         });
-    }
-
-    /// Calls `each` with memory and its length, piece by piece up to a page.
-    fn for_each(&self, mut each: impl FnMut(*mut u8, usize)) {
-        let mut blocks = self.0.clone();
-        let mut left = PAGE_SIZE;
-        loop {
-            let (page, at, len) = blocks.piece(left);
-            if len == 0 {
-                return;
-            }
-            // SAFETY: The page is the bio's, which keeps it.
-            let mapped = unsafe { Mapped::new(page) };
-            each(mapped.as_ptr().wrapping_add(at), len);
-            left = left.wrapping_sub(len);
-        }
     }
 }

@@ -56,7 +56,10 @@ use kernel::{
     static_lock_class,
     str::NullTerminatedFormatter,
     sync::Arc,
-    types::ScopeGuard, //
+    types::{
+        NotThreadSafe,
+        ScopeGuard, //
+    }, //
 };
 
 /// A driver of bio-based disks.
@@ -68,7 +71,7 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     const ATTRIBUTES: &'static [Attribute<Self>];
 
     /// Carries out `bio`, which ends when this returns. May sleep, as memory reclaim does.
-    fn submit(live: &Self::Live, bio: &mut Bio);
+    fn submit(live: &Self::Live, bio: &mut Bio<Self>);
 
     /// Swap has no more use for page `index`.
     fn swap_slot_free(live: &Self::Live, index: usize, atomic: &Atomic);
@@ -76,9 +79,9 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// What a read from a backing device was started for.
     type Ticket: Send;
 
-    /// The read is done, and `page` is what the backing device had; or it failed. An error fails
-    /// the bio that waits for it. Process context; may sleep.
-    fn read_done(live: &Self::Live, ticket: Self::Ticket, page: Result<Target<'_>>) -> Result;
+    /// The read is done, and `page` is what the backing device had. An error fails the bio that waits for
+    /// it. Process context; may sleep.
+    fn read_done(live: &Self::Live, ticket: Self::Ticket, page: Target<'_>) -> Result;
 }
 
 /// What a gendisk's `private_data` points to.
@@ -144,7 +147,7 @@ impl<'a, T: Operations> Handle<'a, T> {
     /// # Safety
     ///
     /// A bio that was sent to the disk does not end before this returns.
-    pub(super) unsafe fn read_done(self, ticket: T::Ticket, page: Result<Target<'_>>) -> Result {
+    pub(super) unsafe fn read_done(self, ticket: T::Ticket, page: Target<'_>) -> Result {
         // SAFETY: The bio's sender has the disk open (see the top).
         let live = unsafe { self.private().live.load(Ordering::Acquire).as_ref() };
         T::read_done(live.ok_or(EIO)?, ticket, page)
@@ -166,20 +169,9 @@ impl<'a, T: Operations> Handle<'a, T> {
         unsafe { CStr::from_char_ptr((*self.raw.as_ptr()).disk_name.as_ptr()) }
     }
 
-    /// The disk's queue.
-    ///
-    /// # Errors
-    ///
-    /// `ENODEV` if the disk is going.
-    pub(crate) fn queue(self) -> Result<Queue> {
-        // SAFETY: By the type invariant the disk has a queue.
-        unsafe {
-            let queue = NonNull::new((*self.raw.as_ptr()).queue).ok_or(ENODEV)?;
-            // INVARIANT: Only made if it is referred to from here on: dropping it takes that back.
-            ffi::blk_get_queue(queue.as_ptr())
-                .then(|| Queue(queue))
-                .ok_or(ENODEV)
-        }
+    /// Proof that the caller carries out no bio of the disk: only files and the like have a handle.
+    pub(crate) fn outside_io(self) -> OutsideIo<'a> {
+        OutsideIo(PhantomData)
     }
 
     /// Gives the disk its live state and a capacity of `pages`. May sleep.
@@ -293,39 +285,12 @@ impl<T: Operations> Drop for Claim<'_, T> {
     }
 }
 
-/// The queue of a disk. A bio is in it from before `submit` is called until it has returned.
-///
-/// # Invariants
-///
-/// `0` is a queue that `self` has a reference to.
-pub(crate) struct Queue(NonNull<ffi::request_queue>);
+/// Proof that the caller may wait for bios that are being carried out, since it carries out none.
+#[derive(Clone, Copy)]
+pub(crate) struct OutsideIo<'a>(PhantomData<(&'a (), NotThreadSafe)>);
 
-// SAFETY: The block layer takes its own locks.
-unsafe impl Send for Queue {}
-// SAFETY: As above.
-unsafe impl Sync for Queue {}
-
-impl Queue {
-    pub(super) fn as_ptr(&self) -> *mut ffi::request_queue {
-        self.0.as_ptr()
-    }
-
-    /// Waits until all bios that are in the queue now have left it. New ones have to wait meanwhile;
-    /// so the caller holds no lock that a bio may need. May sleep.
-    pub(crate) fn drain(&self) {
-        // SAFETY: By the type invariant.
-        unsafe { drain(self.0.as_ptr()) };
-    }
-}
-
-impl Drop for Queue {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant.
-        unsafe { ffi::blk_put_queue(self.0.as_ptr()) };
-    }
-}
-
-/// Does the work of [`Queue::drain`].
+/// Waits until all bios that are in the queue now have left it; new ones have to wait meanwhile. The caller
+/// holds no lock that a bio may need. May sleep.
 ///
 /// # Safety
 ///

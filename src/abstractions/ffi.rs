@@ -41,3 +41,11 @@ pub(super) unsafe fn copy_page(to: *mut ffi::c_void, from: *mut ffi::c_void) {
         )
     };
 }
+
+/// Where one cache line serves all mappings of a page there is nothing to flush, and no such function.
+///
+/// # Safety
+///
+/// None.
+#[cfg(target_arch = "x86_64")]
+pub(super) unsafe fn flush_dcache_page(_: *mut page) {}

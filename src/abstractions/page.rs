@@ -246,7 +246,7 @@ unsafe fn fill(to: *mut usize, word: usize) {
     }
 }
 
-/// A page of somebody else's, mapped for the current task.
+/// A page of somebody else's, mapped for the current task to read from.
 ///
 /// Mappings nest: the last one made is the first to be dropped. May sleep while it lives.
 ///
@@ -255,10 +255,10 @@ unsafe fn fill(to: *mut usize, word: usize) {
 /// `0` is the address of a mapping made with `kmap_local_page`.
 pub(crate) struct Mapped<'a>(NonNull<u8>, PhantomData<(&'a (), *mut ())>);
 
-impl<'a> Mapped<'a> {
+impl Mapped<'_> {
     /// # Safety
     ///
-    /// `page` is a page that nobody frees during `'a`, and that may be written to.
+    /// `page` is a page that nobody frees during the result's life.
     #[inline]
     pub(super) unsafe fn new(page: *mut ffi::page) -> Self {
         // SAFETY: By the safety requirement. The address of a mapping is not null.
@@ -267,7 +267,7 @@ impl<'a> Mapped<'a> {
         Self(address.cast(), PhantomData)
     }
 
-    pub(super) fn as_ptr(&self) -> *mut u8 {
+    pub(super) fn as_ptr(&self) -> *const u8 {
         self.0.as_ptr()
     }
 
@@ -276,13 +276,6 @@ impl<'a> Mapped<'a> {
     pub(crate) fn source(&self) -> Source<'_> {
         // INVARIANT: By the type invariant.
         Source(self.0, PhantomData)
-    }
-
-    /// The page, to write to.
-    #[inline]
-    pub(crate) fn target(&mut self) -> Target<'_> {
-        // INVARIANT: By the type invariant.
-        Target(self.0, PhantomData)
     }
 }
 
@@ -293,6 +286,51 @@ impl Drop for Mapped<'_> {
     fn drop(&mut self) {
         // SAFETY: By the type invariant.
         unsafe { ffi::kunmap_local(self.0.as_ptr().cast()) };
+    }
+}
+
+/// A page of somebody else's, mapped for the current task to write to.
+///
+/// # Invariants
+///
+/// The page may be written to. `raw` is the page that is mapped.
+pub(crate) struct MappedMut<'a> {
+    mapped: Mapped<'a>,
+    raw: *mut ffi::page,
+}
+
+impl MappedMut<'_> {
+    /// # Safety
+    ///
+    /// `page` is a page that nobody frees during the result's life, and that may be written to.
+    #[inline]
+    pub(super) unsafe fn new(page: *mut ffi::page) -> Self {
+        // INVARIANT: By the safety requirement.
+        Self {
+            // SAFETY: As above.
+            mapped: unsafe { Mapped::new(page) },
+            raw: page,
+        }
+    }
+
+    pub(super) fn as_ptr(&self) -> *mut u8 {
+        self.mapped.0.as_ptr()
+    }
+
+    /// The page, to write to.
+    #[inline]
+    pub(crate) fn target(&mut self) -> Target<'_> {
+        // INVARIANT: By the type invariant.
+        Target(self.mapped.0, PhantomData)
+    }
+}
+
+impl Drop for MappedMut<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: The page is mapped. Whoever maps it elsewhere, where caches tell addresses apart, shall see
+        // what was written.
+        unsafe { ffi::flush_dcache_page(self.raw) };
     }
 }
 
@@ -309,8 +347,8 @@ unsafe impl<T: Send> Send for PageBox<T> {}
 unsafe impl<T: Sync> Sync for PageBox<T> {}
 
 impl<T: Zeroable> PageBox<T> {
-    /// Allocates a zeroed page as I/O under memory pressure may: it may sleep and reclaim, but
-    /// starts no I/O of its own.
+    /// Allocates a zeroed page. May sleep and reclaim memory, but starts no I/O, and gives up in the end: see
+    /// [`super::memory::Patience`].
     ///
     /// # Errors
     ///

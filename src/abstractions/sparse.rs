@@ -5,12 +5,11 @@
 //! Elements lie in chunks of a page each, under a root that is as long as the array needs and nodes
 //! of a page each in between. Chunks and nodes appear when somebody asks for room; nodes stay until
 //! the array goes. A chunk that is not needed any more is unlinked first, and freed when all who may
-//! have found it are gone: those under RCU, and bios that are in the driver. The block layer counts
-//! these anyway, so that looking something up for a bio costs no more than the steps that lead there.
+//! have found it are gone: those under RCU, which do not sleep, and those under the array's own SRCU,
+//! which may.
 
 use super::{
-    bio::Bio,
-    disk::Queue,
+    disk::OutsideIo,
     page::PageBox,
     sched::{
         cond_resched,
@@ -28,9 +27,14 @@ use core::{
     }, //
 };
 use kernel::{
+    new_srcu,
     page::PAGE_SIZE,
     prelude::*,
-    sync::rcu, //
+    sync::{
+        rcu,
+        srcu,
+        Srcu, //
+    }, //
 };
 
 const FANOUT: usize = PAGE_SIZE / size_of::<usize>();
@@ -55,8 +59,7 @@ unsafe impl<T, const N: usize> Zeroable for Node<T, N> {}
 /// Each pointer is null, or came from `PageBox::into_raw`; who takes it out of its place frees it.
 pub(crate) struct Sparse<T, const N: usize> {
     len: usize,
-    /// That of the disk whose bios look for elements.
-    queue: Queue,
+    sleepers: Pin<KBox<Srcu>>,
     root: KVVec<AtomicPtr<Node<T, N>>>,
 }
 
@@ -69,12 +72,12 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
     /// How many elements share a node.
     const SPAN: usize = FANOUT * N;
 
-    /// An array of `len` elements, for the disk with this queue. May sleep.
+    /// An array of `len` elements. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, without a word in the log.
-    pub(crate) fn new(len: usize, queue: Queue) -> Result<Self> {
+    pub(crate) fn new(len: usize) -> Result<Self> {
         let nodes = len.div_ceil(Self::SPAN);
         let mut root = KVVec::with_capacity(nodes, GFP_KERNEL | __GFP_NOWARN)?;
         while root.len() < nodes {
@@ -83,7 +86,11 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
                 cond_resched();
             }
         }
-        Ok(Self { len, queue, root })
+        Ok(Self {
+            len,
+            sleepers: KBox::pin_init(new_srcu!("zram_table"), GFP_KERNEL)?,
+            root,
+        })
     }
 
     /// How many elements there are.
@@ -92,11 +99,13 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
         self.len
     }
 
-    /// The way to the elements for a bio that was sent to the disk; nothing for any other.
+    /// Keeps every element that can be found from being freed, until the result is dropped; its holder may sleep.
     #[inline]
-    pub(crate) fn in_bio<'r>(&'r self, bio: &'r Bio) -> Option<Reader<'r, T, N>> {
-        // INVARIANT: The bio is in the queue until the driver has done with it.
-        bio.is_in(&self.queue).then_some(Reader(self))
+    pub(crate) fn pin(&self) -> Pinned<'_, T, N> {
+        Pinned {
+            array: self,
+            _srcu: self.sleepers.read_lock(),
+        }
     }
 
     /// The way to the elements under RCU.
@@ -134,7 +143,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
         unsafe { place.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Makes room for element `index`, as I/O under memory pressure may. May sleep.
+    /// Makes room for element `index`. May sleep and reclaim memory, but starts no I/O.
     ///
     /// # Errors
     ///
@@ -151,9 +160,11 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
     }
 
     /// Frees the chunks that `give_up` wants to, which is called under RCU; and calls `unlinked` soon
-    /// after some can't be found any more. Waits for bios that are in the driver; may sleep.
+    /// after some can't be found any more. Waits for all who have a [`Pinned`], bios in the driver among
+    /// them; may sleep.
     pub(crate) fn shrink(
         &self,
+        _: OutsideIo<'_>,
         mut give_up: impl FnMut(&[T; N]) -> bool,
         mut unlinked: impl FnMut(),
     ) {
@@ -163,7 +174,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
         let release = |chunks: &mut KVVec<_>| {
             if !chunks.is_empty() {
                 rcu::synchronize_rcu();
-                self.queue.drain();
+                self.sleepers.synchronize();
                 chunks.clear();
             }
         };
@@ -191,6 +202,21 @@ impl<T: Zeroable + Send + Sync, const N: usize> Sparse<T, N> {
             cond_resched();
         }
         release(&mut chunks);
+    }
+}
+
+/// The elements of an array, none of which is freed.
+pub(crate) struct Pinned<'r, T, const N: usize> {
+    array: &'r Sparse<T, N>,
+    _srcu: srcu::Guard<'r>,
+}
+
+impl<T: Zeroable + Send + Sync, const N: usize> Pinned<'_, T, N> {
+    /// The way to the elements.
+    #[inline]
+    pub(crate) fn reader(&self) -> Reader<'_, T, N> {
+        // INVARIANT: The array's SRCU is held for as long as `self` is borrowed.
+        Reader(self.array)
     }
 }
 

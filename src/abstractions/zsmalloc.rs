@@ -50,16 +50,31 @@ impl Pool {
         NonNull::new(pool).map(Self).ok_or(ENOMEM)
     }
 
-    /// Allocates `size` bytes near memory node `nid`, as I/O under memory pressure may: it may
-    /// sleep and reclaim, but starts no I/O of its own.
+    /// Allocates `size` bytes near memory node `nid`. May sleep and reclaim memory, but starts no I/O, and gives
+    /// up in the end: see [`super::memory::Patience`]. To be called with nothing locked that others may wait for.
     ///
     /// # Errors
     ///
     /// `ENOMEM`; `EINVAL` and `ENOSPC` for a size that no pool has.
-    #[inline]
     pub(crate) fn alloc(&self, size: usize, nid: i32) -> Result<Object<'_>> {
+        self.alloc_with(size, ffi::ZRAM_GFP_OBJECT, nid)
+    }
+
+    /// Allocates `size` bytes near memory node `nid`, if there is memory without reclaiming any: a slot and a
+    /// stream may be locked.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Pool::alloc`].
+    #[inline]
+    pub(crate) fn try_alloc(&self, size: usize, nid: i32) -> Result<Object<'_>> {
+        self.alloc_with(size, ffi::ZRAM_GFP_OBJECT_NOWAIT, nid)
+    }
+
+    #[inline]
+    fn alloc_with(&self, size: usize, flags: ffi::gfp_t, nid: i32) -> Result<Object<'_>> {
         // SAFETY: `self.0` is live by the type invariant.
-        let raw = unsafe { ffi::zs_malloc(self.0.as_ptr(), size, ffi::ZRAM_GFP_OBJECT, nid) };
+        let raw = unsafe { ffi::zs_malloc(self.0.as_ptr(), size, flags, nid) };
         // Errors come back as `ERR_PTR` values, the only ones that are so near the end.
         if raw > usize::MAX - ffi::MAX_ERRNO as usize {
             return Err(Error::from_errno(raw as c_int));
@@ -119,7 +134,7 @@ impl Drop for Pool {
 ///
 /// # Invariants
 ///
-/// `raw` is a live handle of `pool` for an object of `size` bytes, owned by `self`.
+/// `raw` is a live handle of `pool` for an object of at least `size` bytes, owned by `self`.
 #[must_use]
 pub(crate) struct Object<'p> {
     pool: &'p Pool,
@@ -128,9 +143,14 @@ pub(crate) struct Object<'p> {
 }
 
 impl<'p> Object<'p> {
-    /// The size it was allocated with, in bytes.
+    /// How many bytes it holds.
     pub(crate) fn size(&self) -> usize {
         self.size
+    }
+
+    /// Lets it hold no more than `size` bytes. It goes on to take the memory that it was allocated with.
+    pub(crate) fn truncate(&mut self, size: usize) {
+        self.size = self.size.min(size);
     }
 
     /// Copies `bytes` to the object's start, as far as they fit.
@@ -220,7 +240,7 @@ impl<'p> Object<'p> {
     ///
     /// # Safety
     ///
-    /// `raw` came from `into_raw` of an object of `pool` of that `size`, and was not taken back.
+    /// `raw` came from `into_raw` of an object of `pool` of that `size` or more, and was not taken back.
     pub(crate) unsafe fn from_raw(pool: &'p Pool, raw: NonZero<usize>, size: usize) -> Self {
         // INVARIANT: By the safety requirement.
         Self { pool, raw, size }
