@@ -616,6 +616,52 @@ def asynchronous(disk, server, compressed):
             yield f"the read at page {page} went wrong"
 
 
+@test("0", "1", known="a write does not wait, but its read may get other data")
+def held(disk, server, compressed):
+    """one read is held up by the device: all else goes on, the page's own writes among it, compressed_writeback {}"""
+    queue = f"{disk.disk(0)}/queue/discard_max_bytes"
+    disk.set_up(2048, backing_dev=server.path, compressed_writeback=compressed, recomp_algorithm="algo=zstd")
+    disk.fill("random", 0, 16)
+    disk.fill("text", 16, 16)
+    disk.fill("text", 1024, 256)
+    disk.must("idle", "all")
+    disk.must("writeback", "page_indexes=0-3 page_indexes=16-19")
+    disk.drop(1024, 256)
+    old = {page: disk.model[page] for page in (0, 1, 2, 16)}
+    server.hold = lambda kind, block: kind == READ
+    readers = {page: Background(disk.read, 0, page, 1) for page in old}
+    if not server.waits(4):
+        yield f"{len(server.held)} requests come"
+    server.hold = lambda kind, block: False
+    for name, function, *arguments in (
+        ("a write of a page that is read", disk.fill, "text", 0, 1, 2),
+        ("a discard of a page that is read", disk.drop, 1),
+        ("the same page, read once more", disk.read, 0, 0, 1),
+        ("a page in memory", disk.read, 0, 5, 1),
+        ("another page on the device", disk.read, 0, 3, 1),
+        ("statistics", disk.get, 0, "mm_stat"),
+        ("block_state", disk.state, 0),
+        ("idle", disk.must, "idle", "all"),
+        ("compact", disk.must, "compact", "1"),
+        ("a write where compact was", disk.fill, "mix", 1024, 8),
+        ("queue/discard_max_bytes", disk.file_put, queue, b"1048576"),
+        ("recompress", disk.must, "recompress", "priority=1"),
+        ("writeback of what was written meanwhile", disk.must, "writeback", "page_index=0 page_indexes=1024-1031"),
+        ("its other pages are written over", disk.fill, "random", 2, 1, 3),
+    ):
+        call = Background(function, *arguments)
+        if not call.ends(10):
+            yield f"this waits: {name}"
+    if 0 not in disk.written():
+        yield "page 0 was not written back anew"
+    server.release()
+    for page, reader in readers.items():
+        if not reader.ends() or reader.result != old[page]:
+            yield f"the read of page {page} has other data than when it began"
+    if disk.bd(0, "count") != len(disk.written()):
+        yield f"{disk.bd(0, 'count')} blocks are in use, {len(disk.written())} pages written"
+
+
 @test("0", "1")
 def overlapping(disk, _, compressed):
     """overlapping reads and writes of many pages beside writebacks, compressed_writeback {}"""
