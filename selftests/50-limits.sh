@@ -24,9 +24,15 @@ is 'limit: what failed was not stored' "$(mm orig)" "$(((1000 + written) * 4096)
 works 'limit: older data is there' "$here/pages.py" verify /dev/zram0 0 1000 text
 works 'limit: all before the failure is there' "$here/pages.py" verify /dev/zram0 4000 "$written" random
 works 'limit: the page that failed is still empty' "$here/pages.py" verify /dev/zram0 $((4000 + written)) 1 zero
-"$here/pages.py" write /dev/zram0 0 20 random 2 20 >"$work/out"
-is 'limit: data over old data fails as well' "$(<"$work/out")" '0 EIO'
-works 'limit: then the last of it is as it was' "$here/pages.py" verify /dev/zram0 19 981 text
+"$here/pages.py" write /dev/zram0 0 1000 random 2 1 >"$work/out"
+read -r replaced error <"$work/out"
+is 'limit: larger data over old data fails in the end as well' "$error" EIO
+# A thirty-second of the limit is kept for it.
+c_bug 'keeps no reserve'
+holds 'limit: there is a reserve for it' "$replaced >= 16 && $replaced <= 200" "written: $replaced"
+holds 'limit: it is still kept' "$(mm used) <= 4 << 20" "$(<$disk/mm_stat)"
+works 'limit: what replaced something is there' "$here/pages.py" verify /dev/zram0 0 "$replaced" random 2
+works 'limit: the rest is as it was' "$here/pages.py" verify /dev/zram0 "$replaced" $((1000 - replaced)) text
 is 'limit: a request counts once' "$(io failed_writes)" 2
 works 'limit: same-filled pages need no memory' "$here/pages.py" write /dev/zram0 12000 1000 same
 works 'limit: a smaller page over a large one fits' "$here/pages.py" write /dev/zram0 4000 100 same
@@ -38,9 +44,48 @@ echo 1M >$disk/mem_limit
 works 'limit: below what is used: reads work' "$here/pages.py" verify /dev/zram0 4000 2000 random 3
 "$here/pages.py" write /dev/zram0 15000 1 text >"$work/out"
 is 'limit: below what is used: writes fail' "$(<"$work/out")" '0 EIO'
-"$here/pages.py" write /dev/zram0 4000 1 random 4 >"$work/out"
-is 'limit: below what is used: incompressible data over its like, too' "$(<"$work/out")" '0 EIO'
-works 'limit: below what is used: and the old page is there' "$here/pages.py" verify /dev/zram0 4000 1 random 3
+used=$(mm used) huge=$(mm huge)
+c_bug 'fails what takes no more memory'
+works 'limit: below what is used: a page over its like' "$here/pages.py" write /dev/zram0 4000 100 random 4
+works 'limit: below what is used: text over incompressible pages' "$here/pages.py" write /dev/zram0 4100 100 text 4
+c_bug 'fails what takes no more memory'
+works 'limit: below what is used: from memory that is not aligned' python3 -c '
+import mmap, os
+memory = mmap.mmap(-1, 8192)
+memory[512:4608] = bytes(range(1, 129)) * 32
+fd = os.open("/dev/zram0", os.O_RDWR | os.O_DIRECT)
+os.pwritev(fd, [memoryview(memory)[512:4608]], 4200 * 4096)
+got = mmap.mmap(-1, 4096)
+os.preadv(fd, [got], 4200 * 4096)
+assert got[:] == memory[512:4608]'
+holds 'limit: below what is used: it takes no more' "$(mm used) <= $used" "$used, then $(mm used)"
+holds 'limit: below what is used: what is no longer huge is not counted so' "$(mm huge) <= $huge - 101" "$huge, then $(mm huge)"
+c_bug 'fails what takes no more memory'
+works 'limit: below what is used: and is there' "$here/pages.py" verify /dev/zram0 4000 100 random 4
+c_bug 'fails what takes no more memory'
+works 'limit: below what is used: and the text, too' "$here/pages.py" verify /dev/zram0 4100 100 text 4
+echo 0 >$disk/mem_limit
+works 'limit: none again, and text over text is stored anew' "$here/pages.py" write /dev/zram0 4100 100 text 5
+works 'limit: and is there' "$here/pages.py" verify /dev/zram0 4100 100 text 5
+
+# A file system that has hit the limit can be emptied, and is of use again.
+device 256M
+mkdir "$work/mnt"
+mkfs.ext4 -q -E lazy_itable_init=0,lazy_journal_init=0 /dev/zram0
+mount -o errors=remount-ro /dev/zram0 "$work/mnt"
+echo 24M >$disk/mem_limit
+full=''
+for ((i = 0; i < 12; i++)); do
+	dd if=/dev/urandom of="$work/mnt/file$i" bs=1M count=4 conv=fsync status=none 2>/dev/null || full=1
+done
+is 'limit: a file system hits it' "$full" 1
+c_bug 'makes the file system read-only'
+works 'limit: files are removed' sh -c 'rm "$1"/file* && sync && fstrim "$1"' - "$work/mnt"
+c_bug 'makes the file system read-only'
+works 'limit: then a new file is written' dd if=/dev/urandom of="$work/mnt/new" bs=1M count=4 conv=fsync status=none
+matches 'limit: and the file system is as it was mounted' "$(awk -v at="$work/mnt" '$2 == at {print $4}' /proc/mounts)" '^rw,'
+umount "$work/mnt"
+works 'limit: it has no errors' fsck.ext4 -fn /dev/zram0
 
 # --- memory used up ---
 

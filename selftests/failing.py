@@ -1,7 +1,7 @@
 """Every allocation fails once, in everything that the module does.
 
 failing.py MODULE KO LOOP [WHAT...]     the module under test, its file, and a loop device of 16 MiB to write back to;
-                                        then what to look at: loading, devices, configuring, requests, jobs, hotplug
+                                        then what to look at: loading, devices, configuring, requests, swap, jobs, hotplug
 
 The N-th allocation that an operation makes inside the module fails, for N = 1, 2, 3 and so on until the operation ends
 before its N-th. Each time the outcome has to be success or the right errno; after a failure everything is as it was, and
@@ -12,6 +12,7 @@ import ctypes
 import itertools
 import mmap
 import os
+import subprocess
 import sys
 
 from pages import PAGE
@@ -255,12 +256,13 @@ def requests(disk, walk):
         disk.set_up(algorithm)
         # Of a size that no other object has, so that it needs memory of its own.
         size = 1700
-        walk(f"{algorithm}: first write", disk.write_new, errors=("EIO",), least=2,
+        # All but swap-out waits for memory, which is there at the next try.
+        walk(f"{algorithm}: first write", disk.write_new, errors=(), least=2,
              before=lambda: disk.forget_new() or disk.fill(size), failed=lambda: disk.new(None), done=lambda: disk.new(size))
-        walk(f"{algorithm}: overwrite", disk.write_new, errors=("EIO",),
+        walk(f"{algorithm}: overwrite", disk.write_new, errors=(),
              before=lambda: [disk.fill(size), disk.write_new(), disk.fill("random", 2)],
              failed=lambda: disk.new(size), done=lambda: disk.new("random", 2))
-        walk(f"{algorithm}: write from memory that is not aligned", lambda: disk.write_new(512), errors=("EIO",), least=2,
+        walk(f"{algorithm}: write from memory that is not aligned", lambda: disk.write_new(512), errors=(), least=2,
              before=lambda: disk.forget_new() or disk.fill(size, shift=512),
              failed=lambda: disk.new(None), done=lambda: disk.new(size))
         for shift in 0, 512:
@@ -274,6 +276,34 @@ def requests(disk, walk):
         case(f"{algorithm}: at the end the old pages are counted, and then none",
              *(f"{count} pages" for count in [pages] if count != len(OLD)),
              *(disk.get(0, "mm_stat").decode() for column in ("orig", "compr", "same", "huge") if disk.mm(0, column)))
+
+
+def swap(disk, walk):
+    """Swap-out gives up at once: the page stays where it is, and the error is counted."""
+    disk.set_up("lz4")
+    disk.shut()
+    subprocess.run(["mkswap", "-q", disk.node(0)], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["swapon", "-p", "1000", disk.node(0)], check=True)
+    try:
+        errors = 0
+        for nth in itertools.count(1):
+            memory = mmap.mmap(-1, PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+            memory[:] = content(1700, 7)(nth)
+            disk.must("compact", 1)
+            failed = int(disk.get(0, "io_stat").split()[1])
+            outcome, fired = walk.faults.inject(nth, lambda: memory.madvise(21))  # MADV_PAGEOUT
+            errors += int(disk.get(0, "io_stat").split()[1]) - failed
+            trouble = [] if memory[:] == content(1700, 7)(nth) else ["the page has other data"]
+            if outcome is not None:
+                trouble.append(f"madvise: {outcome}")
+            memory.close()
+            if trouble or not fired or nth > 100:
+                break
+        if not errors:
+            trouble.append("no write failed")
+        case(f"swap-out: {nth - 1} allocations failed, and with {errors} of them the write", *trouble)
+    finally:
+        subprocess.run(["swapoff", disk.node(0)], check=True)
 
 
 def jobs(disk, walk):
@@ -290,8 +320,9 @@ def jobs(disk, walk):
         walk(f"writeback, compressed_writeback={compressed}", job, before=lambda: fresh(more))
         fresh(more)
         job()
-        walk(f"read of a page written back, compressed_writeback={compressed}", disk.read_new, errors=("EIO",),
-             done=lambda: disk.new(1700))
+        for shift in 0, 512:
+            walk(f"read of a page written back, {shift} bytes off alignment, compressed_writeback={compressed}",
+                 lambda: disk.read_new(shift), errors=(), least=2, done=lambda: disk.new(1700))
         disk.shut()
         disk.must("reset", 1)
         disk.must("compressed_writeback", 0)
@@ -326,7 +357,7 @@ def main(module, ko, loop, *what):
         loading(disk, walk)
     disk.insmod()
     walk.faults.within_module(module)
-    for subject in devices, configuring, requests, jobs, hotplug:
+    for subject in devices, configuring, requests, swap, jobs, hotplug:
         if not what or subject.__name__ in what:
             subject(disk, walk)
     note(f"{Walk.sites} allocations were made to fail")

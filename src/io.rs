@@ -308,24 +308,17 @@ impl Live {
             return writer.store(index, Content::Same(word));
         }
         let mut stream = self.primary()?.stream();
-        let refusal = match stream.pack(page, self.huge_class_size)? {
-            Some(bytes) => match self.try_allocate(bytes.into(), nid, &writer.limit) {
-                Ok(content) => {
-                    // No slot is locked with a stream held.
-                    drop(stream);
-                    return writer.store(index, content);
-                }
-                Err(refusal) => refusal,
-            },
-            None => {
-                drop(stream);
-                match self.write_huge(writer, index, page, nid) {
-                    Ok(result) => return result,
-                    Err(refusal) => refusal,
-                }
-            }
+        let Some(bytes) = stream.pack(page, self.huge_class_size)? else {
+            drop(stream);
+            return self.write_huge(writer, index, page, nid);
         };
-        self.write_scarce(writer, index, Data::Page(page), nid, refusal)
+        let content = self.try_allocate(bytes.into(), nid, &writer.limit);
+        // No slot is locked with a stream held.
+        drop(stream);
+        match content {
+            Ok(content) => writer.store(index, content),
+            Err(refusal) => self.write_scarce(writer, index, Data::Page(page), nid, refusal),
+        }
     }
 
     /// Stores `page` as it is: in the place of one of its kind, or anew.
@@ -336,15 +329,17 @@ impl Live {
         index: usize,
         page: Source<'_>,
         nid: i32,
-    ) -> Result<Result, Refusal> {
+    ) -> Result {
         if let Some(mut slot) = writer.table.lock_huge(index) {
             if slot.overwrite(page.into()) {
                 slot.touch(writer.now);
-                return Ok(Ok(()));
+                return Ok(());
             }
         }
-        let content = self.try_allocate(page.into(), nid, &writer.limit)?;
-        Ok(writer.store(index, content))
+        match self.try_allocate(page.into(), nid, &writer.limit) {
+            Ok(content) => writer.store(index, content),
+            Err(refusal) => self.write_scarce(writer, index, Data::Page(page), nid, refusal),
+        }
     }
 
     #[cold]
@@ -360,15 +355,12 @@ impl Live {
             return writer.store(index, Content::Same(word));
         }
         let bytes = stream.pack_gathered(self.huge_class_size)?;
-        match self.try_allocate(bytes, pieces.nid(), &writer.limit) {
-            Ok(content) => {
-                drop(stream);
-                writer.store(index, content)
-            }
-            Err(refusal) => {
-                drop(stream);
-                self.write_scarce(writer, index, Data::Pieces(pieces), pieces.nid(), refusal)
-            }
+        let nid = pieces.nid();
+        let content = self.try_allocate(bytes, nid, &writer.limit);
+        drop(stream);
+        match content {
+            Ok(content) => writer.store(index, content),
+            Err(refusal) => self.write_scarce(writer, index, Data::Pieces(pieces), nid, refusal),
         }
     }
 

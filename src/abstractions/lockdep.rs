@@ -19,7 +19,7 @@ use kernel::{
 pub(crate) struct Map {
     /// Stays where it is: lockdep knows it by its address.
     #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
-    raw: KBox<Opaque<ffi::lockdep_map>>,
+    raw: Pin<KBox<Opaque<ffi::lockdep_map>>>,
 }
 
 // SAFETY: lockdep takes its own locks.
@@ -35,7 +35,7 @@ impl Map {
     ///
     /// `ENOMEM`.
     pub(crate) fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> Result<Self> {
-        let raw = KBox::new(Opaque::zeroed_value(), GFP_KERNEL)?;
+        let raw = KBox::pin_init(Opaque::zeroed(), GFP_KERNEL)?;
         // SAFETY: `raw` is there to be initialised; name and key are static.
         unsafe {
             ffi::lockdep_init_map_type(
