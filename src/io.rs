@@ -160,13 +160,22 @@ impl Live {
         let now = boot_seconds();
         let mut index = first;
         for block in bio.blocks::<Reading>()? {
-            match table.lock(index) {
-                Some(slot) if slot.attr().is_written() => {
-                    drop(slot);
-                    self.read_back(&table, index, block, now)?;
+            loop {
+                match table.lock(index) {
+                    Some(slot) if slot.attr().is_written() => {
+                        drop(slot);
+                        if self.read_back(&table, index, &block, now)? {
+                            break;
+                        }
+                    }
+                    Some(mut slot) => {
+                        self.read_slot(&slot, &block)
+                            .inspect_err(|&error| corrupt(index, error))?;
+                        slot.touch(now);
+                        break;
+                    }
+                    None => break block.fill(0),
                 }
-                Some(slot) => self.read_slot(slot, index, block, now)?,
-                None => block.fill(0),
             }
             index = index.wrapping_add(1);
         }
@@ -174,14 +183,8 @@ impl Live {
     }
 
     /// Reads what `slot` holds in memory.
-    #[inline]
-    fn read_slot(
-        &self,
-        mut slot: Guard<'_>,
-        index: usize,
-        block: Block<'_, Reading>,
-        now: u32,
-    ) -> Result {
+    #[inline(always)]
+    fn read_slot(&self, slot: &Guard<'_>, block: &Block<'_, Reading>) -> Result {
         let priority = slot.attr().priority();
         slot.view(|view| {
             match (view, block) {
@@ -189,16 +192,13 @@ impl Live {
                     self.unpack(object, priority, page.map().target())?;
                 }
                 (View::Object(object), Block::Pieces(pieces)) => {
-                    self.unpack_to_pieces(object, priority, &pieces)?;
+                    self.unpack_to_pieces(object, priority, pieces)?;
                 }
                 (View::Same(word), block) => block.fill(word),
                 (View::Empty | View::Written, block) => block.fill(0),
             }
             Ok(())
         })
-        .inspect_err(|&error| corrupt(index, error))?;
-        slot.touch(now);
-        Ok(())
     }
 
     /// Reads `object`, compressed by the algorithm of `priority`, to `page`.
@@ -232,26 +232,25 @@ impl Live {
             .unpack_to_pieces(object, pieces)
     }
 
-    /// Starts to read a page that was on the backing device a moment ago; waits for memory with nothing locked,
-    /// and not for the device. From here on it is the block that is kept, not the slot: nobody who wants the
-    /// page waits for that device.
+    /// Starts to read a page that was on the backing device a moment ago; false if it is not any more. Waits for
+    /// memory with nothing locked, and not for the device: from here on it is the block that is kept, not the
+    /// slot, so that nobody who wants the page waits for that device.
     #[cold]
     fn read_back(
         &self,
         table: &Visit<'_>,
         index: usize,
-        block: Block<'_, Reading>,
+        block: &Block<'_, Reading>,
         now: u32,
-    ) -> Result {
+    ) -> Result<bool> {
         let backing: &BackingDevice = self.backing.as_ref().ok_or(EIO)?;
         let (request, reservation) =
-            Patience::Waits.allocate(|| Ok((ReadRequest::new(&block)?, Reservation::new()?)))?;
+            Patience::Waits.allocate(|| Ok((ReadRequest::new(block)?, Reservation::new()?)))?;
         let Some(mut slot) = table.lock(index) else {
-            block.fill(0);
-            return Ok(());
+            return Ok(false);
         };
         let Some(number) = slot.written() else {
-            return self.read_slot(slot, index, block, now);
+            return Ok(false);
         };
         let ticket = Ticket {
             _block: self.table.blocks().read(number, reservation),
@@ -261,7 +260,7 @@ impl Live {
         drop(slot);
         count!(self.table.stats(), BdReads);
         backing.read::<Device>(number, request, ticket);
-        Ok(())
+        Ok(true)
     }
 
     /// Goes on where [`Live::read_back`] ended: `page` is what the backing device had.

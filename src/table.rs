@@ -372,6 +372,7 @@ impl<'t> Visit<'t> {
     }
 
     /// Locks slot `index` if what it holds takes as much memory as a page does. May sleep.
+    #[inline]
     pub(crate) fn lock_huge(&self, index: usize) -> Option<Guard<'t>> {
         let here = |attr: Attr| attr.is_huge() && !attr.is_written();
         let slot = self.slots.reader().get(index)?;
@@ -553,6 +554,7 @@ impl<'t> Guard<'t> {
     }
 
     /// How many bytes [`Guard::overwrite`] has room for.
+    #[inline]
     pub(crate) fn room(&self) -> usize {
         let attr = self.attr();
         if attr.is_same() || attr.is_written() {
@@ -563,6 +565,7 @@ impl<'t> Guard<'t> {
 
     /// Copies `bytes`, a page that the primary algorithm compressed or that is stored as it is, over the object
     /// that the slot holds, and counts that. Allocates nothing. False if there is no room.
+    #[inline]
     pub(crate) fn overwrite(&mut self, bytes: Bytes<'_>) -> bool {
         let (old, len) = (self.attr(), bytes.len());
         if len == 0 || len > self.room() {
