@@ -55,14 +55,16 @@ pub(crate) trait Compressor: Sized + Send + Sync {
     /// Allocates a context. May sleep.
     fn context(&self) -> Result<Self::Context>;
 
-    /// Compresses a page to `dst`; the result is the length, or nothing if `dst` is too small. It may be
-    /// larger than `limit`, but a longer result is of no use. Called in the middle of I/O: where a library
-    /// allocates (zstd with a dictionary, at first), it starts no I/O of its own.
+    /// Compresses a page to the start of `dst`; what comes after that may be anything then. The result is the
+    /// length. It may be larger than `limit`, which is a page at most, but a longer result is of no use: there
+    /// may be none instead.
+    /// Called in the middle of I/O: where a
+    /// library allocates (zstd with a dictionary, at first), it starts no I/O of its own.
     fn compress(
         &self,
         context: &mut Self::Context,
         src: Source<'_>,
-        dst: &mut [u8],
+        dst: &mut Room,
         limit: usize,
     ) -> Option<usize>;
 
@@ -151,16 +153,15 @@ macro_rules! algorithms {
                 })
             }
 
-            /// Compresses a page to `dst`. The result is the length; or nothing, if that is more than `dst`
-            /// has room for, or if the context is another algorithm's; and maybe nothing, if it is more than
-            /// `limit`. Called in the middle of I/O: where a library allocates (zstd with a dictionary, at
-            /// first), it starts no I/O of its own.
+            /// Compresses a page, which may change meanwhile, to the start of `dst`. The result is the length;
+            /// or nothing, if the context is another algorithm's; and maybe nothing, if it is more than `limit`,
+            /// which is a page at most. Called in the middle of I/O: does not allocate.
             #[inline]
             pub(crate) fn compress(
                 &self,
                 context: &mut Context,
                 src: Source<'_>,
-                dst: &mut [u8],
+                dst: &mut Room,
                 limit: usize,
             ) -> Option<usize> {
                 match (self, context) {

@@ -14,6 +14,7 @@ use super::{
     },
     Compressor,
     Params,
+    Room,
     Workspace, //
 };
 use kernel::{
@@ -107,9 +108,10 @@ impl Compressor for Deflate {
         &self,
         context: &mut Context,
         src: Source<'_>,
-        dst: &mut [u8],
-        _: usize,
+        dst: &mut Room,
+        limit: usize,
     ) -> Option<usize> {
+        let dst = dst.get_mut(..limit)?;
         let stream = &mut *context.compress;
         // SAFETY: By the type invariant.
         check(ffi::Z_OK, unsafe { ffi::zlib_deflateReset(stream) }).ok()?;

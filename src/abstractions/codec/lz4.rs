@@ -87,7 +87,7 @@ impl Compressor for Lz4 {
         &self,
         context: &mut Context,
         src: Source<'_>,
-        dst: &mut [u8],
+        dst: &mut Room,
         limit: usize,
     ) -> Option<usize> {
         match (context, &self.dict) {
@@ -98,8 +98,9 @@ impl Compressor for Lz4 {
             }
             (Context::Dict(stream, _), Some(dict)) => {
                 stream.copy_from(&dict.stream);
-                let room = dst.len().min(2 * PAGE_SIZE) as c_int;
-                // SAFETY: A page and a slice; the stream is a copy of the one that read the
+                // The library never asks for more room than what it writes.
+                let room = dst.len().min(limit) as c_int;
+                // SAFETY: A page, and room; the stream is a copy of the one that read the
                 // dictionary, which lives as long as `self`.
                 compressed(unsafe {
                     ffi::LZ4_compress_fast_continue(

@@ -19,12 +19,10 @@ use super::{
     },
     Compressor,
     Params,
+    Room,
     Workspace, //
 };
-use kernel::{
-    page::PAGE_SIZE,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 // A strong reference would make insmod fail unless lz4hc_compress.ko was loaded before. A weak one
 // the module loader leaves at zero; and where it finds the symbol, it counts a user of that module.
@@ -110,19 +108,17 @@ impl Compressor for Lz4hc {
         &self,
         context: &mut Context,
         src: Source<'_>,
-        dst: &mut [u8],
-        _: usize,
+        dst: &mut Room,
+        limit: usize,
     ) -> Option<usize> {
         let from = src.as_ptr().cast();
-        let (to, room) = (
-            dst.as_mut_ptr().cast(),
-            dst.len().min(2 * PAGE_SIZE) as c_int,
-        );
+        // The library never asks for more room than what it writes.
+        let (to, room) = (dst.as_mut_ptr().cast(), dst.len().min(limit) as c_int);
         let library = library();
         if self.dict.is_empty() {
             let compress = library.compress?;
             let memory = context.compress.as_ptr();
-            // SAFETY: A page, a slice, and memory as large as LZ4HC asks for.
+            // SAFETY: A page, room, and memory as large as LZ4HC asks for.
             return compressed(unsafe { compress(from, to, PAGE_LEN, room, self.level, memory) });
         }
         let (Some(reset), Some(load), Some(compress)) =

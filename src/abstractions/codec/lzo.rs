@@ -15,6 +15,7 @@ use super::{
     no_level_no_dict,
     Compressor,
     Params,
+    Room,
     Workspace, //
 };
 use kernel::{
@@ -49,7 +50,7 @@ macro_rules! lzo {
                 &self,
                 workspace: &mut Workspace,
                 src: Source<'_>,
-                dst: &mut [u8],
+                dst: &mut Room,
                 _: usize,
             ) -> Option<usize> {
                 compress($compress, workspace, src, dst)
@@ -66,20 +67,18 @@ macro_rules! lzo {
 lzo!(LzoRle, ffi::lzorle1x_1_compress);
 lzo!(Lzo, ffi::lzo1x_1_compress);
 
-/// More than compressing a page can yield, even if the page changes meanwhile: a match or a run of
-/// zeroes stands for four bytes or more and takes up to four, what tells how many literals follow takes
-/// two and one more for 255 of them, a literal takes itself; and copying may go on for 16 bytes.
-const ROOM: usize = 2 * PAGE_SIZE;
+// Two pages are more than compressing one can yield, even if it changes meanwhile: a match or a run of
+// zeroes stands for four bytes or more and takes up to four, what tells how many literals follow takes two
+// and one more for 255 of them, a literal takes itself; and copying may go on for 16 bytes. LZO does not ask
+// how much room there is, so that no limit can be told to it.
+const _: () = assert!(size_of::<Room>() >= 2 * PAGE_SIZE);
 
 fn compress(
     compress: Compress,
     workspace: &mut Workspace,
     src: Source<'_>,
-    dst: &mut [u8],
+    dst: &mut Room,
 ) -> Option<usize> {
-    if dst.len() < ROOM {
-        return None;
-    }
     let mut len = 0;
     // SAFETY: `src` is a page, `dst` has room for all that comes of it, the workspace is as large as LZO
     // asks for.

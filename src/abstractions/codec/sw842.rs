@@ -10,7 +10,8 @@ use super::{
     },
     no_level_no_dict,
     Compressor,
-    Params, //
+    Params,
+    Room, //
 };
 use crate::zram::sw842;
 use kernel::{
@@ -54,11 +55,12 @@ impl Compressor for Sw842 {
         &self,
         context: &mut Context,
         src: Source<'_>,
-        dst: &mut [u8],
-        _: usize,
+        dst: &mut Room,
+        limit: usize,
     ) -> Option<usize> {
         // The compressor reads what it has read before, and must find it unchanged.
         src.copy_to(&mut context.page);
+        let dst = dst.get_mut(..limit)?;
         sw842::compress(&mut context.tables.0, &context.page.0, dst).ok()
     }
 

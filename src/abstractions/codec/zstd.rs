@@ -14,6 +14,7 @@ use super::{
     },
     Compressor,
     Params,
+    Room,
     Workspace, //
 };
 use core::ptr::{
@@ -24,6 +25,10 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
 };
+
+/// How much more room than what it writes makes zstd write the same as any: its bit streams go on in whole
+/// words, and it wants to have the largest frame header's size before it writes one.
+const SLACK: usize = 64;
 
 /// Zstandard with a level from -131072 to 22.
 pub(crate) struct Zstd {
@@ -71,14 +76,15 @@ impl Compressor for Zstd {
         &self,
         context: &mut Context,
         src: Source<'_>,
-        dst: &mut [u8],
-        _: usize,
+        dst: &mut Room,
+        limit: usize,
     ) -> Option<usize> {
-        let (to, room) = (dst.as_mut_ptr().cast(), dst.len());
+        let room = limit.saturating_add(SLACK).min(dst.len());
+        let to = dst.as_mut_ptr().cast();
         let from = src.as_ptr().cast();
         let context = context.compress.as_ptr();
         length(match &self.dict {
-            // SAFETY: A live context, a page and a slice.
+            // SAFETY: A live context, a page and room.
             None => unsafe {
                 ffi::zstd_compress_cctx(context, to, room, from, PAGE_SIZE, &self.params)
             },
