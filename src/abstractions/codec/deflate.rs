@@ -111,11 +111,21 @@ impl Compressor for Deflate {
         dst: &mut Room,
         limit: usize,
     ) -> Option<usize> {
+        let (dst, copy) = dst.split_at_mut_checked(PAGE_SIZE)?;
         let dst = dst.get_mut(..limit)?;
+        let mut from = src.as_ptr();
+        if self.winbits > 0 {
+            // zlib would read the page twice, for its checksum and to compress it: what changed in between
+            // could never be decompressed.
+            let copy = copy.first_chunk_mut::<PAGE_SIZE>()?.as_mut_ptr();
+            // SAFETY: Both are a page.
+            unsafe { copy.copy_from_nonoverlapping(from, PAGE_SIZE) };
+            from = copy;
+        }
         let stream = &mut *context.compress;
         // SAFETY: By the type invariant.
         check(ffi::Z_OK, unsafe { ffi::zlib_deflateReset(stream) }).ok()?;
-        stream.next_in = src.as_ptr();
+        stream.next_in = from;
         stream.avail_in = PAGE_SIZE;
         stream.next_out = dst.as_mut_ptr();
         stream.avail_out = dst.len();

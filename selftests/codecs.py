@@ -1,0 +1,171 @@
+#!/usr/bin/env python3
+"""What holds for every algorithm and its parameters: pages that change while they are written, as memory that is
+written directly may, become some page, so that every read succeeds, and a recompression; and while pages are written
+and read, from the first one on, no algorithm allocates memory for itself.
+
+codecs.py SECONDS      of writing a page that changes, for each
+
+The result is KTAP without numbers.
+"""
+
+import mmap
+import os
+import random
+import sys
+import time
+
+from pages import PAGE, contents
+from sides import attempt, case, note
+
+DISK, NODE = "/sys/block/zram0", "/dev/zram0"
+DICTIONARY = "dictionary"
+TRACING = "/sys/kernel/debug/tracing"
+PAGES = 64
+
+VARIANTS = [
+    ("lzo-rle", ""), ("lzo", ""), ("lz4", ""), ("lz4", f"dict={DICTIONARY}"), ("lz4hc", ""), ("lz4hc", "level=12"),
+    ("lz4hc", f"dict={DICTIONARY}"), ("zstd", ""), ("zstd", "level=-5"), ("zstd", "level=22"),
+    ("zstd", f"dict={DICTIONARY}"), ("zstd", f"level=19 dict={DICTIONARY}"), ("deflate", ""),
+    ("deflate", "deflate.winbits=-15"), ("deflate", "deflate.winbits=9"), ("deflate", "deflate.winbits=15"),
+    ("deflate", "level=1 deflate.winbits=15"), ("842", ""),
+]
+
+
+def store(path, text):
+    # Without truncation, which for kprobe_events means others' probes.
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, text.encode())
+    finally:
+        os.close(fd)
+
+
+def put(name, text):
+    store(f"{DISK}/{name}", text)
+
+
+def set_up(algorithm, parameters, secondary=None):
+    put("reset", "1")
+    put("comp_algorithm", algorithm)
+    if secondary:
+        put("recomp_algorithm", f"algo={secondary} priority=1")
+    if parameters:
+        put("algorithm_params", f"algo={algorithm} {parameters}")
+    put("disksize", "1M")
+    return os.open(NODE, os.O_RDWR | os.O_DIRECT)
+
+
+def scribble(memory):
+    """Changes the page for ever: all of it, pieces, single words; text, runs, noise."""
+    rng = random.Random(9)
+    text, noise = contents("text", 1), contents("random", 1)
+    whole = [text(n) for n in range(20)] + [noise(0), text(20)[:2000] + noise(1)[:2096]]
+    pieces = [rng.choice([text, noise])(n)[:length] for n in range(20) for length in (1, 4, 16, 60, 400)]
+    pieces += [bytes([n]) * length for n in (0, 0, 255) for length in (4, 30, 700)]
+    while True:
+        for page in whole:
+            memory[:] = page
+            for _ in range(30):
+                piece = rng.choice(pieces)
+                at = rng.randrange(PAGE - len(piece))
+                memory[at:at + len(piece)] = piece
+
+
+def race(algorithm, parameters, seconds):
+    """What went wrong while the page was written as fast as it goes; and how often it was."""
+    fd = set_up(algorithm, parameters, "zstd" if algorithm != "zstd" else "lz4")
+    memory = mmap.mmap(-1, PAGE)
+    room = mmap.mmap(-1, PAGE)
+    child = os.fork()
+    if child == 0:
+        try:
+            scribble(memory)
+        finally:
+            os._exit(1)
+    trouble, turns, read = [], 0, 0
+    try:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end and not trouble:
+            # One page of memory, which becomes all pages of the disk.
+            if (got := attempt(os.pwritev, fd, [memoryview(memory)] * PAGES, 0)) != PAGES * PAGE:
+                trouble.append(f"a write gives {got}")
+            for n in range(PAGES):
+                if (got := attempt(os.preadv, fd, [room], n * PAGE)) != PAGE:
+                    trouble.append(f"turn {turns}: a read of page {n} gives {got}")
+                else:
+                    read += len(set(room[:])) > 1
+            turns += 1
+        if (got := attempt(put, "recompress", "priority=1")) is not None:
+            trouble.append(f"a recompression gives {got}")
+        for n in range(PAGES):
+            if (got := attempt(os.preadv, fd, [room], n * PAGE)) != PAGE:
+                trouble.append(f"after a recompression a read of page {n} gives {got}")
+    finally:
+        os.close(fd)
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+    if not trouble and (turns == 0 or read == 0):
+        trouble.append(f"nothing was tried: {turns} turns, {read} pages that are not of one byte")
+    return trouble, turns
+
+
+class Probe:
+    """Counts calls of the function that all memory comes from that an algorithm may ask for."""
+
+    def __enter__(self):
+        store(f"{TRACING}/kprobe_events", "p:codecs/allocate kvrealloc_node_align_noprof\n")
+        store(f"{TRACING}/events/codecs/allocate/enable", "1")
+        return self
+
+    def __exit__(self, *_):
+        store(f"{TRACING}/events/codecs/allocate/enable", "0")
+        store(f"{TRACING}/kprobe_events", "-:codecs/allocate\n")
+
+    def hits(self):
+        with open(f"{TRACING}/kprobe_profile", encoding="ascii") as file:
+            return sum(int(line.split()[1]) for line in file if line.split()[0] == "allocate")
+
+
+def allocations(algorithm, parameters, probe):
+    before = probe.hits()
+    fd = set_up(algorithm, parameters)
+    ready = probe.hits()
+    trouble = [] if ready > before else ["setting up allocates nothing: this can't be seen here"]
+    text, cpus = contents("text", 5), os.sched_getaffinity(0)
+    memory = mmap.mmap(-1, PAGE)
+    for cpu in cpus:
+        os.sched_setaffinity(0, {cpu})
+        for n in range(200):
+            memory[:] = text(n)
+            os.pwrite(fd, memory, n * PAGE)
+            os.preadv(fd, [memory], n * PAGE)
+            if memory[:] != text(n):
+                trouble.append(f"CPU {cpu}: page {n} does not come back")
+    os.sched_setaffinity(0, cpus)
+    os.close(fd)
+    if (more := probe.hits() - ready) != 0:
+        trouble.append(f"{more} allocations while pages were written")
+    return trouble
+
+
+def main():
+    seconds = float(sys.argv[1])
+    with open(DICTIONARY, "wb") as file:
+        file.write(b"".join(contents("text", seed)(seed) for seed in range(4)))
+    with open(f"{DISK}/comp_algorithm", encoding="ascii") as file:
+        offered = file.read().replace("[", "").replace("]", "").split()
+    variants = [(algorithm, parameters) for algorithm, parameters in VARIANTS if algorithm in offered]
+    for algorithm, parameters in variants:
+        trouble, turns = race(algorithm, parameters, seconds)
+        note(f"{turns * PAGES} pages")
+        case(f"{algorithm} {parameters}".rstrip() + ": a page that changes", *trouble[:5])
+    if os.path.exists(f"{TRACING}/kprobe_events"):
+        with Probe() as probe:
+            for algorithm, parameters in variants:
+                trouble = allocations(algorithm, parameters, probe)
+                case(f"{algorithm} {parameters}".rstrip() + ": allocates nothing under way", *trouble[:5])
+    put("reset", "1")
+    note("end")
+
+
+main()
