@@ -18,3 +18,6 @@ const gfp_t ZRAM_GFP_TABLE = GFP_NOIO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN | __G
 const gfp_t ZRAM_GFP_OBJECT = GFP_NOIO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN |
 			      __GFP_HIGHMEM | __GFP_MOVABLE;
 const gfp_t ZRAM_GFP_OBJECT_NOWAIT = GFP_NOWAIT | __GFP_NOWARN | __GFP_HIGHMEM | __GFP_MOVABLE;
+
+/* For what may be large and is allocated before there is I/O: refused rather than somebody killed for it. */
+const gfp_t ZRAM_GFP_SETUP = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;

@@ -57,9 +57,8 @@ pub(crate) trait Compressor: Sized + Send + Sync {
 
     /// Compresses a page to the start of `dst`; what comes after that may be anything then. The result is the
     /// length. It may be larger than `limit`, which is a page at most, but a longer result is of no use: there
-    /// may be none instead.
-    /// Called in the middle of I/O: where a
-    /// library allocates (zstd with a dictionary, at first), it starts no I/O of its own.
+    /// may be none instead. The page may change meanwhile; then the result still decompresses to a page.
+    /// Called in the middle of I/O: does not allocate.
     fn compress(
         &self,
         context: &mut Self::Context,

@@ -8,6 +8,7 @@ use super::{
     super::{
         ffi,
         page::{
+            Buffer,
             Source,
             Target, //
         }, //
@@ -17,9 +18,12 @@ use super::{
     Room,
     Workspace, //
 };
-use core::ptr::{
-    self,
-    NonNull, //
+use core::{
+    cell::Cell,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     page::PAGE_SIZE,
@@ -175,10 +179,10 @@ pub(crate) struct Context {
 
 /// # Invariants
 ///
-/// The pointer is a live context: inside the workspace, or owned.
+/// The pointer is a live context: inside the workspace, or owned; and then the cell is its memory's `opaque`.
 enum Compress {
     Inside(NonNull<ffi::zstd_cctx>, #[expect(dead_code)] Workspace),
-    Owned(NonNull<ffi::zstd_cctx>),
+    Owned(NonNull<ffi::zstd_cctx>, KBox<Cell<bool>>),
 }
 
 /// # Invariants
@@ -195,17 +199,7 @@ unsafe impl Send for Context {}
 impl Context {
     fn new(zstd: &Zstd) -> Result<Self> {
         if zstd.dict.is_some() {
-            // With a dictionary zstd sizes its context as it goes.
-            // SAFETY: `MEMORY` has both functions.
-            let compress = NonNull::new(unsafe { ffi::zstd_create_cctx_advanced(MEMORY) });
-            let compress = Compress::Owned(compress.ok_or(ENOMEM)?);
-            // SAFETY: As above.
-            let decompress = NonNull::new(unsafe { ffi::zstd_create_dctx_advanced(MEMORY) });
-            let decompress = Decompress::Owned(decompress.ok_or(ENOMEM)?);
-            return Ok(Self {
-                compress,
-                decompress,
-            });
+            return Self::with_dict(zstd);
         }
         // SAFETY: The parameters are valid.
         let size = unsafe { ffi::zstd_cctx_workspace_bound(&zstd.params.cParams) };
@@ -224,11 +218,42 @@ impl Context {
             decompress,
         })
     }
+
+    /// With a dictionary zstd sizes its context when it compresses for the first time. That is done here; all
+    /// that comes after asks for the same size.
+    fn with_dict(zstd: &Zstd) -> Result<Self> {
+        let open = KBox::new(Cell::new(true), GFP_KERNEL)?;
+        let memory = ffi::zstd_custom_mem {
+            opaque: (&raw const *open).cast_mut().cast(),
+            ..MEMORY
+        };
+        // SAFETY: `memory` has both functions.
+        let compress = NonNull::new(unsafe { ffi::zstd_create_cctx_advanced(memory) });
+        let compress = Compress::Owned(compress.ok_or(ENOMEM)?, open);
+        // SAFETY: As above.
+        let decompress = NonNull::new(unsafe { ffi::zstd_create_dctx_advanced(MEMORY) });
+        let decompress = Decompress::Owned(decompress.ok_or(ENOMEM)?);
+        let mut this = Self {
+            compress,
+            decompress,
+        };
+
+        let flags = GFP_KERNEL | __GFP_NOWARN;
+        let page: KVBox<Buffer> = KVBox::init(pin_init::init_zeroed(), flags)?;
+        let mut room: KVBox<Room> = KVBox::init(pin_init::init_zeroed(), flags)?;
+        // Zeroes always fit: if they do not, there was no memory.
+        zstd.compress(&mut this, Source::from(&*page), &mut room, PAGE_SIZE)
+            .ok_or(ENOMEM)?;
+        if let Compress::Owned(_, open) = &this.compress {
+            open.set(false);
+        }
+        Ok(this)
+    }
 }
 
 impl Compress {
     fn as_ptr(&mut self) -> *mut ffi::zstd_cctx {
-        let (Self::Inside(context, _) | Self::Owned(context)) = self;
+        let (Self::Inside(context, _) | Self::Owned(context, _)) = self;
         context.as_ptr()
     }
 }
@@ -242,7 +267,7 @@ impl Decompress {
 
 impl Drop for Compress {
     fn drop(&mut self) {
-        if let Self::Owned(context) = self {
+        if let Self::Owned(context, _) = self {
             // SAFETY: By the type invariant.
             unsafe { ffi::zstd_free_cctx(context.as_ptr()) };
         }
@@ -258,7 +283,8 @@ impl Drop for Decompress {
     }
 }
 
-/// Memory for what zstd allocates itself, perhaps in the middle of I/O.
+/// Memory for what zstd allocates itself. That may be large: without any left it is refused, and nobody killed
+/// for it. Where `opaque` is a cell that holds false, all is refused: then it would be in the middle of I/O.
 const MEMORY: ffi::zstd_custom_mem = ffi::zstd_custom_mem {
     customAlloc: Some(allocate),
     customFree: Some(free),
@@ -267,15 +293,19 @@ const MEMORY: ffi::zstd_custom_mem = ffi::zstd_custom_mem {
 
 /// # Safety
 ///
-/// None.
-unsafe extern "C" fn allocate(_: *mut c_void, size: usize) -> *mut c_void {
+/// `opaque` is null, or a cell that nobody else uses meanwhile.
+unsafe extern "C" fn allocate(opaque: *mut c_void, size: usize) -> *mut c_void {
+    // SAFETY: By the safety requirement.
+    if unsafe { opaque.cast::<Cell<bool>>().as_ref() }.is_some_and(|open| !open.get()) {
+        return ptr::null_mut();
+    }
     // SAFETY: The call has no requirements.
     unsafe {
         ffi::kvrealloc_node_align_noprof(
             ptr::null(),
             size,
             size_of::<u128>(),
-            ffi::ZRAM_GFP_TABLE,
+            ffi::ZRAM_GFP_SETUP,
             ffi::NUMA_NO_NODE,
         )
     }
