@@ -25,8 +25,18 @@ use zram::sw842::{
 
 const PAGE: usize = 4096;
 
-/// A workspace of any content is valid, zeros as well as what an earlier page has left.
-fn workspace(fill: u8) -> Box<Workspace> {
+/// 2^64 over the golden ratio, as the hash tables once had it for good.
+const OLD_MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// A workspace of any content is valid, zeros as well as what an earlier page has left; and with any
+/// random number.
+fn workspace(fill: u8, random: u64) -> Box<Workspace> {
+    let mut work = filled(fill);
+    work.seed(random);
+    work
+}
+
+fn filled(fill: u8) -> Box<Workspace> {
     let layout = Layout::new::<Workspace>();
     // SAFETY: The layout is not empty. A workspace is made of integers only, so that any bytes are
     // a valid value; all are written before the box is made. A box frees with this layout.
@@ -42,7 +52,7 @@ fn workspace(fill: u8) -> Box<Workspace> {
 
 fn packed(src: &[u8]) -> Vec<u8> {
     let mut dst = vec![0xa5; limit(src.len())];
-    let len = compress(&mut workspace(0), src, &mut dst).unwrap();
+    let len = compress(&mut workspace(0, OLD_MULTIPLIER), src, &mut dst).unwrap();
     dst.truncate(len);
     dst
 }
@@ -239,7 +249,7 @@ fn vectors_of_pages() {
 #[test]
 fn round_trip() {
     let mut random = Random::from_environment();
-    let mut work = workspace(0xff);
+    let mut work = workspace(0xff, random.next());
     let mut dst = [0; 2 * PAGE];
     for round in 0..3000 {
         let len = if round % 3 == 0 {
@@ -252,9 +262,40 @@ fn round_trip() {
         assert!(len <= limit(data.len()) && len % 8 == 0);
         assert!(
             dst[..len] == packed(&data),
-            "the workspace's past shows in the output"
+            "the workspace's past, or its random number, shows in the output"
         );
         assert!(unpacked(&dst[..len], data.len()).unwrap() == data);
+    }
+}
+
+/// A page whose halves are in one list for a known multiplier has short lists for any other, as a usual
+/// page does.
+#[test]
+fn no_page_has_long_lists() {
+    let mut random = Random::from_environment();
+    let list = |half: &u32| u64::from(*half).wrapping_mul(OLD_MULTIPLIER) >> 52 == 1234;
+    let halves = (1..).filter(list).take(PAGE / 4);
+    let made: Vec<u8> = halves.flat_map(u32::to_be_bytes).collect();
+    let usual = random.data(0, PAGE);
+    let mut dst = [0; 2 * PAGE];
+    let mut longest = |page: &[u8], number| {
+        let mut work = workspace(0, number);
+        compress(&mut work, page, &mut dst).unwrap();
+        work.longest_list()
+    };
+    assert_eq!(
+        longest(&made, OLD_MULTIPLIER),
+        512,
+        "it is not what it is meant to be"
+    );
+    for _ in 0..100 {
+        // Values that are alike may have lists that are a little longer than random ones have.
+        let number = random.next();
+        let (made, usual) = (longest(&made, number), longest(&usual, number));
+        assert!(
+            usual <= 12 && made <= 4 * usual,
+            "{made}, {usual}, {number:#x}"
+        );
     }
 }
 
@@ -268,14 +309,18 @@ fn lengths() {
             assert!(unpacked(&packed(&data), len).unwrap() == data);
         }
     }
-    let too_long = compress(&mut workspace(0), &vec![0; MAX_INPUT + 1], &mut [0; PAGE]);
+    let too_long = compress(
+        &mut workspace(0, OLD_MULTIPLIER),
+        &vec![0; MAX_INPUT + 1],
+        &mut [0; PAGE],
+    );
     assert_eq!(too_long, Err(Error::TooLong));
 }
 
 #[test]
 fn output_too_small() {
     let mut random = Random::from_environment();
-    let mut work = workspace(0);
+    let mut work = workspace(0, OLD_MULTIPLIER);
     for texture in 0..TEXTURES {
         let data = random.data(texture, PAGE - texture);
         let output = packed(&data);

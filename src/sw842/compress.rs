@@ -28,16 +28,29 @@ use super::{
 /// What [`compress`] knows of its input so far: 84 KiB, too much for a stack.
 ///
 /// It is plain integers. All zeros is a valid value, and so is any other: a call relies on nothing
-/// that an earlier one has left.
+/// that an earlier one has left. But it takes long before [`Workspace::seed`] was called.
 pub(crate) struct Workspace {
     blocks: Ring<{ 1 << BLOCK_BITS }, 2048>,
     halves: Ring<{ 1 << HALF_BITS }, 4096>,
     quarters: Quarters,
 }
 
-const _: () = assert!(size_of::<Workspace>() == 84 << 10);
+const _: () = assert!(size_of::<Workspace>() == (84 << 10) + 16);
 
 impl Workspace {
+    /// Has the hash tables find by a random number. Otherwise a page could be made whose values share one
+    /// list, which takes 80 times as long to compress as any other. What it becomes is the same.
+    pub(crate) fn seed(&mut self, random: u64) {
+        self.blocks.multiplier = random | 1;
+        self.halves.multiplier = random | 1;
+    }
+
+    /// The length of the longest list to search.
+    #[cfg(test)]
+    pub(crate) fn longest_list(&self) -> usize {
+        self.blocks.longest_list().max(self.halves.longest_list())
+    }
+
     fn clear(&mut self) {
         self.blocks.heads.fill(0);
         self.halves.heads.fill(0);
@@ -63,9 +76,11 @@ impl Workspace {
 /// The last `UNITS` blocks or halves, findable by value.
 ///
 /// Each bucket of a hash table is a list of units from the newest to the oldest, linked by stamps:
-/// a unit's number plus one. Nothing is ever taken out of a list. A unit that has left the ring has
+/// a unit's number plus one. Values share a list by no more than chance, as long as nobody knows the
+/// multiplier, which is odd. Nothing is ever taken out of a list. A unit that has left the ring has
 /// an old stamp, as have all after it; where such a stamp is met, the list ends.
 struct Ring<const UNITS: usize, const BUCKETS: usize> {
+    multiplier: u64,
     values: [u64; UNITS],
     links: [u16; UNITS],
     heads: [u16; BUCKETS],
@@ -85,9 +100,9 @@ impl<const UNITS: usize, const BUCKETS: usize> Ring<UNITS, BUCKETS> {
     // than the length of its array.
 
     #[inline(always)]
-    fn bucket(value: u64) -> usize {
-        // 2^64 over the golden ratio: the top bits of the product depend on all of `value`.
-        (value.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> Self::BUCKET_SHIFT) as usize
+    fn bucket(&self, value: u64) -> usize {
+        // The top bits of the product depend on all of `value`.
+        (value.wrapping_mul(self.multiplier) >> Self::BUCKET_SHIFT) as usize
     }
 
     #[inline(always)]
@@ -99,7 +114,7 @@ impl<const UNITS: usize, const BUCKETS: usize> Ring<UNITS, BUCKETS> {
     #[inline(always)]
     fn find(&self, value: u64, now: u16) -> Option<u64> {
         let oldest = now.saturating_sub(UNITS as u16);
-        let mut stamp = self.heads[Self::bucket(value)];
+        let mut stamp = self.heads[self.bucket(value)];
         while stamp > oldest {
             let place = Self::place(stamp.wrapping_sub(1));
             if self.values[place] == value {
@@ -113,10 +128,26 @@ impl<const UNITS: usize, const BUCKETS: usize> Ring<UNITS, BUCKETS> {
     #[inline(always)]
     fn add(&mut self, value: u64, now: u16) {
         let place = Self::place(now);
-        let head = &mut self.heads[Self::bucket(value)];
+        let head = &mut self.heads[self.bucket(value)];
         self.values[place] = value;
         self.links[place] = *head;
         *head = now.wrapping_add(1);
+    }
+
+    /// Stamps fall along a list, until they are of units that have left the ring.
+    #[cfg(test)]
+    fn longest_list(&self) -> usize {
+        let newest = self.heads.iter().max().unwrap_or(&0);
+        let oldest = newest.saturating_sub(UNITS as u16);
+        let length = |&head: &u16| {
+            let (mut stamp, mut len) = (head, 0);
+            while stamp > oldest {
+                stamp = self.links[Self::place(stamp.wrapping_sub(1))];
+                len += 1;
+            }
+            len
+        };
+        self.heads.iter().map(length).max().unwrap_or(0)
     }
 }
 

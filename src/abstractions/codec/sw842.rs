@@ -3,10 +3,13 @@
 //! 842, by [`crate::zram::sw842`]: stock kernels lack the library.
 
 use super::{
-    super::page::{
-        Buffer,
-        Source,
-        Target, //
+    super::{
+        ffi,
+        page::{
+            Buffer,
+            Source,
+            Target, //
+        }, //
     },
     no_level_no_dict,
     Compressor,
@@ -44,8 +47,11 @@ impl Compressor for Sw842 {
 
     fn context(&self) -> Result<Context> {
         let flags = GFP_KERNEL | __GFP_NOWARN;
+        let mut tables: KVBox<Tables> = KVBox::init(pin_init::init_zeroed(), flags)?;
+        // SAFETY: The call has no requirements.
+        tables.0.seed(unsafe { ffi::get_random_u64() });
         Ok(Context {
-            tables: KVBox::init(pin_init::init_zeroed(), flags)?,
+            tables,
             page: KVBox::init(pin_init::init_zeroed(), flags)?,
         })
     }
