@@ -37,7 +37,10 @@ mod zram {
 }
 
 use zram::{
-    abstractions::sysfs::Class,
+    abstractions::{
+        disk::Exit,
+        sysfs::Class, //
+    },
     control::{
         Control,
         Names, //
@@ -62,12 +65,15 @@ module! {
     },
 }
 
+/// Fields are dropped from the first to the last.
 struct RustZram {
     _control: Class<Control>,
+    _exit: Exit,
 }
 
 impl kernel::Module for RustZram {
     fn init(_module: &'static ThisModule) -> Result<Self> {
+        let exit = Exit::new();
         let coexist = module_parameters::coexist.value();
         let names = if coexist {
             &Names::COEXIST
@@ -77,6 +83,7 @@ impl kernel::Module for RustZram {
         let devices = module_parameters::num_devices.value();
         Ok(Self {
             _control: Control::new(names, devices, coexist)?,
+            _exit: exit,
         })
     }
 }

@@ -29,7 +29,10 @@ use kernel::{
     fmt::Write as _,
     new_mutex,
     prelude::*,
-    str::Formatter,
+    str::{
+        CString,
+        Formatter, //
+    },
     sync::{
         Arc,
         Mutex, //
@@ -127,10 +130,11 @@ impl Control {
     fn create(&self, minor: u32) -> Result<Added> {
         let device = Arc::new(Device::new(&self.hotplug)?, GFP_KERNEL)?;
         let prefix = self.names.disk;
-        let disk = Disk::new(&self.major, minor, fmt!("{prefix}{minor}"), device.clone())?;
-        let name = disk.handle().name();
-        let debugfs = debugfs::Files::new(&self.debugfs, name, &device)?;
-        pr_info!("Added device: {name}\n");
+        let name = CString::try_from_fmt(fmt!("{prefix}{minor}"))?;
+        // The disk comes last: once it is there, somebody may have it open.
+        let debugfs = debugfs::Files::new(&self.debugfs, &name, &device)?;
+        let disk = Disk::new(&self.major, minor, &name, device)?;
+        pr_info!("Added device: {}\n", &*name);
         Ok(Added {
             _debugfs: debugfs,
             disk,
@@ -141,7 +145,7 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// `ENODEV` if there is none; `EBUSY` if it is open.
+    /// `ENODEV` if there is none; `EBUSY` if it is open for longer than a moment; `EINTR`.
     fn remove(&self, id: usize) -> Result {
         let mut devices = self.devices.lock();
         let place = devices.get_mut(id).ok_or(ENODEV)?;

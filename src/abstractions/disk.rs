@@ -9,23 +9,33 @@
 //!
 //! - [`Handle::publish`] sets the state before the capacity, so that a bio for a sector that exists
 //!   finds it; a bio that comes without is failed;
-//! - [`Claim::retire`] takes it away. A [`Claim`] is given only while nobody has the disk open, and
+//! - [`claim::Claim::retire`] takes it away. A [`claim::Claim`] is given only while nobody has the disk open, and
 //!   keeps it so. Bios and freed swap slots come from openers, and so do bios that wait for others.
 //!   The last bio of the last opener may have ended while `submit` still has the state in hand:
-//!   retiring waits for such calls by draining the disk's queue once.
+//!   retiring waits for such calls by draining the disk's queue once;
+//! - what is left of it goes with the gendisk, which every opener holds.
+//!
+//! The gendisk may outlive the driver's [`Disk`], held by who was about to open it. [`Exit`] keeps the
+//! module's text until the last is gone, and until no task is in the module any more.
 //!
 //! Lock order: `open_mutex`, a leaf here; freezing waits for I/O, which takes the slots' locks.
+
+mod claim;
+mod exit;
 
 use super::{
     bio::Bio,
     ffi,
     page::Target,
-    percpu,
     sched::Atomic,
     sysfs::{
         Attribute,
         Files, //
     }, //
+};
+use claim::{
+    Claimed,
+    Gate, //
 };
 use core::{
     cell::UnsafeCell,
@@ -40,22 +50,28 @@ use core::{
         Ordering, //
     }, //
 };
+use exit::Counted;
+pub(crate) use exit::Exit;
 use kernel::{
     container_of,
     error::{
         from_err_ptr,
         to_result, //
     },
-    fmt::{
-        self,
-        Write as _, //
-    },
+    fmt::Write as _,
     module::this_module,
     page::PAGE_SIZE,
     prelude::*,
     static_lock_class,
     str::NullTerminatedFormatter,
-    sync::Arc,
+    sync::{
+        barrier::{
+            smp_mb,
+            Read,
+            Write, //
+        },
+        Arc, //
+    },
     types::{
         NotThreadSafe,
         ScopeGuard, //
@@ -87,10 +103,45 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
 /// What a gendisk's `private_data` points to.
 struct Private<T: Operations> {
     data: Arc<T>,
+    /// Null, or from `Arc::into_raw`.
     live: AtomicPtr<T::Live>,
     /// Guarded by the disk's `open_mutex`.
-    claimed: UnsafeCell<Claimed>,
+    gate: UnsafeCell<Gate>,
     files: Files,
+}
+
+impl<T: Operations> Private<T> {
+    /// The live state, if there is one.
+    ///
+    /// # Safety
+    ///
+    /// `'a` is within the life of the state (see the top), which is that of an I/O or of an opener.
+    #[inline]
+    unsafe fn live<'a>(&self) -> Option<&'a T::Live> {
+        let live = self.live.load(Ordering::Acquire);
+        // SAFETY: By the safety requirement.
+        unsafe { live.as_ref().or_else(|| self.live_again()) }
+    }
+
+    /// Looks again, with the capacity read for certain before it: its reader had no barrier.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Private::live`].
+    #[cold]
+    unsafe fn live_again<'a>(&self) -> Option<&'a T::Live> {
+        smp_mb(Read);
+        // SAFETY: By the safety requirement.
+        unsafe { self.live.load(Ordering::Acquire).as_ref() }
+    }
+}
+
+impl<T: Operations> Drop for Private<T> {
+    fn drop(&mut self) {
+        let live = NonNull::new(*self.live.get_mut());
+        // SAFETY: It came from `publish`, and with the gendisk all its users are gone.
+        drop(live.map(|live| unsafe { Arc::from_raw(live.as_ptr()) }));
+    }
 }
 
 /// A reference to a disk that exists during `'a`.
@@ -149,12 +200,12 @@ impl<'a, T: Operations> Handle<'a, T> {
     /// A bio that was sent to the disk does not end before this returns.
     pub(super) unsafe fn read_done(self, ticket: T::Ticket, page: Target<'_>) -> Result {
         // SAFETY: The bio's sender has the disk open (see the top).
-        let live = unsafe { self.private().live.load(Ordering::Acquire).as_ref() };
+        let live = unsafe { self.private().live() };
         T::read_done(live.ok_or(EIO)?, ticket, page)
     }
 
     fn private(self) -> &'a Private<T> {
-        // SAFETY: By the type invariant; `private_data` is set once and freed after the disk.
+        // SAFETY: By the type invariant; `private_data` is set once and freed with the disk.
         unsafe { &*(*self.raw.as_ptr()).private_data.cast() }
     }
 
@@ -191,6 +242,9 @@ impl<'a, T: Operations> Handle<'a, T> {
             drop(unsafe { Arc::from_raw(live) });
             return Err(EBUSY);
         }
+        // The capacity is stored and read without a barrier. With this one, who sees it sees the state,
+        // if not at once, then in `Private::live_again`.
+        smp_mb(Write);
         self.set_capacity(pages);
         Ok(())
     }
@@ -200,35 +254,6 @@ impl<'a, T: Operations> Handle<'a, T> {
         // SAFETY: By the type invariant.
         unsafe { ffi::set_capacity_and_notify(self.raw.as_ptr(), sectors) };
     }
-
-    /// Claims the disk: nobody has it open, and opening it fails with `EBUSY` until the claim is
-    /// dropped. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `EBUSY` if the disk is open, or claimed.
-    pub(crate) fn claim(self) -> Result<Claim<'a, T>> {
-        self.with_openers(|openers, claim| {
-            if openers > 0 || !matches!(claim, Claimed::No) {
-                return Err(EBUSY);
-            }
-            *claim = Claimed::ByReset;
-            Ok(Claim(self))
-        })
-    }
-
-    /// Calls `f` with the number of openers and the claim, which stay as they are meanwhile.
-    fn with_openers<R>(self, f: impl FnOnce(u32, &mut Claimed) -> R) -> R {
-        let disk = self.raw.as_ptr();
-        // SAFETY: By the type invariant; `open_mutex` guards the claim.
-        unsafe {
-            ffi::mutex_lock(&raw mut (*disk).open_mutex);
-            let openers = (&raw const (*(*disk).part0).bd_openers.counter).read_volatile();
-            let result = f(openers as u32, &mut *self.private().claimed.get());
-            ffi::mutex_unlock(&raw mut (*disk).open_mutex);
-            result
-        }
-    }
 }
 
 impl<T: Operations> Deref for Handle<'_, T> {
@@ -236,52 +261,6 @@ impl<T: Operations> Deref for Handle<'_, T> {
 
     fn deref(&self) -> &T {
         self.data()
-    }
-}
-
-/// Who keeps openers out.
-enum Claimed {
-    No,
-    ByReset,
-    /// For good.
-    ByRemoval,
-}
-
-/// Nobody has the disk open, and nobody may, until this is dropped.
-pub(crate) struct Claim<'a, T: Operations>(Handle<'a, T>);
-
-impl<T: Operations> Claim<'_, T> {
-    /// Takes the capacity away, clears the I/O statistics, and gives back the live state once no
-    /// I/O uses it any more. May sleep.
-    pub(crate) fn retire(&self) -> Option<Arc<T::Live>> {
-        let disk = self.0.raw.as_ptr();
-        // SAFETY: The disk is alive.
-        let live = unsafe {
-            ffi::sync_blockdev((*disk).part0);
-            self.0.set_capacity(0);
-            // The type is only declared in the `kernel` crate's bindings.
-            percpu::clear::<ffi::disk_stats>((*(*disk).part0).bd_stats.cast());
-            let live = self
-                .0
-                .private()
-                .live
-                .swap(ptr::null_mut(), Ordering::AcqRel);
-            drain((*disk).queue);
-            live
-        };
-        // SAFETY: The pointer came from `publish`, and nobody uses it any more: all calls of `submit`
-        // were waited for, and those of `swap_slot_free` were over when swap closed the disk.
-        NonNull::new(live).map(|live| unsafe { Arc::from_raw(live.as_ptr()) })
-    }
-}
-
-impl<T: Operations> Drop for Claim<'_, T> {
-    fn drop(&mut self) {
-        self.0.with_openers(|_, claim| {
-            if matches!(claim, Claimed::ByReset) {
-                *claim = Claimed::No;
-            }
-        });
     }
 }
 
@@ -307,7 +286,8 @@ unsafe fn drain(queue: *mut ffi::request_queue) {
 ///
 /// # Invariants
 ///
-/// `raw` was added, and its `private_data` came from `KBox::<Private<T>>::into_raw`.
+/// `raw` was added, its `private_data` came from `KBox::<Private<T>>::into_raw`, and it is counted in
+/// [`GENDISKS`].
 pub(crate) struct Disk<T: Operations> {
     raw: NonNull<ffi::gendisk>,
     _data: PhantomData<T>,
@@ -319,17 +299,15 @@ unsafe impl<T: Operations> Send for Disk<T> {}
 unsafe impl<T: Operations> Sync for Disk<T> {}
 
 impl<T: Operations> Disk<T> {
-    /// Adds a disk without capacity to the system. May sleep.
-    pub(crate) fn new(
-        major: &Major,
-        minor: u32,
-        name: fmt::Arguments<'_>,
-        data: Arc<T>,
-    ) -> Result<Self> {
+    /// Adds a disk without capacity to the system, for all to see and to open. May sleep.
+    pub(crate) fn new(major: &Major, minor: u32, name: &CStr, data: Arc<T>) -> Result<Self> {
         let private = Private {
             data,
             live: AtomicPtr::new(ptr::null_mut()),
-            claimed: UnsafeCell::new(Claimed::No),
+            gate: UnsafeCell::new(Gate {
+                claim: Claimed::No,
+                waiting: 0,
+            }),
             files: Files::new(T::ATTRIBUTES)?,
         };
         let mut private = KBox::new(private, GFP_KERNEL)?;
@@ -364,14 +342,18 @@ impl<T: Operations> Disk<T> {
         raw.private_data = (&raw mut *private).cast();
         NullTerminatedFormatter::new(&mut raw.disk_name)
             .ok_or(EINVAL)?
-            .write_fmt(name)?;
+            .write_fmt(fmt!("{name}"))?;
 
+        let counted = Counted::new();
         // SAFETY: The disk is initialised; `private`, with the files, is freed after it.
         to_result(unsafe { ffi::device_add_disk(ptr::null_mut(), raw, private.files.groups()) })?;
-        let _ = KBox::into_raw(private);
+        // From here on nothing may fail, for somebody may have opened it. `free_disk` has the rest.
+        let _ = (KBox::into_raw(private), counted.into_raw());
+        let raw = NonNull::from(raw);
+        disk.dismiss();
         // INVARIANT: Added above.
         Ok(Self {
-            raw: NonNull::new(disk.dismiss()).ok_or(EINVAL)?,
+            raw,
             _data: PhantomData,
         })
     }
@@ -385,27 +367,12 @@ impl<T: Operations> Disk<T> {
         }
     }
 
-    /// Keeps openers out from now on, so that dropping the disk pulls it from under nobody.
-    /// A reset that is under way goes on. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `EBUSY` if the disk is open.
-    pub(crate) fn retract(&self) -> Result {
-        self.handle().with_openers(|openers, claim| {
-            if openers > 0 {
-                return Err(EBUSY);
-            }
-            *claim = Claimed::ByRemoval;
-            Ok(())
-        })
-    }
-
     const FOPS: ffi::block_device_operations = ffi::block_device_operations {
         owner: this_module::<crate::LocalModule>().as_ptr(),
         open: Some(Self::open_trampoline),
         submit_bio: Some(Self::submit_trampoline),
         swap_slot_free_notify: Some(Self::swap_slot_free_trampoline),
+        free_disk: Some(Self::free_trampoline),
         ..pin_init::zeroed()
     };
 
@@ -413,12 +380,26 @@ impl<T: Operations> Disk<T> {
     ///
     /// `disk` is a live disk of `T`, whose `open_mutex` is held.
     unsafe extern "C" fn open_trampoline(disk: *mut ffi::gendisk, _: ffi::blk_mode_t) -> c_int {
-        // SAFETY: By the safety requirements; `open_mutex` guards the claim.
-        let claimed = unsafe { &*(*(*disk).private_data.cast::<Private<T>>()).claimed.get() };
-        match claimed {
-            Claimed::No => 0,
+        // SAFETY: By the safety requirements; `open_mutex` guards the gate.
+        let gate = unsafe { &*(*(*disk).private_data.cast::<Private<T>>()).gate.get() };
+        match gate {
+            Gate {
+                claim: Claimed::No,
+                waiting: 0,
+            } => 0,
             _ => EBUSY.to_errno(),
         }
+    }
+
+    /// # Safety
+    ///
+    /// `disk` was a disk of `T`, which nobody uses any more.
+    unsafe extern "C" fn free_trampoline(disk: *mut ffi::gendisk) {
+        let counted = Counted::from_raw();
+        // SAFETY: By the safety requirement; `new` made it so.
+        drop(unsafe { KBox::from_raw((*disk).private_data.cast::<Private<T>>()) });
+        // Last of all: then the module may go as soon as this has returned.
+        drop(counted);
     }
 
     /// # Safety
@@ -430,8 +411,7 @@ impl<T: Operations> Disk<T> {
             let private = (*(*(*bio).bi_bdev).bd_disk)
                 .private_data
                 .cast::<Private<T>>();
-            let live = (*private).live.load(Ordering::Acquire).as_ref();
-            (live, Bio::new(NonNull::new_unchecked(bio)))
+            ((*private).live(), Bio::new(NonNull::new_unchecked(bio)))
         };
         match live {
             Some(live) => T::submit(live, &mut bio),
@@ -450,8 +430,7 @@ impl<T: Operations> Disk<T> {
         // swap cluster that the slot is in.
         let (live, atomic) = unsafe {
             let private = (*(*bdev).bd_disk).private_data.cast::<Private<T>>();
-            let live = (*private).live.load(Ordering::Acquire).as_ref();
-            (live, Atomic::new())
+            ((*private).live(), Atomic::new())
         };
         if let Some(live) = live {
             T::swap_slot_free(live, index, &atomic);
@@ -463,14 +442,11 @@ impl<T: Operations> Drop for Disk<T> {
     fn drop(&mut self) {
         let raw = self.raw.as_ptr();
         // SAFETY: By the type invariants. `del_gendisk` removes the files and waits for their users,
-        // then for all I/O; what comes later does not reach the driver.
+        // then for all I/O; what comes later does not reach the driver. What openers may still have to do
+        // with is freed with the gendisk, when the last of them has let go.
         unsafe {
-            let private = (*raw).private_data.cast::<Private<T>>();
             ffi::del_gendisk(raw);
             ffi::put_disk(raw);
-            let live = (*private).live.load(Ordering::Acquire);
-            drop(KBox::from_raw(private));
-            drop(NonNull::new(live).map(|live| Arc::from_raw(live.as_ptr())));
         }
     }
 }
