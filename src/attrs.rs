@@ -14,7 +14,7 @@ use crate::zram::{
             Params, //
         },
         disk::Handle,
-        files,
+        files::Contents,
         sched::boot_seconds,
         sysfs::Attribute, //
     },
@@ -277,7 +277,7 @@ fn algorithm_params_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     };
     set(Params::default())?;
     // Read without a lock: it may be a file of this very disk, which wants the state as well.
-    let dict = request.dict.map(files::read).transpose()?;
+    let dict = request.dict.map(Contents::read).transpose()?;
     set(Params {
         level: request.level,
         dict: dict.unwrap_or_default(),

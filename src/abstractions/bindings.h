@@ -15,6 +15,7 @@ const blk_status_t ZRAM_STS_IOERR = BLK_STS_IOERR;
 /* No I/O: the allocation may be part of it. By itself the kernel would never refuse
  * a single page, but look for one without end; here the caller decides who waits. */
 const gfp_t ZRAM_GFP_TABLE = GFP_NOIO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN | __GFP_ZERO;
+const gfp_t ZRAM_GFP_SOFT = GFP_KERNEL | __GFP_RETRY_MAYFAIL | __GFP_NOWARN;
 const gfp_t ZRAM_GFP_OBJECT = GFP_NOIO | __GFP_RETRY_MAYFAIL | __GFP_NOWARN |
 			      __GFP_HIGHMEM | __GFP_MOVABLE;
 const gfp_t ZRAM_GFP_OBJECT_NOWAIT = GFP_NOWAIT | __GFP_NOWARN | __GFP_HIGHMEM | __GFP_MOVABLE;

@@ -11,6 +11,7 @@ mod sw842;
 mod zstd;
 
 use super::{
+    files::Contents,
     page::{
         Source,
         Target, //
@@ -32,7 +33,7 @@ pub(crate) struct Params {
     /// Compression level, in the algorithm's own scale.
     pub(crate) level: Option<i32>,
     /// Dictionary; empty for none.
-    pub(crate) dict: KVVec<u8>,
+    pub(crate) dict: Contents,
     /// deflate's window size, as the base two logarithm of bytes; negative without zlib's header.
     pub(crate) winbits: Option<i32>,
 }

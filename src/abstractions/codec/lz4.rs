@@ -7,6 +7,7 @@
 use super::{
     super::{
         ffi,
+        files::Contents,
         page::{
             Source,
             Target, //
@@ -34,7 +35,7 @@ pub(crate) struct Lz4 {
 }
 
 struct Dict {
-    bytes: KVVec<u8>,
+    bytes: Contents,
     /// A compression stream that has read `bytes`.
     stream: Workspace,
 }
@@ -144,7 +145,7 @@ impl Compressor for Lz4 {
 }
 
 impl Dict {
-    fn new(bytes: KVVec<u8>) -> Result<Self> {
+    fn new(bytes: Contents) -> Result<Self> {
         let mut stream = Workspace::new(size_of::<ffi::LZ4_stream_t>())?;
         let len = c_int::try_from(bytes.len()).map_err(|_| EINVAL)?;
         // SAFETY: A zeroed stream is a fresh one, and `bytes` is as long as `len`.

@@ -7,6 +7,7 @@
 use super::{
     super::{
         ffi,
+        files::Contents,
         page::{
             Source,
             Target, //
@@ -70,7 +71,7 @@ const MAX_DICT: usize = ffi::LZ4HC_MAXD as usize;
 /// LZ4HC with a level from 1 to 16.
 pub(crate) struct Lz4hc {
     level: c_int,
-    dict: KVVec<u8>,
+    dict: Contents,
 }
 
 /// The compressor's stream, then the decompressor's state.

@@ -7,6 +7,7 @@
 use super::{
     super::{
         ffi,
+        files::Contents,
         page::{
             Buffer,
             Source,
@@ -138,11 +139,11 @@ fn length(ret: usize) -> Result<usize> {
 struct Dict {
     compress: *mut ffi::zstd_cdict,
     decompress: *mut ffi::zstd_ddict,
-    _bytes: KVVec<u8>,
+    _bytes: Contents,
 }
 
 impl Dict {
-    fn new(bytes: KVVec<u8>, level: c_int) -> Result<Self> {
+    fn new(bytes: Contents, level: c_int) -> Result<Self> {
         let (start, len) = (bytes.as_ptr().cast(), bytes.len());
         // SAFETY: The level is in range; `bytes` lives as long as the dictionaries.
         // INVARIANT: Both are made here; null stands for an error.
