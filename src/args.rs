@@ -24,6 +24,9 @@ use tokens::{
 /// The longest name of an algorithm that is looked at, its newline included.
 const MAX_ALGORITHM: usize = 127;
 
+/// The longest path, a NUL included.
+const PATH_MAX: usize = 4096;
+
 /// A size in bytes, with a suffix from K to E if wanted; what follows is ignored. The result is
 /// `None` if there is no number at all; a size too large for 64 bits is the largest.
 pub(crate) fn size(arg: &[u8]) -> Option<u64> {
@@ -130,8 +133,13 @@ pub(crate) fn algorithm(arg: &[u8]) -> Result<&[u8]> {
     Ok(line(arg))
 }
 
+/// The path of a file: as much as a path may have, without its newline.
+pub(crate) fn path(arg: &[u8]) -> &[u8] {
+    line(arg.get(..PATH_MAX.wrapping_sub(1)).unwrap_or(arg))
+}
+
 /// `arg` without the one newline that may end it.
-pub(crate) fn line(arg: &[u8]) -> &[u8] {
+fn line(arg: &[u8]) -> &[u8] {
     arg.strip_suffix(b"\n").unwrap_or(arg)
 }
 

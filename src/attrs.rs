@@ -16,7 +16,10 @@ use crate::zram::{
         disk::Handle,
         files::Contents,
         sched::boot_seconds,
-        sysfs::Attribute, //
+        sysfs::{
+            Attribute,
+            Text, //
+        },
     },
     args,
     candidates::Candidates,
@@ -40,10 +43,7 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    str::{
-        BStr,
-        Formatter, //
-    }, //
+    str::BStr, //
 };
 
 /// Name, mode and functions of each file.
@@ -73,7 +73,7 @@ pub(crate) static ATTRIBUTES: [Attribute<Device>; 21] = [
 ];
 
 type Disk<'a> = Handle<'a, Device>;
-type Out<'a, 'b> = &'a mut Formatter<'b>;
+type Out<'a, 'b> = &'a mut Text<'b>;
 
 /// Bytes; 0 without a disksize.
 fn disksize_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
@@ -189,17 +189,19 @@ fn set_algorithm(disk: Disk<'_>, priority: u8, name: &[u8]) -> Result {
         .filter(|algorithm| algorithm.is_available());
     let found = all.find(|algorithm| algorithm.name().as_bytes() == name);
     let &algorithm = found.ok_or(EINVAL)?;
-    let State::Blank(setup) = &mut *disk.state.write() else {
+    let _changes = disk.change()?;
+    disk.set_up(|setup| {
+        let priority = usize::from(priority);
+        *setup.algorithms.get_mut(priority).ok_or(EINVAL)? = Some(algorithm);
+        *setup.params.get_mut(priority).ok_or(EINVAL)? = Params::default();
+        Ok(())
+    })
+    .inspect_err(|_| {
         pr_info!(
             "{}: Can't change algorithm for initialized device\n",
             disk.name()
-        );
-        return Err(EBUSY);
-    };
-    let priority = usize::from(priority);
-    *setup.algorithms.get_mut(priority).ok_or(EINVAL)? = Some(algorithm);
-    *setup.params.get_mut(priority).ok_or(EINVAL)? = Params::default();
-    Ok(())
+        )
+    })
 }
 
 /// All algorithms, the one that pages are written with in brackets.
@@ -264,24 +266,31 @@ fn priority_of(
 /// `algo= priority= level= dict= deflate.winbits=`: all the parameters of one algorithm.
 fn algorithm_params_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let request = args::algorithm_params(arg)?;
+    let _changes = disk.change()?;
     let set = |new| {
-        let State::Blank(Setup {
-            algorithms, params, ..
-        }) = &mut *disk.state.write()
-        else {
-            return Err(EBUSY);
-        };
-        let priority = priority_of(algorithms, request.algorithm, request.priority, 0)?;
-        *params.get_mut(priority).ok_or(EINVAL)? = new;
-        Ok(())
+        disk.set_up(|setup| {
+            let Setup {
+                algorithms, params, ..
+            } = setup;
+            let priority = priority_of(algorithms, request.algorithm, request.priority, 0)?;
+            *params.get_mut(priority).ok_or(EINVAL)? = new;
+            Ok(())
+        })
     };
     set(Params::default())?;
-    // Read without a lock: it may be a file of this very disk, which wants the state as well.
-    let dict = request.dict.map(Contents::read).transpose()?;
+    let dict = request.dict.map(read_dictionary).transpose()?;
     set(Params {
         level: request.level,
         dict: dict.unwrap_or_default(),
         winbits: request.winbits,
+    })
+}
+
+/// Reads a dictionary, which may take its time.
+fn read_dictionary(path: &[u8]) -> Result<Contents> {
+    Contents::read(path).inspect_err(|error| {
+        let (path, error) = (BStr::from_bytes(path), error.to_errno());
+        pr_err!("failed to load dictionary {path} (err={error})\n");
     })
 }
 
@@ -309,22 +318,25 @@ fn backing_dev_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
         State::Live(live) => &live.backing,
     };
     match backing {
-        Some(backing) => backing.show_path(out),
-        None => Ok(writeln!(out, "none")?),
+        Some(backing) => backing.show_path(out)?,
+        None => out.write_str("none")?,
     }
+    Ok(writeln!(out)?)
 }
 
 /// The path of a block device, which replaces the one before.
 fn backing_dev_store(disk: Disk<'_>, arg: &[u8]) -> Result {
-    let State::Blank(setup) = &mut *disk.state.write() else {
+    let _changes = disk.change()?;
+    disk.set_up(|_| Ok(())).inspect_err(|_| {
         pr_info!(
             "{}: Can't setup backing device for initialized device\n",
             disk.name()
-        );
-        return Err(EBUSY);
-    };
-    let path = args::line(arg);
-    setup.backing = Some(BackingDevice::open(path)?);
+        )
+    })?;
+    let path = args::path(arg);
+    let backing = BackingDevice::open(path)?;
+    let old = disk.set_up(|setup| Ok(setup.backing.replace(backing)))?;
+    drop(old);
     pr_info!(
         "{}: setup backing device {}\n",
         disk.name(),
@@ -406,13 +418,11 @@ fn compressed_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
 /// Yes or no, before the disksize.
 fn compressed_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let compressed = args::boolean(arg)?;
-    let State::Blank(_) = &mut *disk.state.write() else {
-        return Err(EBUSY);
-    };
-    disk.settings
-        .compressed
-        .store(compressed, Ordering::Relaxed);
-    Ok(())
+    disk.set_up(|_| {
+        let setting = &disk.settings.compressed;
+        setting.store(compressed, Ordering::Relaxed);
+        Ok(())
+    })
 }
 
 /// The value of a counter; 0 without a disksize.

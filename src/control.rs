@@ -17,7 +17,8 @@ use crate::zram::{
         },
         sysfs::{
             Class,
-            ClassAttribute, //
+            ClassAttribute,
+            Text, //
         }, //
     },
     args,
@@ -29,10 +30,7 @@ use kernel::{
     fmt::Write as _,
     new_mutex,
     prelude::*,
-    str::{
-        CString,
-        Formatter, //
-    },
+    str::CString,
     sync::{
         Arc,
         Mutex, //
@@ -158,7 +156,7 @@ impl Control {
 }
 
 /// Adds a device by being read: the number of it.
-fn hot_add_show(control: &Control, out: &mut Formatter<'_>) -> Result {
+fn hot_add_show(control: &Control, out: &mut Text<'_>) -> Result {
     let id = control.add()?;
     Ok(writeln!(out, "{id}")?)
 }

@@ -2,7 +2,7 @@
 
 //! One zram device: what it is set up with, and what it is once it has a disksize.
 //!
-//! Lock order: index of devices → `jobs` → `users` → `state` → CPU hotplug → stream; and slot → stream → zsmalloc.
+//! Lock order: index of devices → `jobs` → `users` → `changes` → `state` → CPU hotplug → stream; and slot → stream → zsmalloc.
 //! I/O takes no lock of the device: see [`crate::zram::abstractions::disk`].
 
 #![forbid(unsafe_code)]
@@ -21,7 +21,10 @@ use crate::zram::{
             Operations, //
         },
         page::Target,
-        rwsem::RwSem,
+        rwsem::{
+            RwSem,
+            WriteGuard, //
+        },
         sched::Atomic,
         sysfs::Attribute, //
     },
@@ -158,13 +161,17 @@ impl Live {
 
 /// A device.
 pub(crate) struct Device {
-    /// Held for writing while the state is changed, and for reading by who looks at it; never for long.
+    /// Held for writing while the state is changed, and for reading by who looks at it; never while
+    /// anyone waits for a device or a file.
     pub(crate) state: Pin<KBox<RwSem<State>>>,
     /// Held by writeback and recompression, one at a time, and by a reset. It is only ever taken for
     /// writing: unlike `Mutex` it lets a fatal signal end the wait.
     jobs: Pin<KBox<RwSem<()>>>,
     /// Held for reading by what takes long but may run beside a job, and for writing by a reset.
     users: Pin<KBox<RwSem<()>>>,
+    /// Held by what changes from blank to live or back, or the setup in more than one step; only ever for
+    /// writing, as `jobs`. Who holds it finds the state as he left it.
+    changes: Pin<KBox<RwSem<()>>>,
     /// What outlives a reset.
     pub(crate) settings: Settings,
     hotplug: Arc<cpuhp::State<Streams>>,
@@ -177,10 +184,12 @@ impl Device {
         let state = RwSem::new(state, c"zram_state", kernel::static_lock_class!());
         let jobs = RwSem::new((), c"zram_jobs", kernel::static_lock_class!());
         let users = RwSem::new((), c"zram_users", kernel::static_lock_class!());
+        let changes = RwSem::new((), c"zram_changes", kernel::static_lock_class!());
         Ok(Self {
             state: KBox::pin_init(state, GFP_KERNEL)?,
             jobs: KBox::pin_init(jobs, GFP_KERNEL)?,
             users: KBox::pin_init(users, GFP_KERNEL)?,
+            changes: KBox::pin_init(changes, GFP_KERNEL)?,
             settings: Settings::default(),
             hotplug: hotplug.clone(),
         })
@@ -214,6 +223,28 @@ impl Device {
         f(&*self.live()?)
     }
 
+    /// Lets nobody else change the setup, or the state from blank to live or back, until the result is
+    /// dropped. A fatal signal ends the wait for others.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` after a fatal signal.
+    pub(crate) fn change(&self) -> Result<WriteGuard<'_, ()>> {
+        self.changes.write_killable()
+    }
+
+    /// Calls `f` with the setup. May sleep; not for what waits for a device or a file.
+    ///
+    /// # Errors
+    ///
+    /// `EBUSY` with a disksize; those of `f`.
+    pub(crate) fn set_up<R>(&self, f: impl FnOnce(&mut Setup) -> Result<R>) -> Result<R> {
+        match &mut *self.state.write() {
+            State::Blank(setup) => f(setup),
+            State::Live(_) => Err(EBUSY),
+        }
+    }
+
     fn live(&self) -> Result<Arc<Live>> {
         match &*self.state.read() {
             State::Blank(_) => Err(EINVAL),
@@ -225,22 +256,26 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if it has one; `EINVAL` if there is no such size; `ENOMEM`; that of an algorithm.
+    /// `EBUSY` if it has one; `EINVAL` if there is no such size; `ENOMEM`; that of an algorithm; `EINTR`
+    /// after a fatal signal.
     pub(crate) fn set_disksize(disk: Handle<'_, Self>, bytes: u64) -> Result {
-        let mut state = disk.state.write();
-        let State::Blank(setup) = &mut *state else {
+        let _changes = disk.change()?;
+        let blocks = |setup: &mut Setup| Ok(setup.backing.as_ref().map_or(0, BackingDevice::pages));
+        let blocks = disk.set_up(blocks).inspect_err(|_| {
             pr_info!(
                 "{}: Cannot change disksize for initialized device\n",
                 disk.name()
-            );
-            return Err(EBUSY);
-        };
+            )
+        })?;
         let bytes = bytes.checked_next_multiple_of(PAGE_SIZE as u64);
         let pages = (bytes.ok_or(EINVAL)? >> PAGE_SHIFT) as usize;
-        let blocks = setup.backing.as_ref().map_or(0, BackingDevice::pages);
         // First of all: what fails after the setup was taken would lose it.
         let place = UniqueArc::new_uninit(GFP_KERNEL)?;
         let table = Table::new(disk.name(), pages, blocks)?;
+        let mut state = disk.state.write();
+        let State::Blank(setup) = &mut *state else {
+            return Err(EBUSY);
+        };
         let live = place.write(Live {
             huge_class_size: table.pool().huge_class_size(),
             table,
@@ -255,19 +290,23 @@ impl Device {
         Ok(())
     }
 
-    /// Forgets all data, and all settings but those of writeback. Waits for a job; may sleep.
+    /// Forgets all data, the backing device, and all settings but those of writeback. Waits for a job,
+    /// and for who changes the setup; may sleep.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the disk is open, or being reset or removed.
+    /// `EBUSY` if the disk is open, or being reset or removed, for longer than a moment; `EINTR` after a
+    /// fatal signal.
     pub(crate) fn reset(disk: Handle<'_, Self>) -> Result {
         let claim = disk.claim()?;
-        let _jobs = disk.jobs.write();
-        let _users = disk.users.write();
+        let _jobs = disk.jobs.write_killable()?;
+        let _users = disk.users.write_killable()?;
+        let _changes = disk.change()?;
         let mut state = disk.state.write();
         let live = claim.retire();
         let old = core::mem::replace(&mut *state, State::Blank(Setup::default()));
-        // What it takes long to free is freed here, before anyone may open the disk again.
+        drop(state);
+        // What it takes long to free is freed here, before anyone may open the disk again, or set it up.
         drop((live, old));
         Ok(())
     }

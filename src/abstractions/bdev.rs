@@ -16,10 +16,12 @@ use super::{
         Operations, //
     },
     ffi,
+    files,
     page::{
         Buffer,
         PageBox, //
-    }, //
+    },
+    sysfs::Text, //
 };
 use core::{
     mem::MaybeUninit,
@@ -39,7 +41,6 @@ use kernel::{
         PAGE_SIZE, //
     },
     prelude::*,
-    str::Formatter,
     types::Opaque, //
 };
 
@@ -62,19 +63,15 @@ unsafe impl Send for BackingDevice {}
 unsafe impl Sync for BackingDevice {}
 
 impl BackingDevice {
-    /// Opens the device at `path`, of which as much counts as a path may have. May sleep.
+    /// Opens the device at `path`. May sleep, for as long as the device takes to be opened.
     ///
     /// # Errors
     ///
     /// What opening it returns, `EBUSY` for one in use among them; `ENOTBLK` if it is no block
-    /// device; `EINVAL` if it is smaller than a page, as this disk itself is.
+    /// device; `EINVAL` if it is smaller than a page, as this disk itself is, or if it can't be written
+    /// to page by page; `EROFS` if it can't be written to.
     pub(crate) fn open(path: &[u8]) -> Result<Self> {
-        let mut name = KVec::with_capacity(ffi::PATH_MAX as usize, GFP_KERNEL)?;
-        name.extend_from_slice(
-            path.get(..ffi::PATH_MAX as usize - 1).unwrap_or(path),
-            GFP_KERNEL,
-        )?;
-        name.push(0, GFP_KERNEL)?;
+        let name = files::name(path)?;
         let flags = (ffi::O_RDWR | ffi::O_LARGEFILE | ffi::O_EXCL) as c_int;
         // SAFETY: `name` ends with a NUL.
         let file = from_err_ptr(unsafe { ffi::filp_open(name.as_ptr().cast(), flags, 0) })?;
@@ -95,8 +92,24 @@ impl BackingDevice {
         // SAFETY: The inode lives as long as the file.
         let bytes = unsafe { (&raw const (*inode).i_size).read_volatile() };
         this.pages = bytes as usize >> PAGE_SHIFT;
-        if this.pages == 0 {
+        // SAFETY: A block device that is open has a disk and a queue.
+        let (read_only, block) = unsafe {
+            let disk = (*this.bdev).bd_disk;
+            let flags = |bdev: *mut ffi::block_device| {
+                (&raw const (*bdev).__bd_flags.counter).read_volatile() as c_uint
+            };
+            let of_disk = (&raw const (*disk).state).read_volatile() >> ffi::GD_READ_ONLY;
+            (
+                (flags(this.bdev) | flags((*disk).part0)) & ffi::BD_READ_ONLY != 0
+                    || of_disk & 1 != 0,
+                (*(*this.bdev).bd_queue).limits.logical_block_size,
+            )
+        };
+        if this.pages == 0 || block > PAGE_LEN {
             return Err(EINVAL);
+        }
+        if read_only {
+            return Err(EROFS);
         }
         Ok(this)
     }
@@ -106,20 +119,18 @@ impl BackingDevice {
         self.pages
     }
 
-    /// Writes the path of the device that was opened. May sleep.
-    pub(crate) fn show_path(&self, out: &mut Formatter<'_>) -> Result {
-        use kernel::fmt::Write;
+    /// Writes the path of the device that was opened, which is of bytes. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENAMETOOLONG` if it takes more than a page; `ENOMEM`.
+    pub(crate) fn show_path(&self, out: &mut Text<'_>) -> Result {
         let mut page = KBox::init(pin_init::init_zeroed::<[u8; PAGE_SIZE]>(), GFP_KERNEL)?;
         let (room, len) = (page.as_mut_ptr().cast(), PAGE_SIZE as c_int - 1);
         // SAFETY: The file is open, and `page` has room for `len` bytes.
         let path = from_err_ptr(unsafe { ffi::file_path(self.file.as_ptr(), room, len) })?;
         // SAFETY: The path is a C string in `page`.
-        let path = unsafe { CStr::from_char_ptr(path) };
-        match path.to_str() {
-            Ok(path) => out.write_str(path)?,
-            Err(_) => out.write_fmt(fmt!("{path}"))?,
-        }
-        Ok(out.write_char('\n')?)
+        out.write_bytes(unsafe { CStr::from_char_ptr(path) }.to_bytes())
     }
 
     /// Reads block `index` to the memory that `request` is for; then calls [`Operations::read_done`] with

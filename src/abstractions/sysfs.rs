@@ -24,12 +24,39 @@ use kernel::{
         from_result,
         to_result, //
     },
+    fmt,
     page::PAGE_SIZE,
-    prelude::*,
-    str::Formatter, //
+    prelude::*, //
 };
 
-type Show<T> = fn(Handle<'_, T>, &mut Formatter<'_>) -> Result;
+/// What a file shows, as it is written. Nothing may be longer than a page.
+pub(crate) struct Text<'a> {
+    room: &'a mut [u8],
+    len: usize,
+}
+
+impl Text<'_> {
+    /// Appends `bytes`, which may be no text at all.
+    ///
+    /// # Errors
+    ///
+    /// `EMSGSIZE` if there is no room for all.
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) -> Result {
+        let end = self.len.saturating_add(bytes.len());
+        let room = self.room.get_mut(self.len..end).ok_or(EMSGSIZE)?;
+        room.copy_from_slice(bytes);
+        self.len = end;
+        Ok(())
+    }
+}
+
+impl fmt::Write for Text<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.write_bytes(text.as_bytes()).map_err(|_| fmt::Error)
+    }
+}
+
+type Show<T> = fn(Handle<'_, T>, &mut Text<'_>) -> Result;
 type Store<T> = fn(Handle<'_, T>, &[u8]) -> Result;
 
 /// One file under `/sys/block/<disk>/`.
@@ -108,12 +135,13 @@ impl<T: Operations> Attribute<T> {
 /// # Safety
 ///
 /// `buf` is a whole page that nobody else uses.
-unsafe fn show(buf: *mut c_char, f: impl FnOnce(&mut Formatter<'_>) -> Result) -> isize {
+unsafe fn show(buf: *mut c_char, f: impl FnOnce(&mut Text<'_>) -> Result) -> isize {
     from_result(|| {
         // SAFETY: By the safety requirement.
-        let mut out = Formatter::new(unsafe { slice::from_raw_parts_mut(buf.cast(), PAGE_SIZE) });
+        let room = unsafe { slice::from_raw_parts_mut(buf.cast(), PAGE_SIZE) };
+        let mut out = Text { room, len: 0 };
         f(&mut out)?;
-        Ok(out.bytes_written() as isize)
+        Ok(out.len as isize)
     })
 }
 
@@ -166,7 +194,7 @@ impl Files {
     }
 }
 
-type ClassShow<T> = fn(&T, &mut Formatter<'_>) -> Result;
+type ClassShow<T> = fn(&T, &mut Text<'_>) -> Result;
 type ClassStore<T> = fn(&T, &[u8]) -> Result;
 
 /// One file under `/sys/class/<class>/`.
