@@ -329,6 +329,75 @@ def limit(disk, server, pages, enable, outcome, done, left):
     disk.must("writeback_limit_enable", "0")
 
 
+@test(("10", "1", "10"), ("18446744073709551615", "1", "18446744073709551615"), ("3", "0", "3"))
+def limit_meanwhile(disk, server, pages, enabled, left):
+    """writeback_limit set to {0} while writes are under way that will fail, limited before: {1}"""
+    disk.set_up(16, backing_dev=server.path, writeback_limit=5, writeback_limit_enable=enabled)
+    disk.fill("random", 0, 4)
+    server.hold = lambda kind, block: kind == WRITE
+    writer = disk.background("writeback", "huge")
+    if not server.waits(4):
+        yield f"{len(server.held)} requests come"
+    disk.must("writeback_limit", pages)
+    disk.must("writeback_limit_enable", 1)
+    server.fail = lambda kind, block: kind == WRITE
+    server.release()
+    if not writer.ends() or writer.result != "EIO":
+        yield f"writeback: {writer.result}"
+    yield from disk.expect("the limit", disk.get(0, "writeback_limit"), f"{left}\n".encode())
+    server.calm()
+    disk.must("writeback_limit", 100)
+    disk.must("writeback", "huge")
+    yield from disk.expect("the limit, when it works", disk.get(0, "writeback_limit"), b"96\n")
+
+
+@test(known="requests for all pages at once use memory up")
+def many(disk, _):
+    """80,000 pages of one size with a batch size of 4294967295: all are written, with little memory"""
+    base, count = "/sys/kernel/config/nullb/selftest", 80000
+    os.mkdir(base)
+    try:
+        for name, value in ("size", 1024), ("blocksize", PAGE), ("power", 1):
+            with open(f"{base}/{name}", "w", encoding="ascii") as file:
+                file.write(str(value))
+        disk.set_up(100000, backing_dev="/dev/selftest", writeback_batch_size=4294967295 if not disk.is_c else 64)
+        data = mmap.mmap(-1, 500 * PAGE)
+        data.write(content(400, 1)(1) * 500)
+        for first in range(0, count, 500):
+            disk.using(0, os.O_WRONLY | os.O_DIRECT, lambda fd, at=first: os.pwrite(fd, data, at * PAGE))
+        # A few that are larger: they go first.
+        large = mmap.mmap(-1, 100 * PAGE)
+        large.write(b"".join(map(content("random", 1), range(100))))
+        disk.using(0, os.O_WRONLY | os.O_DIRECT, lambda fd: os.pwrite(fd, large, 1000 * PAGE))
+        before = least = available()
+        disk.must("idle", "all")
+        disk.must("writeback_limit", 100)
+        disk.must("writeback_limit_enable", 1)
+        yield from disk.expect("with a limit", disk.set("writeback", "idle"), "EIO")
+        yield from disk.expect("the largest first", disk.written(), set(range(1000, 1100)))
+        disk.must("writeback_limit_enable", 0)
+        writer = disk.background("writeback", "idle")
+        while not writer.ends(0.05):
+            least = min(least, available())
+        yield from disk.expect("outcome", writer.result, "all")
+        yield from disk.expect("blocks in use", disk.bd(0, "count"), count)
+        yield from disk.expect("pages written", disk.bd(0, "writes"), count)
+        if before - least > 40 << 10:
+            yield f"{before} KiB of memory were available before, {least} at the least"
+        disk.fresh()
+    finally:
+        with open(f"{base}/power", "w", encoding="ascii") as file:
+            file.write("0")
+        os.rmdir(base)
+    disk.set_up(1)
+
+
+def available():
+    """Memory that processes could have, in KiB."""
+    with open("/proc/meminfo", encoding="ascii") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("MemAvailable"))
+
+
 @test("0", "1")
 def full(disk, _, compressed):
     """a backing device of 10½ blocks fills up, compressed_writeback {}"""

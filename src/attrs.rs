@@ -351,7 +351,7 @@ fn writeback_store(disk: Disk<'_>, arg: &[u8]) -> Result {
         if live.backing.is_none() {
             return Err(ENODEV);
         }
-        let mut candidates = Candidates::new(&live.table);
+        let mut candidates = Candidates::new(&live.table)?;
         let mut request = args::Writeback::new(arg, live.table.len());
         while let Some(choice) = request.next()? {
             live.choose(&choice, &mut candidates)?;
@@ -362,32 +362,26 @@ fn writeback_store(disk: Disk<'_>, arg: &[u8]) -> Result {
 
 /// Pages that may still be written back.
 fn limit_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
-    Ok(writeln!(
-        out,
-        "{}",
-        disk.settings.limit.load(Ordering::Relaxed)
-    )?)
+    Ok(writeln!(out, "{}", disk.settings.limit().pages)?)
 }
 
 /// A number of pages.
 fn limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let limit = args::unsigned(arg).map_err(|_| EINVAL)?;
-    disk.settings.limit.store(limit, Ordering::Relaxed);
+    disk.settings.set_limit(|set| set.pages = limit);
     Ok(())
 }
 
 /// Whether writeback is limited.
 fn limit_enable_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
-    let enabled = disk.settings.limit_enable.load(Ordering::Relaxed);
+    let enabled = disk.settings.limit().enabled;
     Ok(writeln!(out, "{}", u8::from(enabled))?)
 }
 
 /// A number; any but 0 means yes.
 fn limit_enable_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let enable: u64 = args::unsigned(arg).map_err(|_| EINVAL)?;
-    disk.settings
-        .limit_enable
-        .store(enable != 0, Ordering::Relaxed);
+    disk.settings.set_limit(|set| set.enabled = enable != 0);
     Ok(())
 }
 

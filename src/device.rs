@@ -190,7 +190,7 @@ impl Device {
             jobs: KBox::pin_init(jobs, GFP_KERNEL)?,
             users: KBox::pin_init(users, GFP_KERNEL)?,
             changes: KBox::pin_init(changes, GFP_KERNEL)?,
-            settings: Settings::default(),
+            settings: Settings::new()?,
             hotplug: hotplug.clone(),
         })
     }

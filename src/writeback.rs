@@ -31,58 +31,88 @@ use core::{
     sync::atomic::{
         AtomicBool,
         AtomicU32,
-        AtomicU64,
         Ordering, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    new_spinlock,
+    prelude::*,
+    sync::SpinLock, //
+};
 
 /// What user space sets for writeback, at any time; a reset leaves it as it is.
 pub(crate) struct Settings {
-    /// Pages that may still be written, where that is limited.
-    pub(crate) limit: AtomicU64,
-    pub(crate) limit_enable: AtomicBool,
+    limit: Pin<KBox<SpinLock<Limit>>>,
     /// How many pages are on their way to the device at a time, at most.
     pub(crate) batch_size: AtomicU32,
     /// Whether pages are written compressed. Fixed while the device has a disksize.
     pub(crate) compressed: AtomicBool,
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            limit: AtomicU64::new(0),
-            limit_enable: AtomicBool::new(false),
-            batch_size: AtomicU32::new(32),
-            compressed: AtomicBool::new(false),
-        }
-    }
+/// How many pages may be written.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Limit {
+    /// Pages that may still be written, if that is limited.
+    pub(crate) pages: u64,
+    pub(crate) enabled: bool,
+    /// How often it was set.
+    set: u64,
 }
 
+/// What a page was charged to: [`Limit::set`] then, if it was charged at all.
+type Charge = Option<u64>;
+
 impl Settings {
+    /// As of a new device. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new() -> Result<Self> {
+        let limit = new_spinlock!(Limit::default(), "zram_limit");
+        Ok(Self {
+            limit: KBox::pin_init(limit, GFP_KERNEL)?,
+            batch_size: AtomicU32::new(32),
+            compressed: AtomicBool::new(false),
+        })
+    }
+
+    /// The limit as it is now.
+    pub(crate) fn limit(&self) -> Limit {
+        *self.limit.lock()
+    }
+
+    /// Lets user space change the limit. What is on its way to the device was charged to the one before.
+    pub(crate) fn set_limit(&self, change: impl FnOnce(&mut Limit)) {
+        let mut limit = self.limit.lock();
+        change(&mut limit);
+        limit.set = limit.set.wrapping_add(1);
+    }
+
     /// Whether another page may be written.
     fn check_limit(&self) -> Result {
-        let limited = self.limit_enable.load(Ordering::Relaxed);
-        if limited && self.limit.load(Ordering::Relaxed) == 0 {
+        let limit = self.limit();
+        if limit.enabled && limit.pages == 0 {
             return Err(EIO);
         }
         Ok(())
     }
 
     /// Counts a page against the limit.
-    fn charge(&self) {
-        if self.limit_enable.load(Ordering::Relaxed) {
-            let (set, get) = (Ordering::Relaxed, Ordering::Relaxed);
-            let _ = self
-                .limit
-                .fetch_update(set, get, |left| left.checked_sub(1));
+    fn charge(&self) -> Charge {
+        let mut limit = self.limit.lock();
+        if !limit.enabled {
+            return None;
         }
+        limit.pages = limit.pages.checked_sub(1)?;
+        Some(limit.set)
     }
 
-    /// Takes [`Settings::charge`] back.
-    fn refund(&self) {
-        if self.limit_enable.load(Ordering::Relaxed) {
-            self.limit.fetch_add(1, Ordering::Relaxed);
+    /// Takes a charge back, unless the limit was set anew meanwhile.
+    fn refund(&self, charge: Charge) {
+        let mut limit = self.limit.lock();
+        if charge == Some(limit.set) {
+            limit.pages = limit.pages.saturating_add(1);
         }
     }
 }
@@ -91,6 +121,7 @@ impl Settings {
 struct Request<'t> {
     write: Write,
     target: Option<(usize, Block<'t>)>,
+    charge: Charge,
 }
 
 impl Live {
@@ -105,7 +136,7 @@ impl Live {
         candidates: &mut Candidates<'t>,
     ) -> Result {
         let mut interrupted = false;
-        let _ = self.table.for_each(choice.range.clone(), |index, slot| {
+        let _ = self.table.for_each(choice.range.clone(), |_, slot| {
             let attr = slot.attr();
             interrupted = current!().signal_pending();
             if interrupted {
@@ -114,7 +145,8 @@ impl Live {
             if attr.is_written() || attr.is_same() || !choice.pages.includes(attr) {
                 return ControlFlow::Continue(());
             }
-            candidates.add(index, slot)
+            candidates.add(slot);
+            ControlFlow::Continue(())
         });
         if interrupted {
             return Err(EINTR);
@@ -130,19 +162,26 @@ impl Live {
     /// `EINTR` after a signal, `EIO` at the limit, `ENOSPC` when the device is full, `ENOMEM`; or that
     /// of the last write that failed, which ends nothing. What was done stays.
     pub(crate) fn write_back(&self, settings: &Settings, mut candidates: Candidates<'_>) -> Result {
+        /// The most pages that may be on their way, whatever user space says.
+        const MOST: usize = 1024;
         let device = self.backing.as_ref().ok_or(ENODEV)?;
         if candidates.len() == 0 {
             return Ok(());
         }
         let batch = settings.batch_size.load(Ordering::Relaxed) as usize;
-        let mut requests = requests(batch.min(candidates.len()))?;
+        let mut requests = requests(batch.min(candidates.len()).min(MOST))?;
         let mut result = Ok(());
         'all: loop {
             for request in &mut requests {
                 result = self.finish(settings, request).and(result);
                 loop {
-                    let Some(index) = candidates.pop() else {
-                        break 'all;
+                    let index = match candidates.pop() {
+                        Ok(Some(index)) => index,
+                        Ok(None) => break 'all,
+                        Err(error) => {
+                            result = Err(error);
+                            break 'all;
+                        }
                     };
                     match self.start(settings, device, request, index) {
                         Ok(true) => break,
@@ -185,7 +224,7 @@ impl Live {
             return Ok(false);
         }
         drop(slot);
-        settings.charge();
+        request.charge = settings.charge();
         request.write.start(device, block.index());
         request.target = Some((index, block));
         Ok(true)
@@ -199,7 +238,7 @@ impl Live {
         };
         let slot = self.table.lock(index);
         if let Err(error) = written {
-            settings.refund();
+            settings.refund(request.charge);
             if let Some(mut slot) = slot {
                 slot.set_candidate(false);
             }
@@ -237,6 +276,7 @@ fn requests<'t>(count: usize) -> Result<KVVec<Request<'t>>> {
         let request = Write::new().map(|write| Request {
             write,
             target: None,
+            charge: None,
         });
         let added = request.and_then(|request| Ok(requests.push(request, GFP_KERNEL)?));
         if added.is_err() {

@@ -277,6 +277,8 @@ unsafe impl Send for WriteInner {}
 impl Write {
     /// Allocates a page. May sleep.
     pub(crate) fn new() -> Result<Self> {
+        // Where there is no memory it is this that fails, and nobody is killed for what follows.
+        let page = PageBox::new_noio()?;
         let init = try_pin_init!(WriteInner {
             raw <- Opaque::zeroed(),
             vec: pin_init::zeroed(),
@@ -291,7 +293,7 @@ impl Write {
                     );
                 }
             }),
-            page: PageBox::new_noio()?,
+            page,
         });
         // INVARIANT: Nothing is under way.
         Ok(Self {
