@@ -26,7 +26,8 @@ INTENDED = {
     "NUL": "recomp_algorithm: C puts NUL bytes between its lines",
     "time": "block_state: C forgets when a page was accessed once it is recompressed, and then holds it for idle",
     "twice": "writeback: C writes a page that is listed twice twice, or not, as its timing goes: never asked for",
-    "limit": "mem_limit: near 2^64 C rounds up to 0, which is no limit: never asked for",
+    "limit": "mem_limit: C fails what takes no more memory, keeps nothing for metadata, and takes what is near 2^64 for no"
+             " limit: at random, none is asked for that is ever met",
     "size": "disksize: C allocates all of its table, and complains when it is huge: never asked for",
     "batch": "writeback_batch_size: C allocates that many pages at once, up to all that there are: never asked for",
     "dict": "lz4hc: C takes a dictionary of more than 64 KiB and then fails every write: never asked for",
@@ -356,7 +357,7 @@ class Generator:
         if self.chance(0.2):
             steps.append(("compressed_writeback", rng.choice([b"1", b"0"])))
         if self.chance(0.2) and self.pair.exact:
-            steps.append(("mem_limit", rng.choice([b"64K", b"256K", b"1M"])))
+            steps.append(("mem_limit", rng.choice([b"1G", b"4G"])))
         steps.append(("disksize", rng.choice(SIZES)))
         return [("put", number, name, data) for name, data in steps
                 if name in self.pair.attributes and allowed(self.pair, name, data)]
@@ -495,7 +496,7 @@ VALUES = {
     "compressed_writeback": lambda g: g.rng.choice([b"0", b"1", b"y", b"n", b"on", b"off"]),
     "idle": lambda g: g.rng.choice([b"all", b"4000000000", b"999999999"]),
     "compact": lambda g: b"1",
-    "mem_limit": lambda g: g.rng.choice([b"0", b"4096", b"64K", b"300K", b"1M", b"16M", b"1G"]),
+    "mem_limit": lambda g: g.rng.choice([b"0", b"1G", b"4097M", b"1T"]),
     "mem_used_max": lambda g: b"0",
     "reset": lambda g: g.number(0, 2),
     "initstate": lambda g: b"1",
@@ -520,7 +521,7 @@ def allowed(pair, name, data):
     if not pair.exact and name in ("comp_algorithm", "recomp_algorithm", "mem_limit"):
         return False
     if name == "mem_limit":
-        return size(data) <= (1 << 64) - PAGE
+        return size(data) == 0 or 1 << 30 <= size(data) <= (1 << 64) - PAGE
     if name == "idle":
         match = re.match(rb"\+?(0x[0-9a-f]+|\d+)", data.lower())
         return not match or int(match[1].replace(b"0x", b"") or b"0", 16 if b"x" in match[1] else 10) > 1 << 24

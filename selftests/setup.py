@@ -88,6 +88,8 @@ def odd():
     device = loop(1 << 20)
     subprocess.run(["blockdev", "--setro", device], check=True)
     check("backing_dev, set read-only", disk.put(0, "backing_dev", device.encode()), "EROFS")
+    # This outlives the loop device.
+    subprocess.run(["blockdev", "--setrw", device], check=True)
 
 
 def paths():
