@@ -19,6 +19,7 @@ pub(crate) mod page;
 pub(crate) mod percpu;
 pub(crate) mod rwsem;
 pub(crate) mod sched;
+pub(crate) mod signal;
 pub(crate) mod sparse;
 pub(crate) mod sysfs;
 pub(crate) mod zsmalloc;

@@ -12,6 +12,7 @@ use crate::zram::{
             Target, //
         },
         sched::cond_resched,
+        signal,
         zsmalloc::Object, //
     },
     args,
@@ -43,7 +44,7 @@ impl Live {
         let mut interrupted = false;
         let _ = self.table.for_each(0..self.table.len(), |_, slot| {
             let attr = slot.attr();
-            interrupted = current!().signal_pending();
+            interrupted = signal::is_interrupted();
             if interrupted {
                 return ControlFlow::Break(());
             }
@@ -65,7 +66,7 @@ impl Live {
             let Some(index) = candidates.pop()? else {
                 break;
             };
-            if current!().signal_pending() {
+            if signal::is_interrupted() {
                 candidates.unmark(index);
                 return Err(EINTR);
             }

@@ -14,7 +14,8 @@ use crate::zram::{
             Buffer,
             Target, //
         },
-        sched::cond_resched, //
+        sched::cond_resched,
+        signal, //
     },
     args,
     backing::Block,
@@ -138,7 +139,7 @@ impl Live {
         let mut interrupted = false;
         let _ = self.table.for_each(choice.range.clone(), |_, slot| {
             let attr = slot.attr();
-            interrupted = current!().signal_pending();
+            interrupted = signal::is_interrupted();
             if interrupted {
                 return ControlFlow::Break(());
             }
@@ -210,7 +211,7 @@ impl Live {
         request: &mut Request<'t>,
         index: usize,
     ) -> Result<bool> {
-        if current!().signal_pending() {
+        if signal::is_interrupted() {
             return Err(EINTR);
         }
         settings.check_limit()?;

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Signals that end what a task does.
+//!
+//! The kernel's own flag for a pending signal says more than that a signal ends what the task does: job
+//! control, a tracer, a control group that is frozen, the system that goes to sleep, and work of io_uring
+//! set it, too. These have the task stop where it returns to user space, or do something there, which
+//! is no reason to leave work undone.
+//!
+//! C header: [`include/linux/sched/signal.h`](srctree/include/linux/sched/signal.h)
+
+use super::ffi;
+use kernel::current;
+
+/// What a signal without a handler does nothing of, or what stops the task in user space.
+const HARMLESS: u64 = mask(&[
+    ffi::SIGCONT,
+    ffi::SIGCHLD,
+    ffi::SIGWINCH,
+    ffi::SIGURG,
+    ffi::SIGSTOP,
+    ffi::SIGTSTP,
+    ffi::SIGTTIN,
+    ffi::SIGTTOU,
+]);
+
+const SIG_DFL: usize = 0;
+const SIG_IGN: usize = 1;
+
+const fn mask(mut signals: &[u32]) -> u64 {
+    let mut mask = 0;
+    while let [signal, rest @ ..] = signals {
+        mask |= 1 << (*signal - 1);
+        signals = rest;
+    }
+    mask
+}
+
+/// Whether a signal waits for the current task that ends it or that it has a handler for. Takes no lock; any
+/// context of a task of user space.
+pub(crate) fn is_interrupted() -> bool {
+    current!().signal_pending() && ends()
+}
+
+/// Looks at the signals themselves.
+#[cold]
+fn ends() -> bool {
+    // SAFETY: The current task has these for as long as it runs, and is the only one to replace them or
+    // to change what it blocks. The rest is words, which others change under a lock: each is read once.
+    let (own, shared, blocked, actions) = unsafe {
+        let task = ffi::get_current();
+        let (signal, sighand) = ((*task).signal, (*task).sighand);
+        (
+            (&raw const (*task).pending.signal.sig).read_volatile(),
+            (&raw const (*signal).shared_pending.signal.sig).read_volatile(),
+            (&raw const (*task).blocked.sig).read_volatile(),
+            &raw const (*sighand).action,
+        )
+    };
+    let waiting = own.into_iter().zip(shared).zip(blocked);
+    let mut number = 0_u32;
+    for ((own, shared), blocked) in waiting {
+        let mut waiting = (own | shared) & !blocked;
+        while waiting != 0 {
+            let at = number.wrapping_add(waiting.trailing_zeros());
+            waiting &= waiting.wrapping_sub(1);
+            // SAFETY: There is an action for each signal of a set; a handler is a word.
+            let handler = unsafe {
+                let action = actions.cast::<ffi::k_sigaction>().add(at as usize);
+                (&raw const (*action).sa.sa_handler)
+                    .cast::<usize>()
+                    .read_volatile()
+            };
+            let harmless = HARMLESS.checked_shr(at).is_some_and(|mask| mask & 1 != 0);
+            match handler {
+                SIG_IGN => {}
+                SIG_DFL if harmless => {}
+                _ => return true,
+            }
+        }
+        number = number.wrapping_add(usize::BITS);
+    }
+    false
+}
