@@ -20,6 +20,8 @@ mod compress;
 mod decompress;
 #[path = "lz4_page/output.rs"]
 mod output;
+#[path = "lz4_page/repeat.rs"]
+mod repeat;
 
 pub(crate) use compress::{
     compress,

@@ -8,6 +8,12 @@ use super::{
     copy_16,
     copy_exactly,
     read,
+    repeat::{
+        copy_match,
+        copy_match_exactly,
+        copy_steps,
+        STEP, //
+    },
     write,
     LONG,
     MIN_MATCH,
@@ -29,26 +35,6 @@ const BLOCK_END: usize = 18;
 /// A page's last bytes, in which no sequence starts at full speed. They have room for 14 literals
 /// and 18 bytes of a match, or 16 bytes and 16.
 const PAGE_END: usize = 32;
-
-/// Longer literals and matches are copied in steps of so many bytes.
-const STEP: usize = 32;
-
-/// For a match so many bytes after what it repeats: the factor that fills eight bytes with the
-/// first of them.
-const FILL: [u64; 9] = [
-    0,
-    0x0101_0101_0101_0101,
-    0x0001_0001_0001_0001,
-    0x0001_0000_0100_0001,
-    0x0000_0001_0000_0001,
-    0x0000_0100_0000_0001,
-    0x0001_0000_0000_0001,
-    0x0100_0000_0000_0001,
-    1,
-];
-
-/// And the first multiple of that distance that is not below eight.
-const MULTIPLE: [u8; 9] = [0, 8, 8, 9, 8, 10, 12, 14, 8];
 
 /// How much of a block's second part is put together with the end of the first.
 const BRIDGE: usize = 128;
@@ -302,128 +288,4 @@ unsafe fn go_on_exactly(mut input: *const u8, end: *const u8) -> Option<(*const 
         }
     }
     None
-}
-
-/// Copies `len` bytes, and then up to the end of the step; one step at least.
-///
-/// # Safety
-///
-/// `from` is valid for reads and `to` for writes of so much. If they overlap, `to` is eight bytes
-/// or more after `from`.
-#[inline(always)]
-unsafe fn copy_steps(to: *mut u8, from: *const u8, len: usize) {
-    let mut done = 0_usize;
-    loop {
-        // SAFETY: By the caller.
-        unsafe {
-            copy_16(to.add(done), from.add(done));
-            copy_16(to.add(done).add(16), from.add(done).add(16));
-        }
-        done = done.wrapping_add(STEP);
-        if done >= len {
-            break;
-        }
-    }
-}
-
-/// Fills what [`copy_steps`] would copy.
-///
-/// # Safety
-///
-/// `to` is valid for writes of so much.
-#[inline(always)]
-unsafe fn fill_steps(to: *mut u8, word: u64, len: usize) {
-    let mut done = 0_usize;
-    loop {
-        // SAFETY: By the caller.
-        unsafe {
-            let to = to.add(done);
-            write(to, word);
-            write(to.add(8), word);
-            write(to.add(16), word);
-            write(to.add(24), word);
-        }
-        done = done.wrapping_add(STEP);
-        if done >= len {
-            break;
-        }
-    }
-}
-
-/// Copies a match of `len` bytes, of which one at least is wanted, and returns whether there is
-/// such a match, and room for it.
-///
-/// # Safety
-///
-/// `dst` is valid for reads and writes of a page, of which `done` bytes are there. `distance` is
-/// not above `done`.
-#[inline(always)]
-unsafe fn copy_match(dst: *mut u8, done: usize, distance: usize, len: usize) -> bool {
-    // SAFETY: By the caller.
-    let mut to = unsafe { dst.add(done) };
-    if done.wrapping_add(len) > PAGE - STEP - 8 {
-        cold();
-        if distance == 0 || len > PAGE.wrapping_sub(done) {
-            return false;
-        }
-        // SAFETY: Just checked.
-        unsafe { copy_match_exactly(to, distance, len) };
-        return true;
-    }
-    // SAFETY: By the caller.
-    let mut from = unsafe { to.sub(distance) };
-    if let (Some(fill), Some(multiple)) = (FILL.get(distance), MULTIPLE.get(distance)) {
-        if distance == 0 {
-            return false;
-        }
-        let others = 64_usize.wrapping_sub(distance.wrapping_mul(8));
-        // SAFETY: Eight bytes and a step more than `len` are left. A multiple of the distance is
-        // not above the distance and eight.
-        unsafe {
-            let first = u64::from_le(read(from)) & u64::MAX.wrapping_shr(others as u32);
-            let word = first.wrapping_mul(*fill).to_le();
-            if *multiple == 8 {
-                // Most often a run: no need to read what was just written.
-                fill_steps(to, word, len);
-                return true;
-            }
-            write(to, word);
-            to = to.add(8);
-            from = to.sub(usize::from(*multiple));
-        }
-    }
-    // SAFETY: A step more than `len` is left, and it is eight bytes or more from `from` to `to`.
-    unsafe { copy_steps(to, from, len) };
-    true
-}
-
-/// Copies a match of `len` bytes, and touches no others.
-///
-/// # Safety
-///
-/// `to` is valid for writes of so many bytes, and for reads from `distance` bytes before, which is
-/// at least one.
-#[cold]
-#[inline(never)]
-unsafe fn copy_match_exactly(to: *mut u8, distance: usize, len: usize) {
-    let mut done = 0_usize;
-    // Once the first bytes are there, the match repeats what is eight bytes back or more.
-    let multiple = MULTIPLE
-        .get(distance)
-        .map_or(distance, |multiple| usize::from(*multiple));
-    let words = len.saturating_sub(7);
-    let first = multiple.wrapping_sub(distance);
-    while done < len {
-        // SAFETY: By the caller.
-        unsafe {
-            let to = to.add(done);
-            if done >= first && done < words {
-                write::<u64>(to, read(to.sub(multiple)));
-                done = done.wrapping_add(8);
-            } else {
-                write::<u8>(to, read(to.sub(distance)));
-                done = done.wrapping_add(1);
-            }
-        }
-    }
 }
