@@ -452,6 +452,21 @@ fn blocks_come_in_two_parts() {
     }
 }
 
+/// Noise is looked through in strides. What repeats itself after it must not be taken for literals for
+/// longer than that: the library's blocks are 64 bytes longer on the mean than what does not repeat.
+#[test]
+fn noise_does_not_hide_what_follows() {
+    let mut random = Random::from_environment();
+    let more = (0..1000).map(|_| {
+        let len = 1 + random.below(300);
+        let mut page = random.bytes(PAGE / 4);
+        page.extend(random.bytes(len).repeat(PAGE / len));
+        compress(&page[..PAGE], BOUND).expect("there is room").len() - PAGE / 4 - len
+    });
+    let mean = more.sum::<usize>() / 1000;
+    assert!(mean <= 70, "{mean}");
+}
+
 /// The shortest of many times that this takes, in nanoseconds.
 fn time(mut work: impl FnMut()) -> f64 {
     let once = |_| {

@@ -36,6 +36,10 @@ const STRIDE: usize = 32;
 const NEAR: usize = 160;
 const FINE_WINDOW: usize = 512;
 
+/// A match that starts so much later than there is room for literals is not looked for: it would have to grow
+/// as much.
+const AFTER_ROOM: usize = 24;
+
 /// By so many bytes a match may grow over the literals before it.
 const BACK: usize = 7;
 
@@ -104,66 +108,75 @@ unsafe fn pass<const BYTES: u32>(
     let mut at = 1_usize;
     let mut stop = at.wrapping_add(window);
     'page: loop {
-        let mut from = 'found: {
-            while at < stop {
-                // SAFETY: `at + 3` is at most `LAST_START`; the rest by the caller and the table.
-                unsafe {
-                    if let Some(from) = table.probe::<BYTES>(page, at) {
-                        break 'found from;
+        'sequence: {
+            let mut from = 'found: {
+                while at < stop {
+                    // SAFETY: `at + 3` is at most `LAST_START`; the rest by the caller and the table.
+                    unsafe {
+                        if let Some(from) = table.probe::<BYTES>(page, at) {
+                            break 'found from;
+                        }
+                        if let Some(from) = table.probe::<BYTES>(page, at.wrapping_add(1)) {
+                            at = at.wrapping_add(1);
+                            break 'found from;
+                        }
+                        if let Some(from) = table.probe::<BYTES>(page, at.wrapping_add(2)) {
+                            at = at.wrapping_add(2);
+                            break 'found from;
+                        }
+                        if let Some(from) = table.probe::<BYTES>(page, at.wrapping_add(3)) {
+                            at = at.wrapping_add(3);
+                            break 'found from;
+                        }
                     }
-                    if let Some(from) = table.probe::<BYTES>(page, at.wrapping_add(1)) {
-                        at = at.wrapping_add(1);
-                        break 'found from;
-                    }
-                    if let Some(from) = table.probe::<BYTES>(page, at.wrapping_add(2)) {
-                        at = at.wrapping_add(2);
-                        break 'found from;
-                    }
-                    if let Some(from) = table.probe::<BYTES>(page, at.wrapping_add(3)) {
-                        at = at.wrapping_add(3);
-                        break 'found from;
-                    }
+                    at = at.wrapping_add(4);
                 }
-                at = at.wrapping_add(4);
-            }
-            // There is no room for the literals before a match that starts later, even after it
-            // has grown.
-            let last = anchor.wrapping_add(out.room()).wrapping_add(BACK);
-            // SAFETY: By the caller and the table.
-            match unsafe { table.probe_far::<BYTES>(page, at, stride.max(2), last) } {
-                Some((far, from)) => {
-                    at = usize::from(far);
-                    usize::from(from)
+                cold();
+                // There is no room for the literals before a match that starts much later.
+                let last = anchor.wrapping_add(out.room()).wrapping_add(AFTER_ROOM);
+                // SAFETY: By the caller and the table; there is nothing to find before `anchor`.
+                let far = unsafe { table.find_far::<BYTES>(page, anchor, at, stride.max(2), last) };
+                let Some(Far { at, from, end }) = far else {
+                    break 'page;
+                };
+                let (at, from, end) = (usize::from(at), usize::from(from), usize::from(end));
+                let (literals, len) = (at.wrapping_sub(anchor), end.wrapping_sub(at));
+                // SAFETY: The literals end at `at`, and `end` is behind it.
+                if !unsafe {
+                    out.sequence_exactly(page.add(anchor), literals, at.wrapping_sub(from), len)
+                } {
+                    return Err(out.excess(PAGE.wrapping_sub(anchor)));
                 }
-                None => break 'page,
-            }
-        };
+                anchor = end;
+                break 'sequence;
+            };
 
-        // SAFETY: Both are at most `LAST_START`.
-        let mut end = unsafe { match_end(page, at, from) };
-        if fine && at < LAST_START {
-            let later = at.wrapping_add(1);
-            // SAFETY: As above.
-            if let Some(other) = unsafe { table.probe::<BYTES>(page, later) } {
+            // SAFETY: Both are at most `LAST_START`.
+            let mut end = unsafe { match_end(page, at, from) };
+            if fine && at < LAST_START {
+                let later = at.wrapping_add(1);
                 // SAFETY: As above.
-                let farther = unsafe { match_end(page, later, other) };
-                if farther > end {
-                    (at, from, end) = (later, other, farther);
+                if let Some(other) = unsafe { table.probe::<BYTES>(page, later) } {
+                    // SAFETY: As above.
+                    let farther = unsafe { match_end(page, later, other) };
+                    if farther > end {
+                        (at, from, end) = (later, other, farther);
+                    }
                 }
             }
+            let mut literals = at.wrapping_sub(anchor);
+            if from > BACK {
+                // SAFETY: There are more than `BACK` bytes before either.
+                literals = literals.saturating_sub(unsafe { same_before(page, at, from) });
+            }
+            let len = end.wrapping_sub(anchor).wrapping_sub(literals);
+            // SAFETY: The literals end at `at` or before, with 16 bytes after that. `match_end` is
+            // beyond `at` by at least `MIN_MATCH`.
+            if !unsafe { out.sequence(page.add(anchor), literals, at.wrapping_sub(from), len) } {
+                return Err(out.excess(PAGE.wrapping_sub(anchor)));
+            }
+            anchor = end;
         }
-        let mut literals = at.wrapping_sub(anchor);
-        if from > BACK {
-            // SAFETY: There are more than `BACK` bytes before either.
-            literals = literals.saturating_sub(unsafe { same_before(page, at, from) });
-        }
-        let len = end.wrapping_sub(anchor).wrapping_sub(literals);
-        // SAFETY: The literals end at `at` or before, with 16 bytes after that. `match_end` is
-        // beyond `at` by at least `MIN_MATCH`.
-        if !unsafe { out.sequence(page.add(anchor), literals, at.wrapping_sub(from), len) } {
-            return Err(out.excess(PAGE.wrapping_sub(anchor)));
-        }
-        anchor = end;
 
         // Often one match follows another: then there is nothing before it to look at.
         loop {
@@ -268,32 +281,68 @@ impl Table {
         (u64::from_le(word) as u32 == u32::from_le(seen)).then_some(from)
     }
 
-    /// The first match between `at` and `last`, looked for in growing strides, and what it repeats.
+    /// The first match that is seen between `at` and `last`, looked for in growing strides. Then as much before
+    /// it as it has in common with what it repeats, but for what is before `anchor`, is part of it.
     ///
     /// # Safety
     ///
-    /// `page` is valid for reads of a page, and the table made by [`Self::insert`].
+    /// `page` is valid for reads of a page, and the table made by [`Self::insert`]. `anchor` is at most `at`.
     #[inline(never)]
-    unsafe fn probe_far<const BYTES: u32>(
+    unsafe fn find_far<const BYTES: u32>(
         &mut self,
         page: *const u8,
+        anchor: usize,
         mut at: usize,
         mut stride: usize,
         last: usize,
-    ) -> Option<(u16, u16)> {
+    ) -> Option<Far> {
         let last = last.min(LAST_START);
         while at <= last {
             let stop = at.wrapping_add(stride.wrapping_mul(STRIDE)).min(last);
             while at <= stop {
                 // SAFETY: `at` is at most `LAST_START`; the rest by the caller.
                 if let Some(from) = unsafe { self.probe::<BYTES>(page, at) } {
-                    return Some((at as u16, from as u16));
+                    // SAFETY: As above.
+                    return Some(unsafe { grown(page, anchor, at, from) });
                 }
                 at = at.wrapping_add(stride);
             }
             stride = stride.wrapping_add(1);
         }
         None
+    }
+}
+
+/// A match that was found far from the last.
+struct Far {
+    at: u16,
+    from: u16,
+    end: u16,
+}
+
+/// The match at `at`, and what it has in common with `from` before that, up to `anchor`. The end is that of the
+/// match as it was found, and so behind all that the table has.
+///
+/// # Safety
+///
+/// `page` is valid for reads of a page; `at` and `from` are at most [`LAST_START`], `anchor` at most `at`, and
+/// `from` before it.
+unsafe fn grown(page: *const u8, anchor: usize, mut at: usize, mut from: usize) -> Far {
+    // SAFETY: By the caller.
+    let end = unsafe { match_end(page, at, from) };
+    while at > anchor && from > 0 {
+        let (before, same) = (at.wrapping_sub(1), from.wrapping_sub(1));
+        // SAFETY: Both are in the page.
+        let (a, b): (u8, u8) = unsafe { (read(page.add(before)), read(page.add(same))) };
+        if a != b {
+            break;
+        }
+        (at, from) = (before, same);
+    }
+    Far {
+        at: at as u16,
+        from: from as u16,
+        end: end as u16,
     }
 }
 

@@ -146,7 +146,7 @@ impl<'a> Output<'a> {
     ///
     /// `page` is valid for reads of the literals.
     #[inline(always)]
-    unsafe fn sequence_exactly(
+    pub(super) unsafe fn sequence_exactly(
         &mut self,
         page: *const u8,
         literals: usize,
