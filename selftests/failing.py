@@ -1,7 +1,7 @@
 """Every allocation fails once, in everything that the module does.
 
 failing.py MODULE KO LOOP [WHAT...]     the module under test, its file, and a loop device of 16 MiB to write back to;
-                                        then what to look at: loading, devices, configuring, requests, swap, jobs, hotplug
+                                        then what to look at: loading, devices, configuring, requests, waiting, jobs, hotplug
 
 The N-th allocation that an operation makes inside the module fails, for N = 1, 2, 3 and so on until the operation ends
 before its N-th. Each time the outcome has to be success or the right errno; after a failure everything is as it was, and
@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 
+from backing import Background
 from pages import PAGE
 from sides import Side, attempt, case, content, note
 
@@ -64,6 +65,12 @@ class Faults:
         symbols = sorted((int(line.split()[0], 16), line.split()[2]) for line in open("/proc/kallsyms"))
         at = next(i for i, symbol in enumerate(symbols) if symbol[1] == "do_init_module")
         self.within(symbols[at][0], next(address for address, _ in symbols[at:] if address > symbols[at][0]))
+
+    def always(self, on):
+        """All allocations of the tasks that say so fail, or none."""
+        for kind in "failslab", "fail_page_alloc":
+            for name, value in {"task-filter": "Y", "interval": 1, "probability": 100 if on else 0}.items():
+                put(f"{FAULTS}/{kind}/{name}", value)
 
     def inject(self, nth, function):
         """The function's outcome, and whether there was an N-th allocation, which failed."""
@@ -278,32 +285,71 @@ def requests(disk, walk):
              *(disk.get(0, "mm_stat").decode() for column in ("orig", "compr", "same", "huge") if disk.mm(0, column)))
 
 
-def swap(disk, walk):
-    """Swap-out gives up at once: the page stays where it is, and the error is counted."""
-    disk.set_up("lz4")
+def waiting(disk, walk):
+    """While no allocation succeeds, all I/O waits but swap-out, which fails."""
+    faults = walk.faults
+
+    def without_memory(name, act, waits):
+        def run():
+            put("/proc/thread-self/make-it-fail", 1)
+            try:
+                act()
+            finally:
+                put("/proc/thread-self/make-it-fail", 0)
+
+        faults.always(True)
+        call = Background(attempt, run)
+        ended = call.ends(3)
+        faults.always(False)
+        trouble = [] if call.ends() else ["it does not end when there is memory"]
+        if ended == waits:
+            trouble.append("it ends without memory" if ended else "it waits for memory")
+        if call.result is not None:
+            trouble.append(call.result)
+        case(f"without memory: {name} {'waits' if waits else 'does not wait'}", *trouble, *disk.old())
+
+    for compressed in 0, 1:
+        disk.set_up("lz4", ("backing_dev", disk.loop), ("compressed_writeback", compressed))
+        for shift in 0, 512:
+            disk.forget_new()
+            disk.fill(1700, shift=shift)
+            without_memory(f"a write, {shift} bytes off alignment,", lambda at=shift: disk.write_new(at), True)
+            case("it is there", *disk.new(1700))
+            disk.must("writeback", f"page_index={NEW}")
+            without_memory(f"a read from the backing device, {shift} bytes off alignment,",
+                           lambda at=shift: disk.read_new(at), True)
+            case("the data is right", *disk.new(1700))
+    disk.fill("same")
+    disk.forget_new()
+    disk.must("compact", 1)
+    without_memory("a write of one word, where the table has no room,", disk.write_new, True)
+    case("that is there", *disk.new("same"))
     disk.shut()
+    disk.must("reset", 1)
+    disk.must("compressed_writeback", 0)
+    disk.reset(("comp_algorithm", "lz4"), ("disksize", 64 << 20))
     subprocess.run(["mkswap", "-q", disk.node(0)], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["swapon", "-p", "1000", disk.node(0)], check=True)
-    try:
-        errors = 0
-        for nth in itertools.count(1):
-            memory = mmap.mmap(-1, PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-            memory[:] = content(1700, 7)(nth)
-            disk.must("compact", 1)
-            failed = int(disk.get(0, "io_stat").split()[1])
-            outcome, fired = walk.faults.inject(nth, lambda: memory.madvise(21))  # MADV_PAGEOUT
-            errors += int(disk.get(0, "io_stat").split()[1]) - failed
-            trouble = [] if memory[:] == content(1700, 7)(nth) else ["the page has other data"]
-            if outcome is not None:
-                trouble.append(f"madvise: {outcome}")
-            memory.close()
-            if trouble or not fired or nth > 100:
-                break
-        if not errors:
-            trouble.append("no write failed")
-        case(f"swap-out: {nth - 1} allocations failed, and with {errors} of them the write", *trouble)
-    finally:
-        subprocess.run(["swapoff", disk.node(0)], check=True)
+    memory = mmap.mmap(-1, 16 * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    wanted = b"".join(map(content(1700, 7), range(16)))
+
+    def swap_out():
+        # From a CPU on which pages wait to be put on the LRU list, all are.
+        for _ in range(4):
+            memory[:] = wanted
+            memory.madvise(21)  # MADV_PAGEOUT
+
+    failed = int(disk.get(0, "io_stat").split()[1])
+    old, disk.old = disk.old, lambda: ()
+    without_memory("swap-out", swap_out, False)
+    disk.old = old
+    failed = int(disk.get(0, "io_stat").split()[1]) - failed
+    trouble = [] if failed else ["no write failed"]
+    if memory[:] != wanted:
+        trouble.append("the pages have other data")
+    case("without memory: swap-out fails, and the pages stay where they are", *trouble)
+    memory.close()
+    subprocess.run(["swapoff", disk.node(0)], check=True)
 
 
 def jobs(disk, walk):
@@ -357,7 +403,7 @@ def main(module, ko, loop, *what):
         loading(disk, walk)
     disk.insmod()
     walk.faults.within_module(module)
-    for subject in devices, configuring, requests, swap, jobs, hotplug:
+    for subject in devices, configuring, requests, waiting, jobs, hotplug:
         if not what or subject.__name__ in what:
             subject(disk, walk)
     note(f"{Walk.sites} allocations were made to fail")

@@ -139,7 +139,7 @@ pub(crate) fn path(arg: &[u8]) -> &[u8] {
 }
 
 /// `arg` without the one newline that may end it.
-fn line(arg: &[u8]) -> &[u8] {
+pub(crate) fn line(arg: &[u8]) -> &[u8] {
     arg.strip_suffix(b"\n").unwrap_or(arg)
 }
 
