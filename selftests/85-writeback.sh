@@ -1,8 +1,8 @@
 #!/bin/bash
 # Writeback under fire, marks of idleness, recompression, and the parameters of algorithms; see writeback.py.
-# Needs: root, no swap in use, python3, dmsetup; the modules loop, nbd, null_blk, dm-flakey and configfs.
+# Needs: root, no swap in use, python3, dmsetup, strace, dash; the modules loop, nbd, null_blk, dm-flakey and configfs.
 # vm: cpus=4 mem=1G
-# timeout: 400
+# timeout: 500
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 

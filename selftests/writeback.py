@@ -12,6 +12,7 @@ import mmap
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import threading
@@ -358,8 +359,7 @@ def many(disk, _):
     os.mkdir(base)
     try:
         for name, value in ("size", 1024), ("blocksize", PAGE), ("power", 1):
-            with open(f"{base}/{name}", "w", encoding="ascii") as file:
-                file.write(str(value))
+            put(f"{base}/{name}", value)
         disk.set_up(100000, backing_dev="/dev/selftest", writeback_batch_size=4294967295 if not disk.is_c else 64)
         data = mmap.mmap(-1, 500 * PAGE)
         data.write(content(400, 1)(1) * 500)
@@ -386,8 +386,7 @@ def many(disk, _):
             yield f"{before} KiB of memory were available before, {least} at the least"
         disk.fresh()
     finally:
-        with open(f"{base}/power", "w", encoding="ascii") as file:
-            file.write("0")
+        put(f"{base}/power", 0)
         os.rmdir(base)
     disk.set_up(1)
 
@@ -894,6 +893,112 @@ def killed(disk, server):
             yield f"exit status {process.returncode}"
     if len(disk.written()) > 64:
         yield f"{len(disk.written())} of 128 pages are written back"
+
+
+def shell(disk, attribute, value, name="bash"):
+    """A process that writes to a file once: bash does not try again after EINTR, but does not take SIGQUIT."""
+    return subprocess.Popen([name, "-c", f"echo {value} >{disk.disk(0)}/{attribute}"], stdout=subprocess.PIPE,
+                            stderr=subprocess.STDOUT)
+
+
+def put(path, value):
+    with open(path, "w", encoding="ascii") as file:
+        file.write(str(value))
+
+
+def stopped(process, go_on):
+    process.send_signal(signal.SIGSTOP)
+    time.sleep(0.2)
+    go_on()
+    time.sleep(0.2)
+    process.send_signal(signal.SIGCONT)
+
+
+def traced(process, go_on):
+    with subprocess.Popen(["strace", "-qq", "-o", "/dev/null", "-p", str(process.pid)]) as tracer:
+        time.sleep(1)
+        go_on()
+        process.wait(120)
+        tracer.wait(20)
+
+
+def frozen(process, go_on):
+    group = "/sys/fs/cgroup/zram-selftest"
+    os.mkdir(group)
+    try:
+        put(f"{group}/cgroup.procs", process.pid)
+        put(f"{group}/cgroup.freeze", 1)
+        time.sleep(0.3)
+        go_on()
+        time.sleep(0.2)
+        put(f"{group}/cgroup.freeze", 0)
+        process.wait(120)
+    finally:
+        os.rmdir(group)
+
+
+def suspended(process, go_on):
+    """All tasks are frozen for a second, and thawed."""
+    go_on()
+    put("/sys/module/suspend/parameters/pm_test_delay", 1)
+    put("/sys/power/pm_freeze_timeout", 1000)
+    put("/sys/power/pm_test", "freezer")
+    try:
+        put("/sys/power/state", "freeze")
+    finally:
+        put("/sys/power/pm_test", "none")
+
+
+@test(*((job, how) for job in ("writeback", "recompress") for how in (stopped, traced, frozen, suspended)))
+def undisturbed(disk, server, job, how):
+    """a {} goes on while its process is {.__name__}"""
+    # The server is frozen with all others.
+    whole = job == "writeback" and how == suspended
+    pages = 2048 if whole else 512
+    disk.set_up(pages, backing_dev=disk.whole if whole else server.path, recomp_algorithm="algo=zstd",
+                algorithm_params="algo=zstd level=22", writeback_batch_size=1 if whole else 32)
+    for at in range(0, pages, 256):
+        disk.fill("random" if job == "writeback" else "text", at, 256)
+    server.hold = lambda kind, block: kind == WRITE
+    done = disk.written if job == "writeback" else lambda: disk.flags(0, "r")
+    with shell(disk, job, "huge" if job == "writeback" else "priority=1") as process:
+        if job == "recompress" or whole:
+            while not done() and process.poll() is None:
+                time.sleep(0.01)
+        else:
+            server.waits(32)
+        if process.poll() is not None:
+            yield "it is over too soon"
+        how(process, server.release)
+        output = process.communicate(timeout=120)[0]
+    yield from disk.expect("outcome", (process.returncode, output), (0, b""))
+    yield from disk.expect("pages done", len(done()), pages)
+    disk.must("writeback_batch_size", 32)
+
+
+@test((signal.SIGKILL,), (signal.SIGTERM,), (signal.SIGQUIT,), known="a recompression cannot be interrupted")
+def ends_by(disk, _, number):
+    """{!r} ends a recompression after a whole page, and the next one does the rest"""
+    disk.set_up(512, recomp_algorithm="algo=zstd", algorithm_params="algo=zstd level=22")
+    disk.fill("text", 0, 256)
+    disk.fill("text", 256, 256)
+    with shell(disk, "recompress", "priority=1", "dash") as process:
+        while not disk.flags(0, "r") and process.poll() is None:
+            time.sleep(0.01)
+        process.send_signal(number)
+        start = time.monotonic()
+        process.wait(60)
+        took = time.monotonic() - start
+    yield from disk.expect("exit status", process.returncode, -number)
+    done = len(disk.flags(0, "r"))
+    if not 0 < done < 512 or took > 2:
+        yield f"{done} of 512 pages are done, and it took {took:.1f} s"
+    yield from disk.verify()
+    job = disk.background("recompress", "priority=1")
+    time.sleep(0.05)
+    job.interrupt()
+    if not job.ends() or job.result != "EINTR":
+        yield f"with a handler: {job.result}"
 
 
 FILES = "initstate mm_stat io_stat bd_stat debug_stat disksize comp_algorithm backing_dev writeback_limit".split()

@@ -66,6 +66,7 @@ impl Live {
             let Some(index) = candidates.pop()? else {
                 break;
             };
+            signal::freeze_if_asked();
             if signal::is_interrupted() {
                 candidates.unmark(index);
                 return Err(EINTR);

@@ -211,6 +211,7 @@ impl Live {
         request: &mut Request<'t>,
         index: usize,
     ) -> Result<bool> {
+        signal::freeze_if_asked();
         if signal::is_interrupted() {
             return Err(EINTR);
         }

@@ -7,7 +7,8 @@
 //! set it, too. These have the task stop where it returns to user space, or do something there, which
 //! is no reason to leave work undone.
 //!
-//! C header: [`include/linux/sched/signal.h`](srctree/include/linux/sched/signal.h)
+//! C headers: [`include/linux/sched/signal.h`](srctree/include/linux/sched/signal.h),
+//! [`include/linux/freezer.h`](srctree/include/linux/freezer.h)
 
 use super::ffi;
 use kernel::current;
@@ -34,6 +35,20 @@ const fn mask(mut signals: &[u32]) -> u64 {
         signals = rest;
     }
     mask
+}
+
+/// Freezes the current task here, until the system goes on, if that is about to go to sleep: it does not wait for a
+/// task that works for long. May sleep; to be called with nothing locked that the system's devices may need.
+pub(crate) fn freeze_if_asked() {
+    // What asks for it sets this flag.
+    if current!().signal_pending() {
+        // SAFETY: The current task may sleep here, and is one of user space.
+        unsafe {
+            if ffi::freezing_slow_path(ffi::get_current()) {
+                ffi::__refrigerator(false);
+            }
+        }
+    }
 }
 
 /// Whether a signal waits for the current task that ends it or that it has a handler for. Takes no lock; any
