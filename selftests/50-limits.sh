@@ -80,7 +80,8 @@ for ((i = 0; i < 12; i++)); do
 done
 is 'limit: a file system hits it' "$full" 1
 c_bug 'makes the file system read-only'
-works 'limit: files are removed' sh -c 'rm "$1"/file* && sync && fstrim "$1"' - "$work/mnt"
+emptied() { rm "$work"/mnt/file* && sync && fstrim "$work/mnt"; }
+works 'limit: files are removed' emptied
 c_bug 'makes the file system read-only'
 works 'limit: then a new file is written' dd if=/dev/urandom of="$work/mnt/new" bs=1M count=4 conv=fsync status=none
 matches 'limit: and the file system is as it was mounted' "$(awk -v at="$work/mnt" '$2 == at {print $4}' /proc/mounts)" '^rw,'
@@ -170,9 +171,9 @@ fi
 pages=$((512 * 1024 / 4))
 full() { echo 512M >"$disk/disksize" && "$here/pages.py" write /dev/zram0 0 "$pages" same 1 256; }
 costs "a full device's table takes no more than 16 bytes a page" $((pages * 16 / 1024 + 512)) full
-emptied() { full && blkdiscard /dev/zram0 && echo 1 >"$disk/compact"; }
+discarded() { full && blkdiscard /dev/zram0 && echo 1 >"$disk/compact"; }
 c_bug 'keeps the table until the reset'
-costs 'compact gives back the table of what was discarded' 768 emptied
+costs 'compact gives back the table of what was discarded' 768 discarded
 works 'after that it works' "$here/pages.py" write /dev/zram0 5000 1000 mix
 works 'and has the data' "$here/pages.py" verify /dev/zram0 5000 1000 mix
 

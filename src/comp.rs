@@ -151,7 +151,7 @@ impl StreamGuard<'_> {
     #[inline]
     pub(crate) fn pack(&mut self, page: Source<'_>, limit: usize) -> Result<Option<&[u8]>> {
         let (codec, stream) = self.parts()?;
-        let len = codec.compress(&mut stream.context, page, &mut *stream.data, limit);
+        let len = codec.compress(&mut stream.context, page, &mut stream.data, limit);
         Ok(packed(len, &*stream.data, limit))
     }
 
@@ -167,7 +167,7 @@ impl StreamGuard<'_> {
     pub(crate) fn pack_gathered(&mut self, limit: usize) -> Result<Bytes<'_>> {
         let (codec, stream) = self.parts()?;
         let page = Source::from(&*stream.page);
-        let len = codec.compress(&mut stream.context, page, &mut *stream.data, limit);
+        let len = codec.compress(&mut stream.context, page, &mut stream.data, limit);
         Ok(packed(len, &*stream.data, limit).map_or(page.into(), Bytes::from))
     }
 
