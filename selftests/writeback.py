@@ -424,6 +424,32 @@ def full(disk, _, compressed):
         yield from disk.verify()
 
 
+@test(1, 8, 64, 128, known="takes a bit for each block, and their number wraps")
+def vast(disk, _, tebibytes):
+    """a backing device of {} TiB costs no more than the pages of the disk ask for"""
+    subprocess.run(["dmsetup", "create", "zram-vast", "--table", f"0 {tebibytes << 31} zero"], check=True)
+    try:
+        name = subprocess.run(["dmsetup", "info", "-c", "--noheadings", "-o", "blkdevname", "zram-vast"], check=True,
+                              stdout=subprocess.PIPE).stdout.decode().strip()
+        disk.set_up(16, backing_dev=f"/dev/{name}")
+        disk.must("reset", 1)
+        disk.must("backing_dev", f"/dev/{name}")
+        before = available()
+        disk.must("disksize", 16 * PAGE)
+        if before - available() > 4096:
+            yield f"{before} KiB of memory were available before, {available()} are after"
+        disk.fill("random", 0, 16)
+        yield from disk.expect("outcome", disk.set("writeback", "huge"), "all")
+        yield from disk.expect("blocks in use", disk.bd(0, "count"), 16)
+        # What was written there is gone.
+        disk.drop(0, 16)
+        yield from disk.expect("blocks in use", disk.bd(0, "count"), 0)
+        disk.fresh()
+    finally:
+        subprocess.run(["dmsetup", "remove", "--retry", "zram-vast"], check=True)
+    disk.set_up(1)
+
+
 @test("0", "1")
 def reuse(disk, _, compressed):
     """600 random writes, discards and writebacks on a device with 10 blocks, compressed_writeback {}"""
