@@ -14,6 +14,7 @@ use lz4_page::{
 };
 use std::{
     cell::RefCell,
+    hint::black_box,
     mem,
     time::Instant, //
 };
@@ -349,6 +350,28 @@ fn short_matches_count_where_it_is_tight() {
         }
     }
     assert!(helped > 100, "{helped}");
+}
+
+/// And that is no second pass over the whole page.
+#[test]
+fn a_near_miss_costs_little() {
+    let mut random = Random::from_environment();
+    let mut costs = [0.0; 2];
+    for _ in 0..20 {
+        let page = random.page(5);
+        let mut table = table();
+        let mut dst = [0; BOUND];
+        let len = compress(&page, BOUND).expect("there is room").len();
+        for (cost, room) in costs.iter_mut().zip([BOUND, len - 20]) {
+            *cost += time(|| {
+                // SAFETY: A page.
+                black_box(unsafe {
+                    lz4_page::compress(&mut table, page.as_ptr(), &mut dst[..room], 1)
+                });
+            });
+        }
+    }
+    assert!(costs[1] < 1.75 * costs[0], "{costs:?}");
 }
 
 /// What the kernel's library makes of a page that repeats something.

@@ -8,7 +8,8 @@ use core::arch::asm;
 use super::{
     cold,
     output::{
-        Excess,
+        Mark,
+        Miss,
         Output, //
     },
     read,
@@ -32,8 +33,8 @@ const LAST_START: usize = PAGE - 16;
 const WINDOW: usize = 96;
 const STRIDE: usize = 32;
 
-/// A page that misses the room by less than this gets a finer pass, with this window.
-const NEAR: usize = 160;
+/// The last part of a page that misses the room by less than this gets a finer pass, with this window.
+const NEAR: usize = 112;
 const FINE_WINDOW: usize = 512;
 
 /// A match that starts so much later than there is room for literals is not looked for: it would have to grow
@@ -65,48 +66,55 @@ pub(crate) unsafe fn compress(
     acceleration: u32,
 ) -> Option<usize> {
     let stride = (acceleration as usize).clamp(1, PAGE);
+    // From here on the table has only positions up to `LAST_START`, and only what is behind the
+    // position that is looked at. The start of the page is in every slot that was not used yet:
+    // what is found there is compared like anything else.
+    table.clear();
+
     // A hash of five bytes finds fewer, longer matches than one of four. They take less time, here
     // and in the decompressor, and hardly more room.
     //
     // SAFETY: By the caller.
-    match unsafe { pass::<5>(table, src, dst, stride) } {
+    match unsafe { pass::<5>(table, src, dst, Mark::START, stride) } {
         Ok(len) => Some(len),
-        // Here the short matches count.
-        //
-        // SAFETY: By the caller.
-        Err(Excess(0..NEAR)) => unsafe { pass::<4>(table, src, dst, stride) }.ok(),
+        // Where it was getting tight the short matches count.
+        Err(Miss { by: 0..NEAR, mark }) => {
+            table.clear();
+            // SAFETY: By the caller; the table has only what is before the mark.
+            unsafe {
+                table.insert_some::<4>(src, usize::from(mark.done));
+                pass::<4>(table, src, dst, mark, stride).ok()
+            }
+        }
         Err(_) => None,
     }
 }
 
-/// Compresses with a hash of `BYTES` bytes; with four, in the finer way.
+/// Compresses what comes after `start` with a hash of `BYTES` bytes; with four, in the finer way.
 ///
 /// # Safety
 ///
-/// `page` is valid for reads of a page, and `stride` at least one.
+/// `page` is valid for reads of a page, `start` was made with it, and the table has positions before that.
+/// `stride` is at least one.
 unsafe fn pass<const BYTES: u32>(
     table: &mut Table,
     page: *const u8,
     dst: &mut [u8],
+    start: Mark,
     stride: usize,
-) -> Result<usize, Excess> {
+) -> Result<usize, Miss> {
     let fine = BYTES == MIN_MATCH as u32;
     let window = match stride {
         1 if fine => FINE_WINDOW,
         1 => WINDOW,
         _ => 0,
     };
-    let mut out = Output::new(dst);
-
-    // From here on the table has only positions up to `LAST_START`, and only what is behind the
-    // position that is looked at. The start of the page is in every slot that was not used yet:
-    // what is found there is compared like anything else.
-    table.clear();
+    let mut out = Output::new(dst, start);
 
     // All before `anchor` is in the block; `at` is where the next match may start.
-    let mut anchor = 0_usize;
-    let mut at = 1_usize;
-    let mut stop = at.wrapping_add(window);
+    let mut anchor = usize::from(start.done);
+    let mut at = anchor.max(1);
+    let mut stop = at.wrapping_add(window).min(LAST_START - 2);
     'page: loop {
         'sequence: {
             let mut from = 'found: {
@@ -145,7 +153,7 @@ unsafe fn pass<const BYTES: u32>(
                 if !unsafe {
                     out.sequence_exactly(page.add(anchor), literals, at.wrapping_sub(from), len)
                 } {
-                    return Err(out.excess(PAGE.wrapping_sub(anchor)));
+                    return Err(out.miss(PAGE.wrapping_sub(anchor)));
                 }
                 anchor = end;
                 break 'sequence;
@@ -172,8 +180,8 @@ unsafe fn pass<const BYTES: u32>(
             let len = end.wrapping_sub(anchor).wrapping_sub(literals);
             // SAFETY: The literals end at `at` or before, with 16 bytes after that. `match_end` is
             // beyond `at` by at least `MIN_MATCH`.
-            if !unsafe { out.sequence(page.add(anchor), literals, at.wrapping_sub(from), len) } {
-                return Err(out.excess(PAGE.wrapping_sub(anchor)));
+            if !unsafe { out.sequence(page, anchor, literals, at.wrapping_sub(from), len) } {
+                return Err(out.miss(PAGE.wrapping_sub(anchor)));
             }
             anchor = end;
         }
@@ -196,7 +204,7 @@ unsafe fn pass<const BYTES: u32>(
             let (distance, len) = (anchor.wrapping_sub(from), end.wrapping_sub(anchor));
             // SAFETY: As above.
             if !unsafe { out.repeat(distance, len) } {
-                return Err(out.excess(PAGE.wrapping_sub(anchor)));
+                return Err(out.miss(PAGE.wrapping_sub(anchor)));
             }
             anchor = end;
         }
@@ -214,7 +222,7 @@ unsafe fn pass<const BYTES: u32>(
     if unsafe { out.last(page.add(anchor), literals) } {
         Ok(out.len())
     } else {
-        Err(out.excess(literals))
+        Err(out.miss(literals))
     }
 }
 
@@ -279,6 +287,18 @@ impl Table {
         // SAFETY: By the caller.
         let seen: u32 = unsafe { read(page.add(from)) };
         (u64::from_le(word) as u32 == u32::from_le(seen)).then_some(from)
+    }
+
+    /// Notes half of what is before `end`.
+    ///
+    /// # Safety
+    ///
+    /// `page` is valid for reads of a page.
+    unsafe fn insert_some<const BYTES: u32>(&mut self, page: *const u8, end: usize) {
+        for at in (0..end.min(LAST_START)).step_by(2) {
+            // SAFETY: By the caller, and `at` is before `LAST_START`.
+            unsafe { self.insert::<BYTES>(page, at) };
+        }
     }
 
     /// The first match that is seen between `at` and `last`, looked for in growing strides. Then as much before

@@ -20,8 +20,30 @@ use core::{
 /// distance, and 15 bytes after the literals.
 const SLACK: usize = 56;
 
-/// How much longer the room would have to be, at most.
-pub(super) struct Excess(pub(super) usize);
+/// How far a block is.
+#[derive(Clone, Copy)]
+pub(super) struct Mark {
+    /// How long it is.
+    written: u16,
+    /// How much of the page it stands for.
+    pub(super) done: u16,
+}
+
+impl Mark {
+    /// Before anything.
+    pub(super) const START: Self = Self {
+        written: 0,
+        done: 0,
+    };
+}
+
+/// There is no room for the block.
+pub(super) struct Miss {
+    /// How much longer it would have to be, at most.
+    pub(super) by: usize,
+    /// Where the block took five eighths of the room; the start, if that was not noted.
+    pub(super) mark: Mark,
+}
 
 /// Where a block is written to.
 ///
@@ -34,19 +56,29 @@ pub(super) struct Output<'a> {
     easy: *mut u8,
     start: *mut u8,
     end: *mut u8,
+    /// Where the block, and the page, was when `easy` was reached that is before the last.
+    mark: Mark,
     _room: PhantomData<&'a mut [u8]>,
 }
 
 impl<'a> Output<'a> {
-    pub(super) fn new(room: &'a mut [u8]) -> Self {
-        let easy = room.len().saturating_sub(SLACK);
+    /// Goes on at `mark`.
+    pub(super) fn new(room: &'a mut [u8], mark: Mark) -> Self {
+        let len = room.len();
+        let easy = len.saturating_sub(SLACK);
+        // Only the first time there is something to note.
+        let easy = match mark.written {
+            0 => easy.min(len / 8 * 5),
+            _ => easy,
+        };
         let all = room.as_mut_ptr_range();
         // INVARIANT: The slice is borrowed, and `easy` its start if it is shorter than `SLACK`.
         Self {
-            at: all.start,
+            at: all.start.wrapping_add(usize::from(mark.written).min(len)),
             easy: all.start.wrapping_add(easy),
             start: all.start,
             end: all.end,
+            mark: Mark::START,
             _room: PhantomData,
         }
     }
@@ -63,32 +95,53 @@ impl<'a> Output<'a> {
     }
 
     /// What is missing if `rest` more bytes of the page were literals.
-    pub(super) fn excess(&self, rest: usize) -> Excess {
-        Excess(rest.saturating_sub(self.room()))
+    pub(super) fn miss(&self, rest: usize) -> Miss {
+        Miss {
+            by: rest.saturating_sub(self.room()),
+            mark: self.mark,
+        }
+    }
+
+    /// Notes where the block and the page are, the first time that `easy` is reached.
+    #[inline(always)]
+    fn note(&mut self, done: usize) {
+        let len = (self.end as usize).wrapping_sub(self.start as usize);
+        let last = self.start.wrapping_add(len.saturating_sub(SLACK));
+        if self.easy < last {
+            self.mark = Mark {
+                written: self.len() as u16,
+                done: done as u16,
+            };
+            // INVARIANT: `SLACK` bytes are left there.
+            self.easy = last;
+        }
     }
 
     /// Writes a sequence, and returns whether there was room for it.
     ///
     /// # Safety
     ///
-    /// `page` is valid for reads of the literals and 16 bytes more. All numbers are below a page's
-    /// size, and `len` is at least [`MIN_MATCH`].
+    /// `page` is valid for reads of the literals, which come after its first `done` bytes, and 16 bytes
+    /// more. All numbers are below a page's size, and `len` is at least [`MIN_MATCH`].
     #[inline(always)]
     pub(super) unsafe fn sequence(
         &mut self,
         page: *const u8,
+        done: usize,
         literals: usize,
         distance: usize,
         len: usize,
     ) -> bool {
         if self.at.wrapping_add(literals) >= self.easy {
             cold();
+            self.note(done);
             // SAFETY: By the caller.
-            return unsafe { self.sequence_exactly(page, literals, distance, len) };
+            return unsafe { self.sequence_exactly(page.add(done), literals, distance, len) };
         }
         // SAFETY: There are `SLACK` bytes besides the literals. INVARIANT: For the same reason, the
         // result is not beyond `end`.
         unsafe {
+            let page = page.add(done);
             let token = self.at;
             let mut at = token.add(1);
             // Before the length is known.
