@@ -42,10 +42,12 @@ impl Text<'_> {
     ///
     /// `EMSGSIZE` if there is no room for all.
     pub(crate) fn write_bytes(&mut self, bytes: &[u8]) -> Result {
-        let end = self.len.saturating_add(bytes.len());
-        let room = self.room.get_mut(self.len..end).ok_or(EMSGSIZE)?;
-        room.copy_from_slice(bytes);
-        self.len = end;
+        let room = self.room.get_mut(self.len..).ok_or(EMSGSIZE)?;
+        // As long as the bytes by construction, which the compiler sees: no check of it is left, nor its panic.
+        room.get_mut(..bytes.len())
+            .ok_or(EMSGSIZE)?
+            .copy_from_slice(bytes);
+        self.len = self.len.saturating_add(bytes.len());
         Ok(())
     }
 }
