@@ -40,7 +40,8 @@ const fn mask(mut signals: &[u32]) -> u64 {
 /// Freezes the current task here, until the system goes on, if that is about to go to sleep: it does not wait for a
 /// task that works for long. May sleep; to be called with nothing locked that the system's devices may need.
 pub(crate) fn freeze_if_asked() {
-    // What asks for it sets this flag.
+    // What asks for it sets this flag. A kernel that can't sleep has none of this.
+    #[cfg(CONFIG_FREEZER)]
     if current!().signal_pending() {
         // SAFETY: The current task may sleep here, and is one of user space.
         unsafe {
