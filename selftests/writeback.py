@@ -330,17 +330,19 @@ def limit(disk, server, pages, enable, outcome, done, left):
     disk.must("writeback_limit_enable", "0")
 
 
-@test(("10", "1", "10"), ("18446744073709551615", "1", "18446744073709551615"), ("3", "0", "3"))
-def limit_meanwhile(disk, server, pages, enabled, left):
-    """writeback_limit set to {0} while writes are under way that will fail, limited before: {1}"""
+@test(
+    ("writeback_limit", "10", "1", "10"), ("writeback_limit", "18446744073709551615", "1", "18446744073709551615"),
+    ("writeback_limit_enable", "1", "0", "5"), ("writeback_limit_enable", "0", "1", "5"), known="pays back what was not paid",
+)
+def limit_meanwhile(disk, server, attribute, value, enabled, left):
+    """{0} set to {1} while writes are under way that will fail, limited to 5 before: {2}"""
     disk.set_up(16, backing_dev=server.path, writeback_limit=5, writeback_limit_enable=enabled)
     disk.fill("random", 0, 4)
     server.hold = lambda kind, block: kind == WRITE
     writer = disk.background("writeback", "huge")
     if not server.waits(4):
         yield f"{len(server.held)} requests come"
-    disk.must("writeback_limit", pages)
-    disk.must("writeback_limit_enable", 1)
+    disk.must(attribute, value)
     server.fail = lambda kind, block: kind == WRITE
     server.release()
     if not writer.ends() or writer.result != "EIO":
@@ -348,6 +350,7 @@ def limit_meanwhile(disk, server, pages, enabled, left):
     yield from disk.expect("the limit", disk.get(0, "writeback_limit"), f"{left}\n".encode())
     server.calm()
     disk.must("writeback_limit", 100)
+    disk.must("writeback_limit_enable", 1)
     disk.must("writeback", "huge")
     yield from disk.expect("the limit, when it works", disk.get(0, "writeback_limit"), b"96\n")
 

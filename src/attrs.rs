@@ -368,7 +368,7 @@ fn limit_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
 /// A number of pages.
 fn limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let limit = args::unsigned(arg).map_err(|_| EINVAL)?;
-    disk.settings.set_limit(|set| set.pages = limit);
+    disk.settings.set_limit(limit);
     Ok(())
 }
 
@@ -381,7 +381,7 @@ fn limit_enable_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
 /// A number; any but 0 means yes.
 fn limit_enable_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let enable: u64 = args::unsigned(arg).map_err(|_| EINVAL)?;
-    disk.settings.set_limit(|set| set.enabled = enable != 0);
+    disk.settings.enable_limit(enable != 0);
     Ok(())
 }
 

@@ -56,7 +56,7 @@ pub(crate) struct Limit {
     /// Pages that may still be written, if that is limited.
     pub(crate) pages: u64,
     pub(crate) enabled: bool,
-    /// How often it was set.
+    /// How often the number was set.
     set: u64,
 }
 
@@ -83,11 +83,16 @@ impl Settings {
         *self.limit.lock()
     }
 
-    /// Lets user space change the limit. What is on its way to the device was charged to the one before.
-    pub(crate) fn set_limit(&self, change: impl FnOnce(&mut Limit)) {
+    /// Sets how many pages may be written. What is on its way to the device was charged to the number before.
+    pub(crate) fn set_limit(&self, pages: u64) {
         let mut limit = self.limit.lock();
-        change(&mut limit);
+        limit.pages = pages;
         limit.set = limit.set.wrapping_add(1);
+    }
+
+    /// Sets whether that counts.
+    pub(crate) fn enable_limit(&self, enabled: bool) {
+        self.limit.lock().enabled = enabled;
     }
 
     /// Whether another page may be written.
@@ -109,7 +114,7 @@ impl Settings {
         Some(limit.set)
     }
 
-    /// Takes a charge back, unless the limit was set anew meanwhile.
+    /// Takes a charge back, unless the number was set anew meanwhile.
     fn refund(&self, charge: Charge) {
         let mut limit = self.limit.lock();
         if charge == Some(limit.set) {
