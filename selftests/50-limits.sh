@@ -1,5 +1,5 @@
 #!/bin/bash
-# What happens at the edges: mem_limit reached, memory used up, the memory that the table itself takes, huge sizes.
+# What happens at the edges: mem_limit reached, the memory that the table itself takes, huge sizes.
 # Needs: root, python3, no zram device in use, nobody else who uses much memory meanwhile.
 # vm: cpus=4 mem=768M
 # timeout: 400
@@ -87,40 +87,6 @@ works 'limit: then a new file is written' dd if=/dev/urandom of="$work/mnt/new" 
 matches 'limit: and the file system is as it was mounted' "$(awk -v at="$work/mnt" '$2 == at {print $4}' /proc/mounts)" '^rw,'
 umount "$work/mnt"
 works 'limit: it has no errors' fsck.ext4 -fn /dev/zram0
-
-# --- memory used up ---
-
-# The shell shall outlive everyone; after some seconds memory comes back, whatever happens.
-device 1G
-works 'memory: write pages' "$here/pages.py" write /dev/zram0 0 2000 mix
-kills=$(vmstat oom_kill)
-leave 100
-(
-	sleep 40
-	echo late >"$work/late"
-	leave
-) &
-rescue=$!
-start=$SECONDS
-LOCK=1 "$here/pages.py" write /dev/zram0 10000 100000 random 1 1 >"$work/out"
-seconds=$((SECONDS - start))
-kill "$rescue" 2>/dev/null
-wait "$rescue" 2>/dev/null
-leave
-read -r written error <"$work/out"
-written=${written:-0}
-[[ ! -e $work/late ]] || error+=', only when it was given memory'
-c_bug 'waits for memory without end'
-is 'memory: writes fail when it is used up' "${error:-none}" EIO
-c_bug 'makes others run out of memory'
-holds 'memory: and not before' "$written > 5000" "written: $written in $seconds s"
-c_bug 'makes others run out of memory'
-is 'memory: no process was killed' "$(($(vmstat oom_kill) - kills))" 0
-c_bug 'waits for memory without end'
-is 'memory: the failure was counted' "$(io failed_writes)" 1
-works 'memory: older data is there' "$here/pages.py" verify /dev/zram0 0 2000 mix
-works 'memory: all before the failure is there' "$here/pages.py" verify /dev/zram0 10000 "$written" random
-works 'memory: writes work again' "$here/pages.py" write /dev/zram0 2000 1000 mix
 
 # --- the table's own memory ---
 

@@ -12,6 +12,7 @@ undo() {
 	[[ ! -d /sys/module/$MODULE ]] || works "unloads at the end" rmmod "$MODULE"
 	dmsetup resume zram-short
 	dmsetup remove --retry zram-short
+	for setting in "${!settings[@]}"; do echo "${settings[$setting]}" >"/proc/sys/vm/$setting"; done
 	clean_up
 }
 
@@ -20,6 +21,10 @@ if [[ -z $disk ]]; then
 	skip 'memory is short' 'it takes one of the DISKS'
 	finish
 fi
+declare -A settings=()
+for setting in dirty_writeback_centisecs dirty_background_ratio dirty_ratio; do
+	settings[$setting]=$(<"/proc/sys/vm/$setting")
+done
 trap undo EXIT
 
 # Who waits for memory here shall not be killed for it.

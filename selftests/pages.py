@@ -9,11 +9,8 @@ pages.py swing  DEVICE PAGE KIND ROUNDS                 one page written over, w
 
 KIND is zero, same (a word repeated), text (compressible), random (incompressible), or mix (the last three).
 write prints how many pages it wrote, and the name of the errno that stopped it, if one did (exit status 1).
-With LOCK=1 in the environment this program stays in memory, however little of that is left, and has some in reserve to
-report its failure with.
 """
 
-import ctypes
 import errno
 import functools
 import mmap
@@ -25,7 +22,6 @@ import sys
 
 PAGE = 4096
 POOL = 61
-reserve = []
 
 
 @functools.cache
@@ -73,7 +69,6 @@ def write(device, first, count, kind, seed=1, step=64):
         try:
             os.pwrite(fd, buffer, start * PAGE)
         except OSError as error:
-            reserve.clear()
             print(written, errno.errorcode[error.errno])
             return 1
         written += pages
@@ -136,10 +131,6 @@ def hold(count, kind, rounds, ready=None):
 
 
 def main(command, *arguments):
-    if os.environ.get("LOCK") == "1":
-        everything = 1 | 2  # MCL_CURRENT, MCL_FUTURE
-        ctypes.CDLL(None, use_errno=True).mlockall(everything)
-        reserve.append(mmap.mmap(-1, 32 << 20))
     arguments = [int(a) if a.isdigit() else a for a in arguments]
     return {"write": write, "verify": verify, "swing": swing, "hold": hold}[command](*arguments)
 

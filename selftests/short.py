@@ -22,9 +22,9 @@ from sides import BLKDISCARD, Side, attempt, case, content, note
 
 FILL, FILES, BACK = range(3)
 STEP = 256
-READ = 40 * STEP  # pages: what it takes to wait for so many at once is more than is free
+READ = 32 * STEP
 FILE = 8 * STEP
-LEAVE = 96  # megabytes that there are to use up
+LEAVE = 96  # megabytes of memory that there are to use up
 VICTIMS = 24
 SHORT = 2
 # Whoever waits this long for something that is about to happen waits in vain.
@@ -153,10 +153,15 @@ def syncer(folder):
     return prepare
 
 
-def reader(side, room):
+def reader(side):
+    """Reads all at once, to one place: what comes is looked at when there is memory again. That place begins within a page, so
+    that each page that is read takes one of its own until it is there."""
+
     def prepare(_):
         disk = os.open(side.node(BACK), os.O_RDONLY | os.O_DIRECT)
-        return lambda: os.preadv(disk, [room], 0)
+        room = memoryview(mmap.mmap(-1, (STEP + 1) * PAGE))[512:][:STEP * PAGE]
+        rooms = [room] * (READ // STEP)
+        return lambda: os.preadv(disk, rooms, 0)
 
     return prepare
 
@@ -172,11 +177,6 @@ def used_up(task):
         return task[Task.COUNT] == before
 
     return until(stands)
-
-
-def wrong(data, random, count):
-    """How many pages are not what was written."""
-    return sum(data[n * PAGE:(n + 1) * PAGE] != random(n) for n in range(count))
 
 
 def outcome(name, task, wanted, *trouble):
@@ -217,10 +217,7 @@ def prepare_disks(side, mapping, folder):
 def main(mapping, folder):
     side = Side("zram")
     prepare_disks(side, mapping, folder)
-    room = mmap.mmap(-1, READ * PAGE)
-    # The first write to memory is what allocates it.
-    room[::PAGE] = b"\1" * READ
-    fill, read = Task(filler(side)), Task(reader(side, room))
+    fill, read = Task(filler(side)), Task(reader(side))
     victims = [victim() for _ in range(VICTIMS)]
     kills = table("/proc/vmstat", "oom_kill")
     os.sync()
@@ -236,40 +233,37 @@ def main(mapping, folder):
     short = used_up(fill)
     sync[Task.GO] = read[Task.GO] = 1
     time.sleep(SHORT)
-    during = [(name, task[Task.DONE]) for name, task in (("fsync", sync), ("read", read))]
-    written = fill[Task.COUNT]
-    # All but the filler shall have it.
+    # All but the filler shall have what there will be.
     fill[Task.STOP] = 1
     reserve.close()
     os.pwrite(give_back, b"0", 0)
     libc.munlockall()
     run("dmsetup", "resume", mapping)
 
-    note(f"memory was used up by {written} pages, {table('/proc/vmstat', 'oom_kill') - kills} processes were killed; "
-         f"meanwhile done: {during}")
-    case("memory is used up, and a file's data is yet to be written", *([] if short else ["there was still some"]))
+    note(f"{table('/proc/vmstat', 'oom_kill') - kills} processes were killed")
+    case("memory is used up", *([] if short else ["there was still some"]))
     failed = fill[Task.FAILED]
     outcome("a direct write waits", fill, "OK", *([f"{failed} failed"] if failed else []), *failures(side, FILL))
-    check_filled(side, fill[Task.COUNT])
+    check_pages(side, "what was written last is there", FILL, 3, max(0, fill[Task.COUNT] - 4 * STEP), fill[Task.COUNT])
     outcome("fsync waits", sync, "OK", *failures(side, FILES))
     check_file(side, folder)
     outcome("a read of pages that were written back waits", read, str(READ * PAGE), *failures(side, BACK))
-    lost = wrong(room, content("random", 1), READ)
-    case("it got what was written", *([f"{lost} of {READ} pages are wrong"] if lost else []))
+    check_pages(side, "they are what was written", BACK, 1, 0, READ)
     for child in victims:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
     note("end")
 
 
-def check_filled(side, count):
-    random = content("random", 3)
-    for first in range(max(0, count - 4 * STEP), count, STEP):
-        pages = min(STEP, count - first)
-        if side.read(FILL, first, pages) != b"".join(map(random, range(first, first + pages))):
-            case("what was written last is there", f"not so between page {first} and {first + pages}")
+def check_pages(side, name, disk, seed, start, end):
+    random = content("random", seed)
+    for first in range(start, end, STEP):
+        pages = range(first, min(first + STEP, end))
+        got = side.read(disk, first, len(pages))
+        if got != b"".join(map(random, pages)):
+            case(name, got if isinstance(got, str) else f"not so in pages {pages}")
             return
-    case("what was written last is there")
+    case(name)
 
 
 def check_file(side, folder):
@@ -279,13 +273,11 @@ def check_file(side, folder):
         done = subprocess.run(command, check=False, capture_output=True, text=True)
         if done.returncode:
             trouble.append(f"{command[0]}: {done.returncode} {done.stderr}")
-    data = attempt(side.file_get, f"{folder}/file", FILE * PAGE + 1)
+    data, random = attempt(side.file_get, f"{folder}/file", FILE * PAGE + 1), content("random", 5)
     if isinstance(data, str):
         trouble.append(f"reading it: {data}")
-    elif len(data) != FILE * PAGE:
-        trouble.append(f"it has {len(data)} bytes")
-    elif lost := wrong(data, content("random", 5), FILE):
-        trouble.append(f"{lost} of {FILE} pages are wrong")
+    elif lost := [n for n in range(FILE) if data[n * PAGE:(n + 1) * PAGE] != random(n)]:
+        trouble.append(f"{len(lost)} of {FILE} pages are wrong")
     made = attempt(lambda: os.close(os.open(f"{folder}/new", os.O_WRONLY | os.O_CREAT)))
     if made:
         trouble.append(f"a new file: {made}")
