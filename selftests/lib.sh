@@ -97,9 +97,10 @@ refused() {
 	fi
 }
 
-# relay NAME COMMAND...: the cases of a program that prints `ok CASE` or `not ok CASE`, comments below it, `# end` at last.
+# relay NAME COMMAND...: the cases of a program that prints `ok CASE` or `not ok CASE`, comments below it, `# end` at last, and
+# ends with success: what it found is in its cases.
 relay() {
-	local name=$1 line='' last=''
+	local name=$1 line='' last='' status=0
 	shift
 	while IFS= read -r line; do
 		last=$line
@@ -109,7 +110,8 @@ relay() {
 		*) printf '# %s\n' "${line#\# }" ;;
 		esac
 	done < <("$@" 2>&1)
-	[[ $last == '# end' ]] || fail "$name: ran to its end" "     got: $last"
+	wait $! || status=$?
+	[[ $last == '# end' ]] && ((status == 0)) || fail "$name: ran to its end" "     got: exit status $status after: $last"
 }
 
 finish() {
