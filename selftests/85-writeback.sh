@@ -1,6 +1,6 @@
 #!/bin/bash
 # Writeback under fire, marks of idleness, recompression, and the parameters of algorithms; see writeback.py.
-# Needs: root, no swap in use, python3, dmsetup, strace, dash; the modules loop, nbd, null_blk, dm-flakey, dm-zero and configfs.
+# Needs: root, no swap in use, python3, dmsetup, strace, dash; the modules loop, nbd, null_blk, dm-flakey and configfs.
 # vm: cpus=4 mem=1G
 # timeout: 500
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -24,7 +24,7 @@ loop() {
 	loops+=("$(losetup -f --show "$work/disk${#loops[@]}")")
 }
 
-modprobe -a loop dm-flakey dm-zero
+modprobe -a loop dm-flakey
 modprobe nbd nbds_max=1 max_part=0
 modprobe null_blk nr_devices=0
 mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
