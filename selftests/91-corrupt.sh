@@ -28,6 +28,8 @@ cd "$work" || exit
 truncate -s 1M disk
 loop=$(losetup -f --show disk)
 printf '# seed %s\n' "$seed"
+# For qemu/scan.
+echo 'selftest: damages data' >/dev/kmsg
 relay damage python3 "$here/corrupt.py" "${COUNT:-2000}" "$seed" "$loop"
 works 'unloads' unload
 finish
