@@ -2,7 +2,7 @@
 # Memory runs out, again and again, until the kernel kills who takes it; swap is on zram. CPUs go and come, zsmalloc is
 # compacted, pages are recompressed and written back meanwhile. See soak.py.
 # Needs: root, python3, cgroup2, no zram device in use; sets much memory aside; whoever is not protected may be killed.
-# kernel: stock
+# kernel: stock, or by name
 # vm: cpus=4 mem=1G disk=16M disk=16M append="slab_debug=FZP,kmalloc-*"
 # timeout: 400
 # shellcheck source-path=SCRIPTDIR source=lib.sh
