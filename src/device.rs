@@ -88,6 +88,7 @@ impl Default for Setup {
 impl Setup {
     /// Sets up all algorithms. Takes the parameters; after an error everything is as after a reset,
     /// but for limit and backing device.
+    #[inline(never)] // What it needs of the stack is not needed with that of its caller.
     fn comps(&mut self, disk: Handle<'_, Device>) -> Result<[Option<Comp>; ALGORITHMS]> {
         let mut comps = [const { None }; ALGORITHMS];
         let algorithms = self.algorithms.iter().zip(&mut self.params);
