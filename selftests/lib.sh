@@ -111,7 +111,7 @@ relay() {
 		esac
 	done < <("$@" 2>&1)
 	wait $! || status=$?
-	[[ $last == '# end' ]] && ((status == 0)) || fail "$name: ran to its end" "     got: exit status $status after: $last"
+	[[ $last == '# end' && $status == 0 ]] || fail "$name: ran to its end" "     got: exit status $status after: $last"
 }
 
 finish() {
