@@ -296,8 +296,8 @@ impl Device {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the disk is open, or being reset or removed, for longer than a moment; `EINTR` after a
-    /// fatal signal.
+    /// `EBUSY` if the disk is open for longer than a moment, or being removed; `EINTR` after a fatal
+    /// signal.
     pub(crate) fn reset(disk: Handle<'_, Self>) -> Result {
         let claim = disk.claim()?;
         let _jobs = disk.jobs.write_killable()?;

@@ -15,6 +15,7 @@ use core::{
 };
 use kernel::{
     error::from_err_ptr,
+    page::PAGE_SIZE,
     prelude::*,
     types::ScopeGuard, //
 };
@@ -104,10 +105,18 @@ impl Contents {
 
 /// Memory for `len` bytes, not to be had at any price.
 fn allocate(len: usize) -> Result<NonNull<u8>> {
+    /// What may be asked for without a look, for reclaim to find.
+    const MODEST: usize = 16 << 20;
+
+    // An allocation that takes all there is before it fails has others killed meanwhile.
     // SAFETY: The call has no requirements.
-    let raw = unsafe {
-        ffi::vrealloc_node_align(ptr::null(), len, 1, ffi::ZRAM_GFP_SOFT, ffi::NUMA_NO_NODE)
-    };
+    let available = usize::try_from(unsafe { ffi::si_mem_available() }).unwrap_or(0);
+    if len > MODEST && len.div_ceil(PAGE_SIZE) >= available {
+        return Err(ENOMEM);
+    }
+    let (flags, node) = (ffi::ZRAM_GFP_SOFT, ffi::NUMA_NO_NODE);
+    // SAFETY: The call has no requirements.
+    let raw = unsafe { ffi::vrealloc_node_align(ptr::null(), len, 1, flags, node) };
     NonNull::new(raw.cast()).ok_or(ENOMEM)
 }
 

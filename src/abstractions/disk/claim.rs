@@ -42,12 +42,12 @@ const STEP: Delta = Delta::from_millis(2);
 
 impl<'a, T: Operations> Handle<'a, T> {
     /// Claims the disk: nobody has it open, and opening it fails with `EBUSY` until the claim is
-    /// dropped. Who has it open for a moment is waited for. May sleep.
+    /// dropped. Who has it open for a moment is waited for, and so is another claim. May sleep.
     ///
     /// # Errors
     ///
     /// `EBUSY` if the disk is held exclusively, as by a file system or swap; if it is open for longer;
-    /// if it is claimed for longer, or removed. `EINTR` after a fatal signal.
+    /// if it is removed. `EINTR` after a fatal signal.
     pub(crate) fn claim(self) -> Result<Claim<'a, T>> {
         self.seize(Claimed::ByReset)?;
         Ok(Claim(self))
@@ -55,7 +55,7 @@ impl<'a, T: Operations> Handle<'a, T> {
 
     /// Sets the claim, once the disk is closed.
     fn seize(self, by: Claimed) -> Result {
-        let start = Instant::<Monotonic>::now();
+        let mut start = Instant::<Monotonic>::now();
         let mut waiting = None;
         loop {
             let waited = start.elapsed();
@@ -64,12 +64,16 @@ impl<'a, T: Operations> Handle<'a, T> {
                     gate.claim = by;
                     return Ok(true);
                 }
-                if held || waited >= PATIENCE || matches!(gate.claim, Claimed::ByRemoval) {
-                    return Err(EBUSY);
-                }
-                if waited >= COURTESY && waiting.is_none() {
-                    gate.waiting = gate.waiting.saturating_add(1);
-                    waiting = Some(Waiting(self));
+                match gate.claim {
+                    Claimed::ByRemoval => return Err(EBUSY),
+                    // It ends, and nobody can have opened the disk before.
+                    Claimed::ByReset => start = Instant::now(),
+                    Claimed::No if held || waited >= PATIENCE => return Err(EBUSY),
+                    Claimed::No if waited >= COURTESY && waiting.is_none() => {
+                        gate.waiting = gate.waiting.saturating_add(1);
+                        waiting = Some(Waiting(self));
+                    }
+                    Claimed::No => {}
                 }
                 Ok(false)
             })?;
