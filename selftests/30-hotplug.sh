@@ -1,7 +1,7 @@
 #!/bin/bash
-# CPUs go and come at random while fio verifies, while memory is swapped, and while devices come and go; and a CPU that
-# the streams do not let up.
-# Needs: root, fio, cgroup2, CPUs that can be taken down, no zram device in use.
+# How long a CPU that goes waits; CPUs go and come at random while fio verifies, while memory is swapped, and while devices
+# come and go; and a CPU that the streams do not let up.
+# Needs: root, python3, tracefs, fio, cgroup2, CPUs that can be taken down, no zram device in use.
 # vm: cpus=4 mem=768M
 # timeout: 600
 # shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
@@ -13,6 +13,55 @@ disk=/sys/block/zram0
 cycles() { works "$1: $2 times a CPU goes or comes" toggle "$2"; }
 
 load num_devices=2
+
+# --- how long a CPU waits ---
+
+# With an algorithm that takes milliseconds for a page, and writes of 256 of them: who kept the stream for all of a write, or
+# for all writers in turn, would have the CPU wait for seconds. The margin is for what else the machine may do meanwhile.
+tracing=/sys/kernel/tracing
+number=$(awk -F ': ' -v name="$CPUHP" '$2 == name {print $1 + 0}' "$CPUS/hotplug/states")
+mountpoint -q $tracing || mount -t tracefs tracefs $tracing
+
+# waits WRITERS: the microseconds that CPU 3 waits for their streams when it goes, one line for each of four times.
+waits() {
+	local writer
+	local -a writers
+	for _ in {1..4}; do
+		writers=()
+		for ((writer = 0; writer < $1; writer++)); do
+			taskset -c 3 "$here/pages.py" write /dev/zram0 $((writer * 2000)) 2000 text 1 256 >/dev/null &
+			writers+=($!)
+		done
+		until (($(field $disk/stat 9) == $1)); do sleep 0.1; done
+		echo >$tracing/trace
+		cpu 3 0
+		kill "${writers[@]}"
+		wait "${writers[@]}" 2>/dev/null
+		awk -v step="step: *$number " '
+			{ at = $0; sub(/: cpuhp_.*/, "", at); sub(/.* /, "", at) }
+			$0 ~ "cpuhp_multi_enter: cpu: 0003 .*" step { begun = at }
+			$0 ~ "cpuhp_exit: .*cpu: 0003 .*" step { printf "%d\n", (at - begun) * 1000000 }' $tracing/trace
+		cpu 3 1
+	done
+}
+
+# Who waits for the stream already is served before the CPU: with more writers it waits for a page of each.
+echo 1 >$disk/reset
+echo zstd >$disk/comp_algorithm
+echo 'algo=zstd level=22' >$disk/algorithm_params
+echo 64M >$disk/disksize
+read -r usual longest <<<"$(taskset -c 3 "$here/pages.py" time /dev/zram0 0 300 text)"
+echo mono >$tracing/trace_clock
+echo 1 >$tracing/events/cpuhp/cpuhp_multi_enter/enable
+echo 1 >$tracing/events/cpuhp/cpuhp_exit/enable
+for writers in 1 4; do
+	mapfile -t times < <(waits $writers)
+	most=$(printf '%s\n' "${times[@]}" | sort -n | tail -n 1)
+	echo "# a page takes $usual us, at most $longest; CPU 3 waits for $writers writers: ${times[*]}"
+	bound=$((3 * writers * longest < 128 * usual ? 3 * writers * longest : 128 * usual))
+	holds "a CPU that goes waits for a page at most of each of $writers writers" "${#times[@]} == 4 && $most <= $bound"
+done
+echo 0 >$tracing/events/cpuhp/enable
 
 # --- fio ---
 
@@ -88,7 +137,6 @@ is 'and are gone' "$(cd /sys/block && echo zram*)" 'zram0 zram1'
 
 device 32M lz4
 device 32M zstd zram1
-number=$(awk -F ': ' -v name="$CPUHP" '$2 == name {print $1 + 0}' "$CPUS/hotplug/states")
 "$here/pages.py" write /dev/zram0 0 500 mix >/dev/null
 
 # refuse STATE: CPU 3 does not come up, because that state fails.

@@ -5,6 +5,8 @@ pages.py write  DEVICE FIRST COUNT KIND [SEED [STEP]]   direct I/O, STEP pages a
 pages.py verify DEVICE FIRST COUNT KIND [SEED [STEP]]
 pages.py hold   COUNT KIND ROUNDS [READY]               anonymous memory, filled and verified ROUNDS times; with READY
                                                         it then creates that file, waits for SIGTERM, verifies again
+pages.py time   DEVICE FIRST COUNT KIND                 written one at a time: the microseconds that half of them took at
+                                                        most, and the longest
 pages.py swing  DEVICE PAGE KIND ROUNDS                 one page written over, while a process reads it: reads are whole
 
 KIND is zero, same (a word repeated), text (compressible), random (incompressible), or mix (the last three).
@@ -19,6 +21,7 @@ import random
 import signal
 import struct
 import sys
+import time
 
 PAGE = 4096
 POOL = 61
@@ -73,6 +76,18 @@ def write(device, first, count, kind, seed=1, step=64):
             return 1
         written += pages
     print(written)
+    return 0
+
+
+def clock(device, first, count, kind):
+    content = contents(kind, 1)
+    taken = []
+    for fd, buffer, start, _ in chunks(device, os.O_WRONLY, first, count, 1):
+        buffer[:] = content(start)
+        begun = time.monotonic()
+        os.pwrite(fd, buffer, start * PAGE)
+        taken.append(round((time.monotonic() - begun) * 1e6))
+    print(sorted(taken)[count // 2], max(taken))
     return 0
 
 
@@ -132,7 +147,7 @@ def hold(count, kind, rounds, ready=None):
 
 def main(command, *arguments):
     arguments = [int(a) if a.isdigit() else a for a in arguments]
-    return {"write": write, "verify": verify, "swing": swing, "hold": hold}[command](*arguments)
+    return {"write": write, "verify": verify, "time": clock, "swing": swing, "hold": hold}[command](*arguments)
 
 
 if __name__ == "__main__":
