@@ -184,9 +184,9 @@ class Side:
         return self.using(number, os.O_WRONLY,
                           lambda fd: fcntl.ioctl(fd, BLKZEROOUT, struct.pack("=QQ", offset, length)) and None)
 
-    def open(self, number):
+    def open(self, number, flags=0):
         """Hold the device open until close()."""
-        fd = attempt(os.open, self.node(number), os.O_RDONLY)
+        fd = attempt(os.open, self.node(number), os.O_RDONLY | flags)
         if isinstance(fd, str):
             return fd
         self.held.setdefault(number, []).append(fd)

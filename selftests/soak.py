@@ -5,7 +5,8 @@ soak.py [--minutes N] [--until LOAD=TURNS] LOAD…    with TEST_SEED, and two DI
 
 Each load is a process of its own that takes turn after turn, until the minutes are over, or one of them has had its turns.
 What they do follows from the seed, when they do it from the scheduler. Whatever is wrong in one of them ends all: data
-that is not what was stored, an errno without a reason, or a load that does not get on.
+that is not what was stored, an errno without a reason, or a load that does not get on. While memory runs out a swap-out
+may fail, and what a file of the module is asked to do, and each is counted; a read, and any other write, waits.
 """
 
 import argparse
@@ -71,7 +72,7 @@ def die_with_parent():
 class Load:
     """One kind of load. A turn is a piece of it that takes seconds."""
 
-    counts = ()  # what it counts beside its turns
+    counts = ()  # what it counts beside its turns, and the errnos that want of memory excuses
 
     def __init__(self, options, scarcity, calm):
         self.name = type(self).__name__.lower()
@@ -83,7 +84,8 @@ class Load:
         self.before = 0
         self.turns = multiprocessing.Value("Q", lock=False)
         self.stop = multiprocessing.Value("b", lock=False)
-        self.counted = {name: multiprocessing.Value("Q", lock=False) for name in self.counts}
+        counts = (*self.counts, "ENOMEM", "EIO")
+        self.counted = {name: multiprocessing.Value("Q", lock=False) for name in counts}
         self.trouble = multiprocessing.SimpleQueue()
         self.others = ()
 
@@ -134,9 +136,17 @@ class Load:
         """Whether it was done. It may end with the errnos allowed, and with others while memory runs out."""
         if outcome == wanted:
             return True
-        if outcome in allowed or self.scarce() and outcome in ("ENOMEM", "EIO"):
+        if outcome in allowed:
+            return False
+        if self.scarce() and outcome in ("ENOMEM", "EIO"):
+            self.count(outcome)
             return False
         raise Wrong(f"{what}: {outcome!r} instead of {wanted!r}")
+
+    def always(self, what, outcome, wanted):
+        """It was done, however little memory there was."""
+        if outcome != wanted:
+            raise Wrong(f"{what}: {outcome!r} instead of {wanted!r}")
 
     def put(self, number, attribute, text, *allowed):
         outcome = self.side.put(number, attribute, text.encode())
@@ -145,9 +155,11 @@ class Load:
     # --- devices ---
 
     def set_up(self, number, size, algorithm, **settings):
-        """Make a device new, and keep it open, so that nobody resets it."""
+        """Make a device new, and keep it open, so that nobody resets it. If it is not held, too, who tries that keeps others
+        from opening it for a moment; but mkswap and swapon want to hold it themselves."""
         self.side.close(number)
-        while not self.put(number, "reset", "1", "EBUSY") or self.side.open(number):
+        flags = 0 if number == SWAP else os.O_EXCL
+        while not self.put(number, "reset", "1", "EBUSY") or self.side.open(number, flags):
             time.sleep(0.1)
         for attribute, text in {"comp_algorithm": algorithm, **settings, "disksize": str(size)}.items():
             while not self.put(number, attribute, text):
@@ -155,6 +167,10 @@ class Load:
 
     def algorithms(self):
         return self.side.get(IO, "comp_algorithm").decode().replace("[", "").replace("]", "").split()
+
+    def failures(self, number):
+        """How many reads and writes of a device failed since it was set up."""
+        return tuple(map(int, self.side.get(number, "io_stat").split()[:2]))
 
     def streams(self, number):
         """Count how the streams of a device were used, before a reset."""
@@ -179,7 +195,7 @@ class Load:
 class Io(Load):
     """fio verifies, with many threads, with one algorithm after the other."""
 
-    counts = ("pages", "takes", "contended", "retries", "without memory")
+    counts = ("pages", "takes", "contended", "retries")
 
     def begin(self):
         names = self.algorithms()
@@ -196,12 +212,10 @@ class Io(Load):
             f"--group_reporting --filename={self.side.node(IO)} --randseed={self.rng.getrandbits(31)}")
         fio = subprocess.run(command.split(), stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
         said = fio.stdout + fio.stderr
-        if fio.returncode == 0:
-            self.count("pages", jobs * each // PAGE)
-        elif self.scarce() and "Input/output error: write" in said:
-            self.count("without memory")
-        else:
+        if fio.returncode:
             raise Wrong(f"fio: {fio.returncode}\n{said[-2000:]}")
+        self.always("failed reads and writes", self.failures(IO), (0, 0))
+        self.count("pages", jobs * each // PAGE)
         self.streams(IO)
 
     def end(self):
@@ -211,7 +225,7 @@ class Io(Load):
 class Swap(Load):
     """Processes that may keep less memory than they have: some new ones each turn, and one that stays to the end."""
 
-    counts = ("pages", "killed", "swapoffs", "takes", "contended", "retries")
+    counts = ("pages", "killed", "swapoffs", "failed swap-outs", "takes", "contended", "retries")
 
     def begin(self):
         self.cgroup = re.search(r"^\S+ (\S+) cgroup2 ", read("/proc/mounts"), re.M)[1]
@@ -226,9 +240,11 @@ class Swap(Load):
             settings["backing_dev"] = self.disks[0]
         self.set_up(SWAP, self.rng.choice((64, 128)) << 20, self.rng.choice(("lz4", "lzo-rle", "zstd")), **settings)
         for command in ("mkswap", "-q"), ("swapon",):
-            while subprocess.run((*command, self.side.node(SWAP)), stdout=subprocess.DEVNULL, check=False).returncode:
-                if not self.scarce():
-                    raise Wrong(f"{command[0]} failed")
+            command = (*command, self.side.node(SWAP))
+            while (done := subprocess.run(command, capture_output=True, text=True, check=False)).returncode:
+                if not self.scarce() and "busy" not in done.stderr:
+                    raise Wrong(f"{command[0]} failed: {done.stderr}")
+                time.sleep(0.1)
 
     def swapoff(self):
         """Take everything back from the device. Not while memory runs out: the first to be killed then is who does so, which
@@ -240,6 +256,9 @@ class Swap(Load):
                 if "Interrupted" not in done.stderr:
                     raise Wrong(f"swapoff ended with {done.returncode}: {done.stderr}")
                 time.sleep(0.1)
+        reads, writes = self.failures(SWAP)
+        self.always("failed reads of swapped memory", reads, 0)
+        self.count("failed swap-outs", writes)
         self.streams(SWAP)
         self.count("swapoffs")
 
@@ -293,7 +312,7 @@ class Swap(Load):
 class Data(Load):
     """A device with everything that can be done to its pages, and what must be in them after that."""
 
-    counts = ("pages", "jobs", "takes", "contended", "retries", "written back", "without memory")
+    counts = ("pages", "jobs", "takes", "contended", "retries", "written back")
     kinds = ("zero", "same", "text", "random", "any")
     size = 4096
 
@@ -308,8 +327,7 @@ class Data(Load):
             settings["compressed_writeback"] = self.rng.choice("01")
             settings["writeback_batch_size"] = str(self.rng.randint(1, 64))
         self.set_up(DATA, self.size * PAGE, first, **settings)
-        # What each page may hold: more than one thing only after a write that failed.
-        self.model = [{("zero", 0)} for _ in range(self.size)]
+        self.model = [("zero", 0)] * self.size  # what is in each page
 
     def turn(self):
         operations = (self.store, self.discard, self.verify, self.some_job)
@@ -319,39 +337,36 @@ class Data(Load):
         for first in range(0, self.size, 64):
             self.verify(first, 64)
         if self.rng.random() < 0.2:
+            self.always("failed reads and writes", self.failures(DATA), (0, 0))
             self.streams(DATA)
             self.count("written back", self.side.bd(DATA, "writes"))
             self.fresh()
 
     def store(self, first, count):
         new = (self.rng.choice(self.kinds), self.rng.randrange(1, 5))
-        done = self.must("write", self.side.write(DATA, first, count, *new), wanted=count * PAGE)
-        for may in self.model[first:first + count]:
-            if done:
-                may.clear()
-            may.add(new)
-        if not done:
-            self.count("without memory")
+        self.always("write", self.side.write(DATA, first, count, *new), count * PAGE)
+        self.model[first:first + count] = [new] * count
 
     def discard(self, first, count):
-        self.must("discard", self.side.discard(DATA, first * PAGE, count * PAGE), wanted=None)
-        self.model[first:first + count] = [{("zero", 0)} for _ in range(count)]
+        self.always("discard", self.side.discard(DATA, first * PAGE, count * PAGE), None)
+        self.model[first:first + count] = [("zero", 0)] * count
 
     def verify(self, first, count):
         got = self.side.read(DATA, first, count)
         if isinstance(got, str):
-            return self.must("read", got)
-        for n, may in enumerate(self.model[first:first + count], first):
+            raise Wrong(f"read of pages {first} to {first + count - 1}: {got}")
+        for n, wanted in enumerate(self.model[first:first + count], first):
             page = got[(n - first) * PAGE:][:PAGE]
-            if page not in (content(*one)(n) for one in may):
-                raise Wrong(f"page {n} should be one of {may}, and is {page[:32].hex()}…")
-        return self.count("pages", count)
+            if page != content(*wanted)(n):
+                raise Wrong(f"page {n} should be {wanted}, and is {page[:32].hex()}…")
+        self.count("pages", count)
 
     def some_job(self, *_):
         self.job(DATA)
         self.count("jobs")
 
     def end(self):
+        self.always("failed reads and writes", self.failures(DATA), (0, 0))
         self.side.close(DATA)
 
 
@@ -373,9 +388,11 @@ class Devices(Load):
             kind = self.rng.choice(("text", "random", "any"))
             done = all(self.put(number, *setting) for setting in (
                 ("reset", "1"), ("comp_algorithm", self.rng.choice(self.names)), ("disksize", "8M")))
-            if done and self.must("write", self.side.write(number, 100, 64, kind), wanted=64 * PAGE):
+            if done:
+                self.always("write", self.side.write(number, 100, 64, kind), 64 * PAGE)
                 wanted = b"".join(map(content(kind, 1), range(100, 164)))
-                self.must("read", self.side.read(number, 100, 64), wanted=wanted)
+                if (got := self.side.read(number, 100, 64)) != wanted:
+                    raise Wrong(f"read: {got if isinstance(got, str) else 'other data'}")
                 self.count("pages", 64)
         self.must("hot_remove", self.side.remove(b"%d" % number))
 
