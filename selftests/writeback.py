@@ -1004,6 +1004,43 @@ def undisturbed(disk, server, job, how):
     disk.must("writeback_batch_size", 32)
 
 
+@test("writeback", "recompress")
+def frozen_alone(disk, server, job):
+    """a {} whose process is frozen by a control group of the first version goes on, and holds up no other"""
+    disk.set_up(256, backing_dev=server.path, recomp_algorithm="algo=zstd", algorithm_params="algo=zstd level=22")
+    disk.fill("random" if job == "writeback" else "text", 0, 256)
+    server.hold = lambda kind, block: kind == WRITE
+    done = disk.written if job == "writeback" else lambda: disk.flags(0, "r")
+    group = "zram-freezer/selftest"
+    os.mkdir("zram-freezer")
+    subprocess.run(["mount", "-t", "cgroup", "-o", "freezer", "none", "zram-freezer"], check=True)
+    try:
+        os.mkdir(group)
+        with shell(disk, job, "huge" if job == "writeback" else "priority=1") as process:
+            if job == "writeback":
+                server.waits(32)
+            else:
+                while not done() and process.poll() is None:
+                    time.sleep(0.01)
+            put(f"{group}/cgroup.procs", process.pid)
+            put(f"{group}/freezer.state", "FROZEN")
+            if len(done()) == 256:
+                yield "it is over too soon"
+            server.release()
+            other = disk.background("recompress", "priority=1")
+            if not other.ends(30):
+                yield "another job waits"
+            yield from disk.expect("pages done", len(done()), 256)
+            put(f"{group}/freezer.state", "THAWED")
+            output = process.communicate(timeout=120)[0]
+        other.ends(30)
+        yield from disk.expect("outcome", (process.returncode, output), (0, b""))
+        os.rmdir(group)
+    finally:
+        subprocess.run(["umount", "zram-freezer"], check=False)
+        os.rmdir("zram-freezer")
+
+
 @test((signal.SIGKILL,), (signal.SIGTERM,), (signal.SIGQUIT,), known="a recompression cannot be interrupted")
 def ends_by(disk, _, number):
     """{!r} ends a recompression after a whole page, and the next one does the rest"""

@@ -38,14 +38,17 @@ const fn mask(mut signals: &[u32]) -> u64 {
 }
 
 /// Freezes the current task here, until the system goes on, if that is about to go to sleep: it does not wait for a
-/// task that works for long. May sleep; to be called with nothing locked that the system's devices may need.
+/// task that works for long. A control group alone that is frozen does wait, and others go on meanwhile, which want
+/// what the task has locked. May sleep; to be called with nothing locked that the system's devices may need.
 pub(crate) fn freeze_if_asked() {
     // What asks for it sets this flag. A kernel that can't sleep has none of this.
     #[cfg(CONFIG_FREEZER)]
     if current!().signal_pending() {
-        // SAFETY: The current task may sleep here, and is one of user space.
+        // SAFETY: The current task may sleep here, and is one of user space. The first one of the system never ends;
+        // it is asked about because it is in no group that is frozen.
         unsafe {
-            if ffi::freezing_slow_path(ffi::get_current()) {
+            let first = (&raw const ffi::init_pid_ns.child_reaper).read_volatile();
+            if ffi::freezing_slow_path(ffi::get_current()) && ffi::freezing_slow_path(first) {
                 ffi::__refrigerator(false);
             }
         }
