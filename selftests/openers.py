@@ -179,17 +179,19 @@ def main():
 
     # Always open, by one or the other.
     pids = [fork(looks) for _ in range(6)]
-    outcomes, longest = {}, 0
+    outcomes, longest, lost = {}, 0, []
     for turn in range(60):
         for name, function in (("reset", reset), ("disksize", lambda: put(f"{DISK}/disksize", "8M")), ("reset", reset),
                                ("hot_remove", removed), ("hot_add", lambda: added() and "OK")):
             result, took = timed(function)
             longest = max(took, longest)
+            if result != "OK":
+                lost.append(took)
             outcomes[name, result] = outcomes.get((name, result), 0) + 1
     end(*pids)
-    # Where CPUs are emulated, one of them may have been put aside with the disk open.
-    lost = sum(count for (_, result), count in outcomes.items() if result != "OK")
-    check("a loop of openers keeps nobody out", lost <= 6, outcomes, f"longest {longest:.3f} s")
+    # Where CPUs are emulated, an opener may be put aside with the disk open; for so long it is waited for.
+    check("a loop of openers keeps nobody out", len(lost) <= 30 and all(took > 0.2 for took in lost), outcomes,
+          f"longest {longest:.3f} s", f"in vain {lost}")
 
     # Each opener overlaps the next: never closed, but for those who wait.
     sized()
