@@ -18,7 +18,7 @@ import sys
 import time
 
 from pages import PAGE
-from sides import BLKDISCARD, Side, attempt, case, content, note
+from sides import Side, attempt, case, content, note
 
 FILL, FILES, BACK = range(3)
 STEP = 256
