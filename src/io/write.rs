@@ -136,10 +136,7 @@ impl Live {
         let content = self.try_allocate(bytes.into(), nid, &writer.limit);
         // No slot is locked with a stream held.
         drop(stream);
-        match content {
-            Ok(content) => writer.store(index, content),
-            Err(refusal) => self.write_scarce(writer, index, Data::Page(page), nid, refusal),
-        }
+        self.store_or_wait(writer, index, content, Data::Page(page), nid)
     }
 
     /// Stores `page` as it is: in the place of one of its kind, or anew.
@@ -157,10 +154,8 @@ impl Live {
                 return Ok(());
             }
         }
-        match self.try_allocate(page.into(), nid, &writer.limit) {
-            Ok(content) => writer.store(index, content),
-            Err(refusal) => self.write_scarce(writer, index, Data::Page(page), nid, refusal),
-        }
+        let content = self.try_allocate(page.into(), nid, &writer.limit);
+        self.store_or_wait(writer, index, content, Data::Page(page), nid)
     }
 
     #[cold]
@@ -179,9 +174,22 @@ impl Live {
         let nid = pieces.nid();
         let content = self.try_allocate(bytes, nid, &writer.limit);
         drop(stream);
+        self.store_or_wait(writer, index, content, Data::Pieces(pieces), nid)
+    }
+
+    /// Stores `content`, which `data` was packed to, if there was memory for it at once. Nothing is locked.
+    #[inline(always)]
+    fn store_or_wait<'t>(
+        &'t self,
+        writer: &Writer<'t>,
+        index: usize,
+        content: Result<Content<'t>, Refusal>,
+        data: Data<'_>,
+        nid: i32,
+    ) -> Result {
         match content {
             Ok(content) => writer.store(index, content),
-            Err(refusal) => self.write_scarce(writer, index, Data::Pieces(pieces), nid, refusal),
+            Err(refusal) => self.write_scarce(writer, index, data, nid, refusal),
         }
     }
 
