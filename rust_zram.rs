@@ -15,34 +15,23 @@ use kernel::prelude::*;
 mod zram {
     #[expect(unsafe_code)]
     pub(crate) mod abstractions;
-    mod args;
-    mod attr;
-    mod attrs;
-    mod backing;
-    mod candidates;
-    mod cells;
-    mod comp;
-    pub(crate) mod control;
-    #[cfg(CONFIG_FAULT_INJECTION)]
-    mod corrupt;
-    mod debugfs;
-    mod device;
-    mod io;
-    mod recompress;
-    mod stats;
-    mod sw842;
     #[expect(unsafe_code)]
-    mod table;
-    mod writeback;
+    mod codecs;
+    mod device;
+    pub(crate) mod interface;
+    mod io;
+    mod jobs;
+    mod store;
+    mod streams;
 }
 
 use zram::{
     abstractions::{
-        disk::Exit,
+        disk::ModuleExit,
         sysfs::Class, //
     },
-    control::{
-        Control,
+    interface::devices::{
+        Devices,
         Names, //
     }, //
 };
@@ -67,13 +56,13 @@ module! {
 
 /// Fields are dropped from the first to the last.
 struct RustZram {
-    _control: Class<Control>,
-    _exit: Exit,
+    _devices: Class<Devices>,
+    _exit: ModuleExit,
 }
 
 impl kernel::Module for RustZram {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let exit = Exit::new();
+        let exit = ModuleExit::new();
         let coexist = module_parameters::coexist.value();
         let names = if coexist {
             &Names::COEXIST
@@ -82,7 +71,7 @@ impl kernel::Module for RustZram {
         };
         let devices = module_parameters::num_devices.value();
         Ok(Self {
-            _control: Control::new(names, devices, coexist)?,
+            _devices: Devices::new(names, devices, coexist)?,
             _exit: exit,
         })
     }

@@ -2,24 +2,22 @@
 
 //! Safe faces for the C APIs that the `kernel` crate lacks.
 //!
-//! With [`crate::zram::table`], the only place where `unsafe` may be written.
+//! With [`crate::zram::store::table`], the only place where `unsafe` may be written.
 
-pub(crate) mod bdev;
+pub(crate) mod backing_device;
 pub(crate) mod bio;
-pub(crate) mod bitlock;
-pub(crate) mod codec;
 pub(crate) mod cpuhp;
 pub(crate) mod debugfs;
 pub(crate) mod disk;
-mod ffi;
+pub(super) mod ffi;
 pub(crate) mod files;
 pub(crate) mod lockdep;
+pub(crate) mod major;
 pub(crate) mod memory;
 pub(crate) mod page;
 pub(crate) mod percpu;
 pub(crate) mod rwsem;
 pub(crate) mod sched;
 pub(crate) mod signal;
-pub(crate) mod sparse;
 pub(crate) mod sysfs;
 pub(crate) mod zsmalloc;

@@ -5,8 +5,12 @@
 //! What is expected is what the kernel's parsers say of the same input: `lib/kstrtox.c`,
 //! `lib/cmdline.c`, and `writeback_store` and `recompress_store` of mainline's driver.
 
-// The parsers ask the `kernel` crate for errno values only.
+// The parsers ask the `kernel` crate for errno values only, and what they return for the size of a page.
 extern crate self as kernel;
+
+pub mod page {
+    pub const PAGE_SIZE: usize = 4096;
+}
 
 pub mod prelude {
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,11 +25,35 @@ pub mod prelude {
     pub type Result<T = (), E = Errno> = core::result::Result<T, E>;
 }
 
-#[path = "../../src/args.rs"]
-mod args;
+#[path = "../../src"]
+mod zram {
+    pub mod interface {
+        pub mod args;
+    }
 
-use args::*;
+    pub mod jobs {
+        pub mod selection;
+        pub(crate) use selection::{
+            PageFilter,
+            Selection, //
+        };
+    }
+
+    #[allow(dead_code)]
+    pub mod store {
+        pub mod word;
+        pub(crate) use word::SlotAttr;
+    }
+}
+
 use prelude::*;
+use zram::{
+    interface::args::*,
+    jobs::{
+        PageFilter,
+        Selection, //
+    }, //
+};
 
 #[test]
 fn sizes() {
@@ -53,7 +81,7 @@ fn sizes() {
         ("+1", None),
         ("foo", None),
     ] {
-        assert_eq!(size(arg.as_bytes()), expected, "{arg:?}");
+        assert_eq!(memparse(arg.as_bytes()), expected, "{arg:?}");
     }
 }
 
@@ -78,7 +106,7 @@ fn unsigned_numbers() {
         ("1\n\n", Err(EINVAL)),
         ("0x1", Err(EINVAL)),
     ] {
-        assert_eq!(unsigned::<u16>(arg.as_bytes()), expected, "{arg:?}");
+        assert_eq!(kstrtouint::<u16>(arg.as_bytes()), expected, "{arg:?}");
     }
 }
 
@@ -98,20 +126,20 @@ fn signed_numbers() {
         ("-+1", Err(EINVAL)),
         ("junk", Err(EINVAL)),
     ] {
-        assert_eq!(signed(arg.as_bytes()), expected, "{arg:?}");
+        assert_eq!(kstrtoint(arg.as_bytes()), expected, "{arg:?}");
     }
 }
 
 #[test]
 fn booleans() {
     for yes in ["1", "y", "Yes", "true", "on", "ON", "enable", "1junk"] {
-        assert_eq!(boolean(yes.as_bytes()), Ok(true), "{yes:?}");
+        assert_eq!(kstrtobool(yes.as_bytes()), Ok(true), "{yes:?}");
     }
     for no in ["0", "n", "No", "foo", "off", "OF", "disable"] {
-        assert_eq!(boolean(no.as_bytes()), Ok(false), "{no:?}");
+        assert_eq!(kstrtobool(no.as_bytes()), Ok(false), "{no:?}");
     }
     for neither in ["", "2", "o", "ox", "\n", " 1"] {
-        assert_eq!(boolean(neither.as_bytes()), Err(EINVAL), "{neither:?}");
+        assert_eq!(kstrtobool(neither.as_bytes()), Err(EINVAL), "{neither:?}");
     }
 }
 
@@ -206,7 +234,7 @@ fn parameters() {
 fn recompression() {
     let request =
         recompress(b"type=huge_idle max_pages=7 threshold=3000 algo=zstd priority=2").unwrap();
-    assert!(request.pages.huge && request.pages.idle && !request.pages.incompressible);
+    assert!(request.filter.huge && request.filter.idle && !request.filter.incompressible);
     assert_eq!((request.max_pages, request.threshold), (7, 3000));
     assert_eq!(
         (request.algorithm, request.priority),
@@ -214,7 +242,7 @@ fn recompression() {
     );
     assert_eq!(recompress(b"").unwrap().max_pages, u64::MAX);
     // A kind that is unknown is an error only where none was known before.
-    assert!(recompress(b"type=huge type=foo").unwrap().pages.huge);
+    assert!(recompress(b"type=huge type=foo").unwrap().filter.huge);
     for (arg, error) in [
         ("type=foo", EINVAL),
         ("type=incompressible", EINVAL),
@@ -226,20 +254,20 @@ fn recompression() {
     }
 }
 
-fn choices(arg: &str) -> Result<Vec<(Pages, core::ops::Range<usize>)>> {
-    let mut request = Writeback::new(arg.as_bytes(), 100);
-    let mut choices = Vec::new();
-    while let Some(Choice { pages, range }) = request.next()? {
-        choices.push((pages, range));
+fn selections(arg: &str) -> Result<Vec<(PageFilter, core::ops::Range<usize>)>> {
+    let mut request = WritebackArgs::new(arg.as_bytes(), 100);
+    let mut selections = Vec::new();
+    while let Some(Selection { filter, range }) = request.next()? {
+        selections.push((filter, range));
     }
-    Ok(choices)
+    Ok(selections)
 }
 
 #[test]
 fn writeback() {
-    let all = Pages::default();
-    let huge = Pages { huge: true, ..all };
-    let idle = Pages { idle: true, ..all };
+    let all = PageFilter::default();
+    let huge = PageFilter { huge: true, ..all };
+    let idle = PageFilter { idle: true, ..all };
     for (arg, expected) in [
         ("", Ok(vec![])),
         ("other=1", Ok(vec![])),
@@ -265,6 +293,6 @@ fn writeback() {
         ("foo", Err(EINVAL)),
         ("page_index=1 page_index=", Err(EINVAL)),
     ] {
-        assert_eq!(choices(arg), expected, "{arg:?}");
+        assert_eq!(selections(arg), expected, "{arg:?}");
     }
 }

@@ -5,18 +5,22 @@
 //! What blocks mean is said by a second, slow decompressor in here. Everything random comes from
 //! one seed, which is printed; `LZ4_SEED=n` sets another.
 
-#[path = "../../src/abstractions/codec/lz4_page.rs"]
-mod lz4_page;
+#[path = "../../src"]
+mod zram {
+    pub mod codecs {
+        pub mod lz4_page;
+    }
+}
 
-use lz4_page::{
-    Corrupt,
-    Table, //
-};
 use std::{
     cell::RefCell,
     hint::black_box,
     mem,
     time::Instant, //
+};
+use zram::codecs::lz4_page::{
+    Corrupt,
+    Table, //
 };
 
 const PAGE: usize = 4096;
@@ -43,7 +47,7 @@ fn compress_with(
     let mut dst = vec![0xa5; GUARD + room + GUARD];
     // SAFETY: A page.
     let len = unsafe {
-        lz4_page::compress(
+        zram::codecs::lz4_page::compress(
             table,
             page.as_ptr(),
             &mut dst[GUARD..GUARD + room],
@@ -73,8 +77,9 @@ fn decompress_parts(block: &[u8], split: usize) -> Result<Vec<u8>, Corrupt> {
     let mut bridge = vec![0x5a; block.len()];
     let mut dst = vec![0x5a; GUARD + PAGE + GUARD];
     // SAFETY: There is a page.
-    let result =
-        unsafe { lz4_page::decompress(&head, &tail, &mut bridge, dst[GUARD..].as_mut_ptr()) };
+    let result = unsafe {
+        zram::codecs::lz4_page::decompress(&head, &tail, &mut bridge, dst[GUARD..].as_mut_ptr())
+    };
     assert!(dst[..GUARD].iter().all(|&b| b == 0x5a), "before the page");
     assert!(
         dst[GUARD + PAGE..].iter().all(|&b| b == 0x5a),
@@ -366,7 +371,7 @@ fn a_near_miss_costs_little() {
             *cost += time(|| {
                 // SAFETY: A page.
                 black_box(unsafe {
-                    lz4_page::compress(&mut table, page.as_ptr(), &mut dst[..room], 1)
+                    zram::codecs::lz4_page::compress(&mut table, page.as_ptr(), &mut dst[..room], 1)
                 });
             });
         }
@@ -514,7 +519,9 @@ fn near_matches_are_as_fast_as_others() {
         let mut dst = [0; PAGE];
         time(|| {
             // SAFETY: There is a page.
-            let result = unsafe { lz4_page::decompress(&block, &[], &mut [], dst.as_mut_ptr()) };
+            let result = unsafe {
+                zram::codecs::lz4_page::decompress(&block, &[], &mut [], dst.as_mut_ptr())
+            };
             assert!(result.is_ok());
         })
     };

@@ -7,7 +7,11 @@
 
 #[path = "../../src"]
 mod zram {
-    pub(crate) mod sw842;
+    pub mod codecs {
+        pub mod sw842 {
+            pub mod format;
+        }
+    }
 }
 
 use std::alloc::{
@@ -15,7 +19,7 @@ use std::alloc::{
     handle_alloc_error,
     Layout, //
 };
-use zram::sw842::{
+use zram::codecs::sw842::format::{
     compress,
     decompress,
     Error,

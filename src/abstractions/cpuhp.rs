@@ -30,11 +30,11 @@ pub(crate) trait Hotplug: Send + Sync + 'static {
 }
 
 /// Which of the kernel's hotplug states to use.
-pub(crate) enum Slot {
+pub(crate) enum StateId {
     /// The one that the kernel keeps for zram: there can be one user in all.
-    Zram,
+    ZcompPrepare,
     /// Any free one.
-    Dynamic,
+    PrepareDyn,
 }
 
 /// A hotplug state for instances of `T`; removed when dropped.
@@ -52,13 +52,13 @@ impl<T: Hotplug> State<T> {
     ///
     /// # Errors
     ///
-    /// `EBUSY` when [`Slot::Zram`] has a user; `ENOSPC` when no dynamic state is left.
-    pub(crate) fn new(name: &'static CStr, slot: Slot) -> Result<Self> {
+    /// `EBUSY` when [`StateId::ZcompPrepare`] has a user; `ENOSPC` when no dynamic state is left.
+    pub(crate) fn new(name: &'static CStr, slot: StateId) -> Result<Self> {
         let (prepare, dead): (Callback, Callback) = (Self::prepare, Self::dead);
         let fixed = ffi::cpuhp_state_CPUHP_ZCOMP_PREPARE;
         let id = match slot {
-            Slot::Zram => fixed,
-            Slot::Dynamic => ffi::cpuhp_state_CPUHP_BP_PREPARE_DYN,
+            StateId::ZcompPrepare => fixed,
+            StateId::PrepareDyn => ffi::cpuhp_state_CPUHP_BP_PREPARE_DYN,
         };
         // SAFETY: `name` is static; for a multi-instance state the core calls both callbacks with
         // an instance as second argument.
@@ -76,8 +76,8 @@ impl<T: Hotplug> State<T> {
         // INVARIANT: Set up above; a dynamic state's number is the result.
         Ok(Self {
             id: match slot {
-                Slot::Zram => fixed,
-                Slot::Dynamic => ret as ffi::cpuhp_state,
+                StateId::ZcompPrepare => fixed,
+                StateId::PrepareDyn => ret as ffi::cpuhp_state,
             },
             _instances: PhantomData,
         })

@@ -7,27 +7,28 @@
 //! A disk has its driver data all the time, and *live* state while it has a capacity. I/O uses
 //! the live state without a lock or a reference count, because
 //!
-//! - [`Handle::publish`] sets the state before the capacity, so that a bio for a sector that exists
+//! - [`DiskRef::publish`] sets the state before the capacity, so that a bio for a sector that exists
 //!   finds it; a bio that comes without is failed;
-//! - [`claim::Claim::retire`] takes it away. A [`claim::Claim`] is given only while nobody has the disk open, and
+//! - [`claim::Claim::take_live`] takes it away. A [`claim::Claim`] is given only while nobody has the disk open, and
 //!   keeps it so. Bios and freed swap slots come from openers, and so do bios that wait for others.
 //!   The last bio of the last opener may have ended while `submit` still has the state in hand:
 //!   retiring waits for such calls by draining the disk's queue once;
 //! - what is left of it goes with the gendisk, which every opener holds.
 //!
-//! The gendisk may outlive the driver's [`Disk`], held by who was about to open it. [`Exit`] keeps the
+//! The gendisk may outlive the driver's [`Disk`], held by who was about to open it. [`ModuleExit`] keeps the
 //! module's text until the last is gone, and until no task is in the module any more.
 //!
 //! Lock order: `open_mutex`, a leaf here; freezing waits for I/O, which takes the slots' locks.
 
 mod claim;
+mod disk_ref;
 mod exit;
 
 use super::{
     bio::Bio,
     ffi,
-    page::Target,
-    sched::Atomic,
+    major::Major,
+    sched::AtomicContext,
     sysfs::{
         Attribute,
         Files, //
@@ -40,7 +41,6 @@ use claim::{
 use core::{
     cell::UnsafeCell,
     marker::PhantomData,
-    ops::Deref,
     ptr::{
         self,
         NonNull, //
@@ -50,10 +50,14 @@ use core::{
         Ordering, //
     }, //
 };
+pub(super) use disk_ref::live_of;
+pub(crate) use disk_ref::{
+    DiskRef,
+    OutsideIo, //
+};
 use exit::Counted;
-pub(crate) use exit::Exit;
+pub(crate) use exit::ModuleExit;
 use kernel::{
-    container_of,
     error::{
         from_err_ptr,
         to_result, //
@@ -67,15 +71,11 @@ use kernel::{
     sync::{
         barrier::{
             smp_mb,
-            Read,
-            Write, //
+            Read, //
         },
         Arc, //
     },
-    types::{
-        NotThreadSafe,
-        ScopeGuard, //
-    }, //
+    types::ScopeGuard, //
 };
 
 /// A driver of bio-based disks.
@@ -90,14 +90,7 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     fn submit(live: &Self::Live, bio: &mut Bio<Self>);
 
     /// Swap has no more use for page `index`.
-    fn swap_slot_free(live: &Self::Live, index: usize, atomic: &Atomic);
-
-    /// What a read from a backing device was started for.
-    type Ticket: Send;
-
-    /// The read is done, and `page` is what the backing device had. An error fails the bio that waits for
-    /// it. Process context; may sleep.
-    fn read_done(live: &Self::Live, ticket: Self::Ticket, page: Target<'_>) -> Result;
+    fn swap_slot_free(live: &Self::Live, index: usize, atomic: &AtomicContext);
 }
 
 /// What a gendisk's `private_data` points to.
@@ -143,130 +136,6 @@ impl<T: Operations> Drop for Private<T> {
         drop(live.map(|live| unsafe { Arc::from_raw(live.as_ptr()) }));
     }
 }
-
-/// A reference to a disk that exists during `'a`.
-///
-/// # Invariants
-///
-/// `raw` is a live gendisk made by [`Disk::new`] for `T`.
-pub(crate) struct Handle<'a, T> {
-    raw: NonNull<ffi::gendisk>,
-    _disk: PhantomData<&'a T>,
-}
-
-impl<T> Clone for Handle<'_, T> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<T> Copy for Handle<'_, T> {}
-
-impl<'a, T: Operations> Handle<'a, T> {
-    /// The handle of the disk whose device is `dev`.
-    ///
-    /// # Safety
-    ///
-    /// `dev` is the device of a disk of `T`, alive during `'a`.
-    pub(super) unsafe fn from_device(dev: *mut ffi::device) -> Self {
-        // SAFETY: A disk's device is the `bd_device` of its whole-disk block device.
-        let raw = unsafe { (*container_of!(dev, ffi::block_device, bd_device)).bd_disk };
-        Self {
-            // SAFETY: As above. INVARIANT: By the safety requirement.
-            raw: unsafe { NonNull::new_unchecked(raw) },
-            _disk: PhantomData,
-        }
-    }
-
-    /// The handle of the disk that `bio` was sent to.
-    ///
-    /// # Safety
-    ///
-    /// `bio` was sent to a disk of `T`, and does not end during `'a`.
-    pub(super) unsafe fn from_bio(bio: *mut ffi::bio) -> Self {
-        // SAFETY: By the safety requirement.
-        let raw = unsafe { (*(*bio).bi_bdev).bd_disk };
-        Self {
-            // SAFETY: As above. INVARIANT: By the safety requirement.
-            raw: unsafe { NonNull::new_unchecked(raw) },
-            _disk: PhantomData,
-        }
-    }
-
-    /// Hands a read that is done to the driver.
-    ///
-    /// # Safety
-    ///
-    /// A bio that was sent to the disk does not end before this returns.
-    pub(super) unsafe fn read_done(self, ticket: T::Ticket, page: Target<'_>) -> Result {
-        // SAFETY: The bio's sender has the disk open (see the top).
-        let live = unsafe { self.private().live() };
-        T::read_done(live.ok_or(EIO)?, ticket, page)
-    }
-
-    fn private(self) -> &'a Private<T> {
-        // SAFETY: By the type invariant; `private_data` is set once and freed with the disk.
-        unsafe { &*(*self.raw.as_ptr()).private_data.cast() }
-    }
-
-    /// The driver's data.
-    pub(crate) fn data(self) -> &'a T {
-        &self.private().data
-    }
-
-    /// The name, such as `zram0`.
-    pub(crate) fn name(self) -> &'a CStr {
-        // SAFETY: By the type invariant; the name is set once, and terminated.
-        unsafe { CStr::from_char_ptr((*self.raw.as_ptr()).disk_name.as_ptr()) }
-    }
-
-    /// Proof that the caller carries out no bio of the disk: only files and the like have a handle.
-    pub(crate) fn outside_io(self) -> OutsideIo<'a> {
-        OutsideIo(PhantomData)
-    }
-
-    /// Gives the disk its live state and a capacity of `pages`. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `EBUSY` if it has one already.
-    pub(crate) fn publish(self, live: Arc<T::Live>, pages: usize) -> Result {
-        let live = Arc::into_raw(live).cast_mut();
-        let slot = &self.private().live;
-        let none = ptr::null_mut();
-        if slot
-            .compare_exchange(none, live, Ordering::Release, Ordering::Relaxed)
-            .is_err()
-        {
-            // SAFETY: Given up above, and not published.
-            drop(unsafe { Arc::from_raw(live) });
-            return Err(EBUSY);
-        }
-        // The capacity is stored and read without a barrier. With this one, who sees it sees the state,
-        // if not at once, then in `Private::live_again`.
-        smp_mb(Write);
-        self.set_capacity(pages);
-        Ok(())
-    }
-
-    fn set_capacity(self, pages: usize) {
-        let sectors = pages as u64 * (PAGE_SIZE / 512) as u64;
-        // SAFETY: By the type invariant.
-        unsafe { ffi::set_capacity_and_notify(self.raw.as_ptr(), sectors) };
-    }
-}
-
-impl<T: Operations> Deref for Handle<'_, T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
-        self.data()
-    }
-}
-
-/// Proof that the caller may wait for bios that are being carried out, since it carries out none.
-#[derive(Clone, Copy)]
-pub(crate) struct OutsideIo<'a>(PhantomData<(&'a (), NotThreadSafe)>);
 
 /// Waits until all bios that are in the queue now have left it; new ones have to wait meanwhile. The caller
 /// holds no lock that a bio may need. May sleep.
@@ -359,9 +228,9 @@ impl<T: Operations> Disk<T> {
     }
 
     /// A reference to the disk.
-    pub(crate) fn handle(&self) -> Handle<'_, T> {
+    pub(crate) fn handle(&self) -> DiskRef<'_, T> {
         // INVARIANT: By the type invariant.
-        Handle {
+        DiskRef {
             raw: self.raw,
             _disk: PhantomData,
         }
@@ -430,7 +299,7 @@ impl<T: Operations> Disk<T> {
         // swap cluster that the slot is in.
         let (live, atomic) = unsafe {
             let private = (*(*bdev).bd_disk).private_data.cast::<Private<T>>();
-            ((*private).live(), Atomic::new())
+            ((*private).live(), AtomicContext::new())
         };
         if let Some(live) = live {
             T::swap_slot_free(live, index, &atomic);
@@ -448,37 +317,5 @@ impl<T: Operations> Drop for Disk<T> {
             ffi::del_gendisk(raw);
             ffi::put_disk(raw);
         }
-    }
-}
-
-/// A block major number; given back when dropped.
-///
-/// # Invariants
-///
-/// `number` is registered under `name`.
-pub(crate) struct Major {
-    number: c_int,
-    name: &'static CStr,
-}
-
-impl Major {
-    /// Registers any free number. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `EBUSY` if there is none; `ENOMEM`.
-    pub(crate) fn new(name: &'static CStr) -> Result<Self> {
-        // SAFETY: `name` is a static string.
-        let number = unsafe { ffi::__register_blkdev(0, name.as_char_ptr(), None) };
-        to_result(number)?;
-        // INVARIANT: Registered above.
-        Ok(Self { number, name })
-    }
-}
-
-impl Drop for Major {
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant.
-        unsafe { ffi::unregister_blkdev(self.number as c_uint, self.name.as_char_ptr()) };
     }
 }

@@ -18,7 +18,7 @@
     unused_imports
 )]
 
-pub(super) use kernel::bindings::*;
+pub(in super::super) use kernel::bindings::*;
 use kernel::ffi;
 
 include!("bindings_generated.rs");

@@ -26,7 +26,7 @@ const WORDS: usize = PAGE_SIZE / size_of::<usize>();
 /// A page of our own.
 #[repr(C, align(4096))]
 #[derive(Zeroable)]
-pub(crate) struct Buffer(pub(crate) [u8; PAGE_SIZE]);
+pub(crate) struct PageBuf(pub(crate) [u8; PAGE_SIZE]);
 
 /// A page to read from, while others may write to it.
 ///
@@ -34,15 +34,15 @@ pub(crate) struct Buffer(pub(crate) [u8; PAGE_SIZE]);
 ///
 /// `0` is page-aligned, and valid for reads of a page during `'a`.
 #[derive(Clone, Copy)]
-pub(crate) struct Source<'a>(NonNull<u8>, PhantomData<&'a ()>);
+pub(crate) struct RacyPage<'a>(NonNull<u8>, PhantomData<&'a ()>);
 
-/// Bytes to read, while others may write to them.
+/// RacyBytes to read, while others may write to them.
 ///
 /// # Invariants
 ///
 /// `from` is valid for reads of `len` bytes during `'a`.
 #[derive(Clone, Copy)]
-pub(crate) struct Bytes<'a> {
+pub(crate) struct RacyBytes<'a> {
     from: *const u8,
     len: usize,
     _borrow: PhantomData<&'a ()>,
@@ -53,23 +53,23 @@ pub(crate) struct Bytes<'a> {
 /// # Invariants
 ///
 /// `0` is page-aligned, and valid for reads and writes of a page during `'a`.
-pub(crate) struct Target<'a>(NonNull<u8>, PhantomData<&'a ()>);
+pub(crate) struct RacyPageMut<'a>(NonNull<u8>, PhantomData<&'a ()>);
 
-impl<'a> From<&'a Buffer> for Source<'a> {
-    fn from(buffer: &'a Buffer) -> Self {
+impl<'a> From<&'a PageBuf> for RacyPage<'a> {
+    fn from(buffer: &'a PageBuf) -> Self {
         // INVARIANT: Aligned by its type, and borrowed.
         Self(NonNull::from(buffer).cast(), PhantomData)
     }
 }
 
-impl<'a> From<&'a mut Buffer> for Target<'a> {
-    fn from(buffer: &'a mut Buffer) -> Self {
+impl<'a> From<&'a mut PageBuf> for RacyPageMut<'a> {
+    fn from(buffer: &'a mut PageBuf) -> Self {
         // INVARIANT: Aligned by its type, and borrowed.
         Self(NonNull::from(buffer).cast(), PhantomData)
     }
 }
 
-impl<'a> From<&'a [u8]> for Bytes<'a> {
+impl<'a> From<&'a [u8]> for RacyBytes<'a> {
     #[inline]
     fn from(bytes: &'a [u8]) -> Self {
         // INVARIANT: Borrowed.
@@ -81,10 +81,10 @@ impl<'a> From<&'a [u8]> for Bytes<'a> {
     }
 }
 
-impl<'a> From<Source<'a>> for Bytes<'a> {
+impl<'a> From<RacyPage<'a>> for RacyBytes<'a> {
     #[inline]
-    fn from(page: Source<'a>) -> Self {
-        // INVARIANT: By that of `Source`.
+    fn from(page: RacyPage<'a>) -> Self {
+        // INVARIANT: By that of `RacyPage`.
         Self {
             from: page.as_ptr(),
             len: PAGE_SIZE,
@@ -93,8 +93,8 @@ impl<'a> From<Source<'a>> for Bytes<'a> {
     }
 }
 
-impl Bytes<'_> {
-    pub(super) fn as_ptr(&self) -> *const u8 {
+impl RacyBytes<'_> {
+    pub(crate) fn as_ptr(&self) -> *const u8 {
         self.from
     }
 
@@ -104,9 +104,9 @@ impl Bytes<'_> {
     }
 }
 
-impl Source<'_> {
+impl RacyPage<'_> {
     /// For the C libraries, which only ever look at it.
-    pub(super) fn as_ptr(&self) -> *const u8 {
+    pub(crate) fn as_ptr(&self) -> *const u8 {
         self.0.as_ptr()
     }
 
@@ -124,15 +124,15 @@ impl Source<'_> {
     }
 
     /// Copies the page.
-    pub(crate) fn copy_to(&self, buffer: &mut Buffer) {
+    pub(crate) fn copy_to(&self, buffer: &mut PageBuf) {
         // SAFETY: By the type invariant, and `buffer` is a page.
         unsafe { ffi::copy_page((&raw mut *buffer).cast(), self.0.as_ptr().cast()) };
     }
 }
 
-impl Target<'_> {
+impl RacyPageMut<'_> {
     /// For the C libraries.
-    pub(super) fn as_ptr(&mut self) -> *mut u8 {
+    pub(crate) fn as_ptr(&mut self) -> *mut u8 {
         self.0.as_ptr()
     }
 
@@ -253,9 +253,9 @@ unsafe fn fill(to: *mut usize, word: usize) {
 /// # Invariants
 ///
 /// `0` is the address of a mapping made with `kmap_local_page`.
-pub(crate) struct Mapped<'a>(NonNull<u8>, PhantomData<(&'a (), *mut ())>);
+pub(crate) struct KmapLocal<'a>(NonNull<u8>, PhantomData<(&'a (), *mut ())>);
 
-impl Mapped<'_> {
+impl KmapLocal<'_> {
     /// # Safety
     ///
     /// `page` is a page that nobody frees during the result's life.
@@ -263,7 +263,7 @@ impl Mapped<'_> {
     pub(super) unsafe fn new(page: *mut ffi::page) -> Self {
         // SAFETY: By the safety requirement. The address of a mapping is not null.
         let address = unsafe { NonNull::new_unchecked(ffi::kmap_local_page(page)) };
-        // INVARIANT: Mapped above.
+        // INVARIANT: KmapLocal above.
         Self(address.cast(), PhantomData)
     }
 
@@ -273,15 +273,15 @@ impl Mapped<'_> {
 
     /// The page, to read from.
     #[inline]
-    pub(crate) fn source(&self) -> Source<'_> {
+    pub(crate) fn source(&self) -> RacyPage<'_> {
         // INVARIANT: By the type invariant.
-        Source(self.0, PhantomData)
+        RacyPage(self.0, PhantomData)
     }
 }
 
 // Without high memory all pages are mapped for good.
 #[cfg(CONFIG_HIGHMEM)]
-impl Drop for Mapped<'_> {
+impl Drop for KmapLocal<'_> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: By the type invariant.
@@ -294,12 +294,12 @@ impl Drop for Mapped<'_> {
 /// # Invariants
 ///
 /// The page may be written to. `raw` is the page that is mapped.
-pub(crate) struct MappedMut<'a> {
-    mapped: Mapped<'a>,
+pub(crate) struct KmapLocalMut<'a> {
+    mapped: KmapLocal<'a>,
     raw: *mut ffi::page,
 }
 
-impl MappedMut<'_> {
+impl KmapLocalMut<'_> {
     /// # Safety
     ///
     /// `page` is a page that nobody frees during the result's life, and that may be written to.
@@ -308,7 +308,7 @@ impl MappedMut<'_> {
         // INVARIANT: By the safety requirement.
         Self {
             // SAFETY: As above.
-            mapped: unsafe { Mapped::new(page) },
+            mapped: unsafe { KmapLocal::new(page) },
             raw: page,
         }
     }
@@ -319,13 +319,13 @@ impl MappedMut<'_> {
 
     /// The page, to write to.
     #[inline]
-    pub(crate) fn target(&mut self) -> Target<'_> {
+    pub(crate) fn target(&mut self) -> RacyPageMut<'_> {
         // INVARIANT: By the type invariant.
-        Target(self.mapped.0, PhantomData)
+        RacyPageMut(self.mapped.0, PhantomData)
     }
 }
 
-impl Drop for MappedMut<'_> {
+impl Drop for KmapLocalMut<'_> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: The page is mapped. Whoever maps it elsewhere, where caches tell addresses apart, shall see

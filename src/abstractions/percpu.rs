@@ -91,7 +91,7 @@ impl<T> Drop for PerCpu<T> {
 
 /// `N` event counters, each the sum of a word per CPU.
 ///
-/// Adding is one instruction on x86-64, and needs no lock and no atomic: [`Words::add`] works in
+/// Adding is one instruction on x86-64, and needs no lock and no atomic: [`LocalCounters::add`] works in
 /// any context. A sum read while others add is exact for some moment of each CPU.
 pub(crate) struct Counters<const N: usize>(PerCpu<[AtomicI64; N]>);
 
@@ -104,9 +104,9 @@ impl<const N: usize> Counters<N> {
 
     /// The words to add to, for who adds to several.
     #[inline]
-    pub(crate) fn words(&self) -> Words<'_, N> {
+    pub(crate) fn this_cpu(&self) -> LocalCounters<'_, N> {
         // INVARIANT: There are `N` for each CPU.
-        Words(self.0.base.cast(), PhantomData)
+        LocalCounters(self.0.base.cast(), PhantomData)
     }
 
     /// The sum of counter `which`; zero if there is no such counter. Any context.
@@ -125,9 +125,12 @@ impl<const N: usize> Counters<N> {
 ///
 /// `0` is the first of `N` words of each CPU, which live during `'c`.
 #[derive(Clone, Copy)]
-pub(crate) struct Words<'c, const N: usize>(NonNull<AtomicI64>, PhantomData<&'c Counters<N>>);
+pub(crate) struct LocalCounters<'c, const N: usize>(
+    NonNull<AtomicI64>,
+    PhantomData<&'c Counters<N>>,
+);
 
-impl<const N: usize> Words<'_, N> {
+impl<const N: usize> LocalCounters<'_, N> {
     /// Adds `delta` to counter `WHICH`. Any context.
     #[inline]
     pub(crate) fn add<const WHICH: usize>(self, delta: i64) {

@@ -64,9 +64,9 @@ pub(crate) fn wait_for_tasks() {
 /// # Invariants
 ///
 /// It does.
-pub(crate) struct Atomic(NotThreadSafe);
+pub(crate) struct AtomicContext(NotThreadSafe);
 
-impl Atomic {
+impl AtomicContext {
     /// # Safety
     ///
     /// A spinlock is held for as long as the result lives.

@@ -7,13 +7,7 @@
 //! Every function here is called in process context and may sleep. What user space writes reaches
 //! it as the C string that the kernel's own parsers would see: up to the first NUL.
 
-use super::{
-    disk::{
-        Handle,
-        Operations, //
-    },
-    ffi, //
-};
+use super::ffi;
 use core::{
     ops::Deref,
     slice, //
@@ -58,21 +52,34 @@ impl fmt::Write for Text<'_> {
     }
 }
 
-type Show<T> = fn(Handle<'_, T>, &mut Text<'_>) -> Result;
-type Store<T> = fn(Handle<'_, T>, &[u8]) -> Result;
+/// What owns the files below a device: its driver.
+pub(crate) trait Owner: Sized + 'static {
+    /// A reference to one of its devices.
+    type Ref<'a>: Copy;
+
+    /// The reference to the device `dev`.
+    ///
+    /// # Safety
+    ///
+    /// `dev` is a device of this driver, alive during `'a`.
+    unsafe fn from_device<'a>(dev: *mut ffi::device) -> Self::Ref<'a>;
+}
+
+type Show<T> = fn(<T as Owner>::Ref<'_>, &mut Text<'_>) -> Result;
+type Store<T> = fn(<T as Owner>::Ref<'_>, &[u8]) -> Result;
 
 /// One file under `/sys/block/<disk>/`.
 #[repr(C)]
-pub(crate) struct Attribute<T: Operations> {
+pub(crate) struct Attribute<T: Owner> {
     raw: ffi::device_attribute,
     show: Option<Show<T>>,
     store: Option<Store<T>>,
 }
 
 // SAFETY: Never written after construction.
-unsafe impl<T: Operations> Sync for Attribute<T> {}
+unsafe impl<T: Owner> Sync for Attribute<T> {}
 
-impl<T: Operations> Attribute<T> {
+impl<T: Owner> Attribute<T> {
     /// A file that anyone may read.
     pub(crate) const fn ro(name: &'static CStr, show: Show<T>) -> Self {
         Self::new(name, 0o444, Some(show), None)
@@ -111,7 +118,7 @@ impl<T: Operations> Attribute<T> {
         buf: *mut c_char,
     ) -> isize {
         // SAFETY: By the safety requirements.
-        let (this, disk) = unsafe { (&*attr.cast::<Self>(), Handle::from_device(dev)) };
+        let (this, disk) = unsafe { (&*attr.cast::<Self>(), T::from_device(dev)) };
         // SAFETY: By the safety requirements.
         unsafe { show(buf, |out| this.show.ok_or(EIO)?(disk, out)) }
     }
@@ -126,7 +133,7 @@ impl<T: Operations> Attribute<T> {
         len: usize,
     ) -> isize {
         // SAFETY: By the safety requirements.
-        let (this, disk) = unsafe { (&*attr.cast::<Self>(), Handle::from_device(dev)) };
+        let (this, disk) = unsafe { (&*attr.cast::<Self>(), T::from_device(dev)) };
         // SAFETY: By the safety requirements.
         unsafe { store(buf, len, |arg| this.store.ok_or(EIO)?(disk, arg)) }
     }
@@ -170,7 +177,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    pub(super) fn new<T: Operations>(files: &'static [Attribute<T>]) -> Result<Self> {
+    pub(super) fn new<T: Owner>(files: &'static [Attribute<T>]) -> Result<Self> {
         Self::from_raw(files.iter().map(|file| &raw const file.raw.attr))
     }
 

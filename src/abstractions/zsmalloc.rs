@@ -7,8 +7,8 @@
 use super::{
     ffi,
     page::{
-        Bytes,
-        Mapped, //
+        KmapLocal, //
+        RacyBytes,
     }, //
 };
 use core::{
@@ -155,7 +155,7 @@ impl<'p> Object<'p> {
 
     /// Copies `bytes` to the object's start, as far as they fit.
     #[inline]
-    pub(crate) fn write(&mut self, bytes: Bytes<'_>) {
+    pub(crate) fn write(&mut self, bytes: RacyBytes<'_>) {
         let len = bytes.len().min(self.size);
         let from = bytes.as_ptr().cast_mut().cast();
         // SAFETY: The handle is live by the type invariant; `bytes` and the object are as long as `len`.
@@ -306,7 +306,7 @@ impl Parts<'_> {
 ///
 /// The `len` bytes at `offset` of the page are the object's.
 struct Part<'a> {
-    page: Mapped<'a>,
+    page: KmapLocal<'a>,
     offset: usize,
     len: usize,
 }
@@ -323,7 +323,7 @@ impl Part<'_> {
         let page = entry.page_link & !((ffi::SG_CHAIN | ffi::SG_END) as usize);
         Self {
             // SAFETY: As above.
-            page: unsafe { Mapped::new(page as *mut ffi::page) },
+            page: unsafe { KmapLocal::new(page as *mut ffi::page) },
             offset: entry.offset as usize,
             len: entry.length as usize,
         }

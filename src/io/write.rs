@@ -6,26 +6,26 @@
 
 use super::{
     Bio,
-    Block,
+    BioPage,
     Pieces, //
 };
 use crate::zram::{
     abstractions::{
         bio::Writing,
         page::{
-            Bytes,
-            Source, //
+            RacyBytes,
+            RacyPage, //
         },
         sched::boot_seconds, //
     },
-    comp::{
-        Comp,
-        StreamGuard, //
-    },
     device::Live,
-    table::{
-        Content,
-        Visit, //
+    store::{
+        BioSlots,
+        Content, //
+    },
+    streams::{
+        Zcomp,
+        ZcompGuard, //
     }, //
 };
 use core::sync::atomic::Ordering;
@@ -34,14 +34,14 @@ use kernel::prelude::*;
 /// What is to be stored, in the memory of a bio.
 #[derive(Clone, Copy)]
 enum Data<'a> {
-    Page(Source<'a>),
+    Page(RacyPage<'a>),
     Pieces(&'a Pieces<'a, Writing>),
 }
 
 /// A bio to write, as its pages see it.
 struct Writer<'a> {
     bio: &'a Bio,
-    table: Visit<'a>,
+    slots: BioSlots<'a>,
     now: u32,
     limit: Limit,
 }
@@ -89,229 +89,225 @@ impl Limit {
     }
 }
 
-impl Live {
-    /// Stores the pages of `bio`, from page `first` of the disk on. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`: see [`Live::write_scarce`]; then the pages before are stored.
-    pub(super) fn write(&self, bio: &Bio, first: usize) -> Result {
-        let limit = self.limit_pages.load(Ordering::Relaxed);
-        let writer = Writer {
-            bio,
-            table: self.table.visit(),
-            now: boot_seconds(),
-            limit: Limit::new(limit, bio.is_metadata()),
-        };
-        let mut index = first;
-        for block in bio.blocks::<Writing>()? {
-            match block {
-                Block::Page(page) => {
-                    let mapped = page.map();
-                    self.write_page(&writer, index, mapped.source(), page.nid())?;
-                }
-                Block::Pieces(pieces) => self.write_pieces(&writer, index, &pieces)?,
+/// Stores the pages of `bio`. May sleep.
+///
+/// # Errors
+///
+/// `ENOMEM`: see [`write_scarce`]; then the pages before are stored.
+pub(super) fn write(live: &Live, bio: &Bio) -> Result {
+    let limit = live.limit_pages.load(Ordering::Relaxed);
+    let writer = Writer {
+        bio,
+        slots: live.store.for_bio(),
+        now: boot_seconds(),
+        limit: Limit::new(limit, bio.is_metadata()),
+    };
+    for (index, page) in bio.pages::<Writing>()? {
+        match page {
+            BioPage::Whole(page) => {
+                let mapped = page.map();
+                write_page(live, &writer, index, mapped.source(), page.nid())?;
             }
-            index = index.wrapping_add(1);
+            BioPage::Pieces(pieces) => write_pieces(live, &writer, index, &pieces)?,
         }
-        Ok(())
     }
+    Ok(())
+}
 
-    #[inline]
-    fn write_page<'t>(
-        &'t self,
-        writer: &Writer<'t>,
-        index: usize,
-        page: Source<'_>,
-        nid: i32,
-    ) -> Result {
-        if let Some(word) = page.same() {
-            return writer.store(index, Content::Same(word));
-        }
-        let mut stream = self.primary()?.stream();
-        let Some(bytes) = stream.pack(page, self.huge_class_size)? else {
-            drop(stream);
-            return self.write_huge(writer, index, page, nid);
-        };
-        let content = self.try_allocate(bytes.into(), nid, &writer.limit);
-        // No slot is locked with a stream held.
+#[inline]
+fn write_page<'t>(
+    live: &'t Live,
+    writer: &Writer<'t>,
+    index: usize,
+    page: RacyPage<'_>,
+    nid: i32,
+) -> Result {
+    if let Some(element) = page.same() {
+        return writer.store(index, Content::Same(element));
+    }
+    let mut stream = primary(live)?.stream();
+    let Some(bytes) = stream.compress(page, live.huge_class_size)? else {
         drop(stream);
-        self.store_or_wait(writer, index, content, Data::Page(page), nid)
-    }
+        return write_huge(live, writer, index, page, nid);
+    };
+    let content = try_allocate(live, bytes.into(), nid, &writer.limit);
+    // No slot is locked with a stream held.
+    drop(stream);
+    store_or_wait(live, writer, index, content, Data::Page(page), nid)
+}
 
-    /// Stores `page` as it is: in the place of one of its kind, or anew.
-    #[inline(never)]
-    fn write_huge<'t>(
-        &'t self,
-        writer: &Writer<'t>,
-        index: usize,
-        page: Source<'_>,
-        nid: i32,
-    ) -> Result {
-        if let Some(mut slot) = writer.table.lock_huge(index) {
-            if slot.overwrite(page.into()) {
+/// Stores `page` as it is: in the place of one of its kind, or anew.
+#[inline(never)]
+fn write_huge<'t>(
+    live: &'t Live,
+    writer: &Writer<'t>,
+    index: usize,
+    page: RacyPage<'_>,
+    nid: i32,
+) -> Result {
+    if let Some(mut slot) = writer.slots.lock_huge(index) {
+        if slot.overwrite(page.into()) {
+            slot.touch(writer.now);
+            return Ok(());
+        }
+    }
+    let content = try_allocate(live, page.into(), nid, &writer.limit);
+    store_or_wait(live, writer, index, content, Data::Page(page), nid)
+}
+
+#[cold]
+fn write_pieces<'t>(
+    live: &'t Live,
+    writer: &Writer<'t>,
+    index: usize,
+    pieces: &Pieces<'_, Writing>,
+) -> Result {
+    let mut stream = primary(live)?.stream();
+    if let Some(element) = stream.gather(pieces)?.same() {
+        drop(stream);
+        return writer.store(index, Content::Same(element));
+    }
+    let bytes = stream.compress_gathered(live.huge_class_size)?;
+    let nid = pieces.nid();
+    let content = try_allocate(live, bytes, nid, &writer.limit);
+    drop(stream);
+    store_or_wait(live, writer, index, content, Data::Pieces(pieces), nid)
+}
+
+/// Stores `content`, which `data` was packed to, if there was memory for it at once. Nothing is locked.
+#[inline(always)]
+fn store_or_wait<'t>(
+    live: &'t Live,
+    writer: &Writer<'t>,
+    index: usize,
+    content: Result<Content<'t>, Refusal>,
+    data: Data<'_>,
+    nid: i32,
+) -> Result {
+    match content {
+        Ok(content) => writer.store(index, content),
+        Err(refusal) => write_scarce(live, writer, index, data, nid, refusal),
+    }
+}
+
+/// Stores `data` where there is no memory for it at once: in the place of what is stored for the page, if
+/// that takes as much, or when there is memory again. Swap-out, and whatever else memory is freed by, does
+/// not wait for that.
+///
+/// # Errors
+///
+/// `ENOMEM`, if it does not wait, or at the limit that user space set.
+#[cold]
+fn write_scarce<'t>(
+    live: &'t Live,
+    writer: &Writer<'t>,
+    index: usize,
+    data: Data<'_>,
+    nid: i32,
+    refusal: Refusal,
+) -> Result {
+    let (mut len, limited) = match refusal {
+        Refusal::Memory(len) => (len, false),
+        Refusal::Limit(len) => (len, true),
+        Refusal::Other(error) => return Err(error),
+    };
+    let mut limit = writer.limit.fresh;
+    if let Some(mut slot) = writer.slots.lock(index) {
+        if slot.room() > 0 {
+            let mut stream = primary(live)?.stream();
+            if slot.overwrite(data.compress(&mut stream, live.huge_class_size)?) {
+                drop(stream);
                 slot.touch(writer.now);
                 return Ok(());
             }
         }
-        let content = self.try_allocate(page.into(), nid, &writer.limit);
-        self.store_or_wait(writer, index, content, Data::Page(page), nid)
+        if !slot.attr().is_empty() {
+            limit = writer.limit.all;
+        }
     }
-
-    #[cold]
-    fn write_pieces<'t>(
-        &'t self,
-        writer: &Writer<'t>,
-        index: usize,
-        pieces: &Pieces<'_, Writing>,
-    ) -> Result {
-        let mut stream = self.primary()?.stream();
-        if let Some(word) = stream.gather(pieces)?.same() {
+    if limited && limit == writer.limit.fresh {
+        return Err(ENOMEM);
+    }
+    let pool = live.store.pool();
+    loop {
+        let mut object = writer.bio.patience().allocate(|| pool.alloc(len, nid))?;
+        check(live, limit)?;
+        let mut stream = primary(live)?.stream();
+        let bytes = data.compress(&mut stream, live.huge_class_size)?;
+        // Somebody may have changed the page meanwhile.
+        if bytes.len() <= object.size() {
+            object.truncate(bytes.len());
+            object.write(bytes);
             drop(stream);
-            return writer.store(index, Content::Same(word));
+            return writer.store(index, Content::Object(object, 0));
         }
-        let bytes = stream.pack_gathered(self.huge_class_size)?;
-        let nid = pieces.nid();
-        let content = self.try_allocate(bytes, nid, &writer.limit);
-        drop(stream);
-        self.store_or_wait(writer, index, content, Data::Pieces(pieces), nid)
+        len = bytes.len();
     }
+}
 
-    /// Stores `content`, which `data` was packed to, if there was memory for it at once. Nothing is locked.
-    #[inline(always)]
-    fn store_or_wait<'t>(
-        &'t self,
-        writer: &Writer<'t>,
-        index: usize,
-        content: Result<Content<'t>, Refusal>,
-        data: Data<'_>,
-        nid: i32,
-    ) -> Result {
-        match content {
-            Ok(content) => writer.store(index, content),
-            Err(refusal) => self.write_scarce(writer, index, data, nid, refusal),
-        }
-    }
+/// The algorithm that pages are written with.
+#[inline]
+fn primary(live: &Live) -> Result<&Zcomp> {
+    live.zcomp(0).ok_or(EINVAL)
+}
 
-    /// Stores `data` where there is no memory for it at once: in the place of what is stored for the page, if
-    /// that takes as much, or when there is memory again. Swap-out, and whatever else memory is freed by, does
-    /// not wait for that.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`, if it does not wait, or at the limit that user space set.
-    #[cold]
-    fn write_scarce<'t>(
-        &'t self,
-        writer: &Writer<'t>,
-        index: usize,
-        data: Data<'_>,
-        nid: i32,
-        refusal: Refusal,
-    ) -> Result {
-        let (mut len, limited) = match refusal {
-            Refusal::Memory(len) => (len, false),
-            Refusal::Limit(len) => (len, true),
-            Refusal::Other(error) => return Err(error),
-        };
-        let mut limit = writer.limit.fresh;
-        if let Some(mut slot) = writer.table.lock(index) {
-            if slot.room() > 0 {
-                let mut stream = self.primary()?.stream();
-                if slot.overwrite(data.pack(&mut stream, self.huge_class_size)?) {
-                    drop(stream);
-                    slot.touch(writer.now);
-                    return Ok(());
-                }
-            }
-            if !slot.attr().is_empty() {
-                limit = writer.limit.all;
-            }
+/// Copies a packed page to the pool, if there is memory for it; a stream may be held.
+#[inline(always)]
+fn try_allocate<'t>(
+    live: &'t Live,
+    bytes: RacyBytes<'_>,
+    nid: i32,
+    limit: &Limit,
+) -> Result<Content<'t>, Refusal> {
+    let pool = live.store.pool();
+    let mut object = pool.try_alloc(bytes.len(), nid).map_err(|error| {
+        if error == ENOMEM {
+            Refusal::Memory(bytes.len())
+        } else {
+            Refusal::Other(error)
         }
-        if limited && limit == writer.limit.fresh {
-            return Err(ENOMEM);
-        }
-        let pool = self.table.pool();
-        loop {
-            let mut object = writer.bio.patience().allocate(|| pool.alloc(len, nid))?;
-            self.check(limit)?;
-            let mut stream = self.primary()?.stream();
-            let bytes = data.pack(&mut stream, self.huge_class_size)?;
-            // Somebody may have changed the page meanwhile.
-            if bytes.len() <= object.size() {
-                object.truncate(bytes.len());
-                object.write(bytes);
-                drop(stream);
-                return writer.store(index, Content::Object(object, 0));
-            }
-            len = bytes.len();
-        }
+    })?;
+    if check(live, limit.fresh).is_err() {
+        return Err(Refusal::Limit(bytes.len()));
     }
+    object.write(bytes);
+    Ok(Content::Object(object, 0))
+}
 
-    /// The algorithm that pages are written with.
-    #[inline]
-    fn primary(&self) -> Result<&Comp> {
-        self.comp(0).ok_or(EINVAL)
+/// Whether the pool has no more than `limit` pages, now that something was allocated. That counts as used even
+/// if it goes back at once.
+#[inline(always)]
+fn check(live: &Live, limit: usize) -> Result {
+    let used = live.store.pool().total_pages();
+    live.store.stats().note_used_pages(used);
+    if used > limit {
+        return Err(ENOMEM);
     }
-
-    /// Copies a packed page to the pool, if there is memory for it; a stream may be held.
-    #[inline(always)]
-    fn try_allocate(
-        &self,
-        bytes: Bytes<'_>,
-        nid: i32,
-        limit: &Limit,
-    ) -> Result<Content<'_>, Refusal> {
-        let pool = self.table.pool();
-        let mut object = pool.try_alloc(bytes.len(), nid).map_err(|error| {
-            if error == ENOMEM {
-                Refusal::Memory(bytes.len())
-            } else {
-                Refusal::Other(error)
-            }
-        })?;
-        if self.check(limit.fresh).is_err() {
-            return Err(Refusal::Limit(bytes.len()));
-        }
-        object.write(bytes);
-        Ok(Content::Object(object, 0))
-    }
-
-    /// Whether the pool has no more than `limit` pages, now that something was allocated. That counts as used even
-    /// if it goes back at once.
-    #[inline(always)]
-    fn check(&self, limit: usize) -> Result {
-        let used = self.table.pool().total_pages();
-        self.table.stats().note_used_pages(used);
-        if used > limit {
-            return Err(ENOMEM);
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 impl<'t> Writer<'t> {
     #[inline(always)]
     fn store(&self, index: usize, content: Content<'t>) -> Result {
-        self.table
+        self.slots
             .store(index, content, self.now, || self.bio.patience())
     }
 }
 
 impl<'a> Data<'a> {
     /// Compresses it, or leaves it as it is if it does not get smaller than `limit`.
-    fn pack<'s>(self, stream: &'s mut StreamGuard<'_>, limit: usize) -> Result<Bytes<'s>>
+    fn compress<'s>(self, stream: &'s mut ZcompGuard<'_>, limit: usize) -> Result<RacyBytes<'s>>
     where
         'a: 's,
     {
         match self {
-            Self::Page(page) => Ok(match stream.pack(page, limit)? {
+            Self::Page(page) => Ok(match stream.compress(page, limit)? {
                 Some(bytes) => bytes.into(),
                 None => page.into(),
             }),
             Self::Pieces(pieces) => {
                 stream.gather(pieces)?;
-                stream.pack_gathered(limit)
+                stream.compress_gathered(limit)
             }
         }
     }

@@ -5,7 +5,7 @@
 use super::{
     drain,
     Disk,
-    Handle,
+    DiskRef,
     Operations, //
 };
 use crate::zram::abstractions::{
@@ -40,7 +40,7 @@ const COURTESY: Delta = Delta::from_millis(100);
 /// How often to look.
 const STEP: Delta = Delta::from_millis(2);
 
-impl<'a, T: Operations> Handle<'a, T> {
+impl<'a, T: Operations> DiskRef<'a, T> {
     /// Claims the disk: nobody has it open, and opening it fails with `EBUSY` until the claim is
     /// dropped. Who has it open for a moment is waited for, and so is another claim. May sleep.
     ///
@@ -108,8 +108,8 @@ impl<T: Operations> Disk<T> {
     ///
     /// # Errors
     ///
-    /// Those of [`Handle::claim`].
-    pub(crate) fn retract(&self) -> Result {
+    /// Those of [`DiskRef::claim`].
+    pub(crate) fn claim_for_removal(&self) -> Result {
         self.handle().seize(Claimed::ByRemoval)
     }
 }
@@ -142,7 +142,7 @@ impl Claimed {
 }
 
 /// Somebody waits for the disk to be closed, and new openers are kept out.
-struct Waiting<'a, T: Operations>(Handle<'a, T>);
+struct Waiting<'a, T: Operations>(DiskRef<'a, T>);
 
 impl<T: Operations> Drop for Waiting<'_, T> {
     fn drop(&mut self) {
@@ -152,12 +152,12 @@ impl<T: Operations> Drop for Waiting<'_, T> {
 }
 
 /// Nobody has the disk open, and nobody may, until this is dropped.
-pub(crate) struct Claim<'a, T: Operations>(Handle<'a, T>);
+pub(crate) struct Claim<'a, T: Operations>(DiskRef<'a, T>);
 
 impl<T: Operations> Claim<'_, T> {
     /// Takes the capacity away, clears the I/O statistics, and gives back the live state once no
     /// I/O uses it any more. May sleep.
-    pub(crate) fn retire(&self) -> Option<Arc<T::Live>> {
+    pub(crate) fn take_live(&self) -> Option<Arc<T::Live>> {
         let disk = self.0.raw.as_ptr();
         // SAFETY: The disk is alive.
         let live = unsafe {

@@ -50,16 +50,16 @@ impl Drop for Counted {
 /// from: the end of a bio, after which its opener closes the disk, or `free_disk`. Such calls don't sleep
 /// after that, and RCU's grace period for tasks lasts until each task that is in one, preempted or not,
 /// has gone on to where it does.
-pub(crate) struct Exit(());
+pub(crate) struct ModuleExit(());
 
-impl Exit {
+impl ModuleExit {
     /// To be made before all else.
     pub(crate) fn new() -> Self {
         Self(())
     }
 }
 
-impl Drop for Exit {
+impl Drop for ModuleExit {
     fn drop(&mut self) {
         while GENDISKS.load(Ordering::Acquire) > 0 {
             fsleep(Delta::from_millis(1));

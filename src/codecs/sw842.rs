@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! 842, by [`format`]: stock kernels lack the library.
+
+mod format;
+
+use super::{
+    no_level_no_dict,
+    Backend,
+    CompressBuf, //
+    Params,
+};
+use crate::zram::abstractions::{
+    ffi,
+    page::{
+        PageBuf,
+        RacyPage,
+        RacyPageMut, //
+    }, //
+};
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
+
+/// 842, which has no parameters.
+pub(crate) struct Sw842;
+
+/// The compressor's tables, and a page that nobody else changes.
+pub(crate) struct Context {
+    tables: KVBox<Tables>,
+    page: KVBox<PageBuf>,
+}
+
+#[repr(transparent)]
+struct Tables(format::Workspace);
+
+// SAFETY: The tables are integers.
+unsafe impl Zeroable for Tables {}
+
+impl Backend for Sw842 {
+    type Context = Context;
+
+    fn new(params: Params) -> Result<Self> {
+        no_level_no_dict(&params)?;
+        Ok(Self)
+    }
+
+    fn context(&self) -> Result<Context> {
+        let flags = GFP_KERNEL | __GFP_NOWARN;
+        let mut tables: KVBox<Tables> = KVBox::init(pin_init::init_zeroed(), flags)?;
+        // SAFETY: The call has no requirements.
+        tables.0.seed(unsafe { ffi::get_random_u64() });
+        Ok(Context {
+            tables,
+            page: KVBox::init(pin_init::init_zeroed(), flags)?,
+        })
+    }
+
+    #[inline(never)]
+    fn compress(
+        &self,
+        context: &mut Context,
+        src: RacyPage<'_>,
+        dst: &mut CompressBuf,
+        limit: usize,
+    ) -> Option<usize> {
+        // The compressor reads what it has read before, and must find it unchanged.
+        src.copy_to(&mut context.page);
+        let dst = dst.get_mut(..limit)?;
+        format::compress(&mut context.tables.0, &context.page.0, dst).ok()
+    }
+
+    #[inline(never)]
+    fn decompress(&self, context: &mut Context, src: &[u8], mut dst: RacyPageMut<'_>) -> Result {
+        match format::decompress(src, &mut context.page.0) {
+            Ok(PAGE_SIZE) => {
+                dst.copy_from(&context.page.0);
+                Ok(())
+            }
+            _ => Err(EINVAL),
+        }
+    }
+}

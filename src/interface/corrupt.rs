@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Damage to what is stored, for tests of what reading it does.
+//!
+//! There is this file only in kernels that can inject faults, which no distribution ships.
+
+#![forbid(unsafe_code)]
+
+use super::args;
+use crate::zram::{
+    abstractions::{
+        debugfs::Writer,
+        page::{
+            PageBuf,
+            RacyPageMut, //
+        }, //
+    },
+    device::{
+        Device,
+        Live, //
+    },
+    store::{
+        Content,
+        ContentRef, //
+    }, //
+};
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+
+/// `PAGE BIT`: flips one bit, counted from 0, of what is stored for a page.
+pub(crate) struct Corrupt(pub(crate) Arc<Device>);
+
+impl Writer for Corrupt {
+    fn write(&self, arg: &[u8]) -> Result {
+        let arg = args::strip_newline(arg);
+        let space = arg.iter().position(|&byte| byte == b' ').ok_or(EINVAL)?;
+        let (index, bit) = arg.split_at_checked(space).ok_or(EINVAL)?;
+        let index = args::kstrtouint(index)?;
+        let bit = args::kstrtouint(bit.strip_prefix(b" ").ok_or(EINVAL)?)?;
+        self.0.with_live_pinned(|live| corrupt(live, index, bit))
+    }
+}
+
+/// Replaces the object of slot `index` by one that differs in one bit. May sleep.
+///
+/// # Errors
+///
+/// `ENOENT` if no object is stored there, `ERANGE` if it has no such bit, `ENOMEM`.
+fn corrupt(live: &Live, index: usize, bit: usize) -> Result {
+    let mut page = KBox::init(pin_init::init_zeroed::<PageBuf>(), GFP_KERNEL)?;
+    let mut slot = live.store.lock(index).ok_or(ENOENT)?;
+    let priority = slot.attr().priority();
+    let bytes = slot.view(|view| {
+        let ContentRef::Object(object) = view else {
+            return Err(ENOENT);
+        };
+        // Reclaim may want the slot that is locked here.
+        let mut bytes = KVec::with_capacity(object.size(), GFP_NOWAIT)?;
+        bytes.extend_from_slice(&object.read(&mut page.0), GFP_NOWAIT)?;
+        *bytes.get_mut(bit / 8).ok_or(ERANGE)? ^= 1 << (bit % 8);
+        Ok(bytes)
+    })?;
+    let mut object = live.store.pool().try_alloc(bytes.len(), -1)?;
+    object.write(bytes.as_slice().into());
+    let huge = object.read_huge().is_some();
+    slot.store(Content::Object(object, priority));
+    drop(slot);
+
+    // KASAN knows where this copy ends, but not where an object ends within the pool: what
+    // reads beyond is found here. Whether the copy makes sense is the business of who reads.
+    if !huge {
+        let zcomp = live.zcomp(priority).ok_or(EINVAL)?;
+        let _ = comp
+            .stream()
+            .decompress(&bytes, RacyPageMut::from(&mut *page));
+    }
+    Ok(())
+}

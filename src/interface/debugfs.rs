@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The files of a device in debugfs.
+
+#![forbid(unsafe_code)]
+
+#[cfg(CONFIG_FAULT_INJECTION)]
+use super::corrupt::Corrupt;
+use crate::zram::{
+    abstractions::{
+        debugfs::{
+            Dir,
+            File,
+            Reader, //
+        },
+        percpu::possible_cpus, //
+    },
+    device::{
+        Device,
+        Live, //
+    },
+    store::SlotAttr,
+    streams::Counts, //
+};
+use core::ops::ControlFlow;
+use kernel::{
+    fmt::{
+        self,
+        Write as _, //
+    },
+    prelude::*,
+    str::Formatter,
+    sync::Arc, //
+};
+
+/// `block_state` and `streams`; and `corrupt`, where faults can be injected.
+pub(crate) struct Files {
+    _block_state: File<BlockState>,
+    _streams: File<Streams>,
+    #[cfg(CONFIG_FAULT_INJECTION)]
+    _corrupt: File<Corrupt>,
+    _dir: Dir,
+}
+
+impl Files {
+    /// Makes them, in a directory of `parent`. May sleep.
+    pub(crate) fn new(parent: &Dir, name: &CStr, device: &Arc<Device>) -> Result<Self> {
+        let dir = parent.subdir(name);
+        let block_state = Arc::new(BlockState(device.clone()), GFP_KERNEL)?;
+        let streams = Arc::new(Streams(device.clone()), GFP_KERNEL)?;
+        Ok(Self {
+            _block_state: dir.file(c"block_state", block_state),
+            _streams: dir.file(c"streams", streams),
+            #[cfg(CONFIG_FAULT_INJECTION)]
+            _corrupt: dir.input(c"corrupt", Arc::new(Corrupt(device.clone()), GFP_KERNEL)?),
+            _dir: dir,
+        })
+    }
+}
+
+/// A line for each page that holds something: its index, when it was accessed, what it is. The file
+/// position counts pages of the disk, not bytes.
+struct BlockState(Arc<Device>);
+
+impl Reader for BlockState {
+    fn read(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
+        self.0.with_live_pinned(|live| {
+            let len = live.store.len();
+            let mut result = Ok(());
+            let end = live.store.scan(*pos as usize..len, |index, attr| {
+                let mut line = [0; 64];
+                let mut text = Formatter::new(&mut line);
+                result = write_line(&mut text, index, attr).map_err(Error::from);
+                let line = line.get(..text.bytes_written()).unwrap_or(&[]);
+                // A line needs room for a NUL behind it, which is not given out.
+                if result.is_err() || out.len().saturating_add(line.len()) >= room {
+                    return ControlFlow::Break(index);
+                }
+                result = out.extend_from_slice(line, GFP_KERNEL).map_err(Error::from);
+                match result {
+                    Ok(()) => ControlFlow::Continue(()),
+                    Err(_) => ControlFlow::Break(index),
+                }
+            });
+            *pos = match end {
+                ControlFlow::Break(index) => index as u64,
+                ControlFlow::Continue(()) => len as u64,
+            };
+            result
+        })
+    }
+}
+
+fn write_line(out: &mut Formatter<'_>, index: usize, attr: SlotAttr) -> fmt::Result {
+    write!(out, "{index:>12} {:>12}.000000 ", attr.time())?;
+    let flags = [
+        (attr.is_same(), 's'),
+        (attr.is_written(), 'w'),
+        (attr.is_huge(), 'h'),
+        (attr.is_idle(), 'i'),
+        (attr.priority() > 0, 'r'),
+        (attr.is_incompressible(), 'n'),
+    ];
+    for (is_set, letter) in flags {
+        out.write_char(if is_set { letter } else { '.' })?;
+    }
+    writeln!(out)
+}
+
+/// A line for each CPU and algorithm: whether there is a stream, and how it was used.
+struct Streams(Arc<Device>);
+
+impl Reader for Streams {
+    fn read(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
+        let mut text = Text(KVVec::new());
+        self.write(&mut text)?;
+        let rest = usize::try_from(*pos)
+            .ok()
+            .and_then(|pos| text.0.get(pos..))
+            .unwrap_or(&[]);
+        let part = rest.get(..room).unwrap_or(rest);
+        out.extend_from_slice(part, GFP_KERNEL)?;
+        *pos = pos.saturating_add(part.len() as u64);
+        Ok(())
+    }
+}
+
+impl Streams {
+    fn write(&self, out: &mut Text) -> Result {
+        writeln!(out, "cpu algorithm state takes contended retries")?;
+        self.0.with_live(|live| {
+            for zcomp in live.into_iter().flat_map(Live::zcomps) {
+                let name = zcomp.algorithm().name();
+                for cpu in possible_cpus() {
+                    let Some((present, counts)) = zcomp.counts(cpu) else {
+                        continue;
+                    };
+                    let (cpu, state) = (cpu.as_u32(), if present { "present" } else { "absent" });
+                    let Counts {
+                        takes,
+                        contended,
+                        retries,
+                    } = counts;
+                    writeln!(out, "{cpu} {name} {state} {takes} {contended} {retries}")?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Text of any length.
+struct Text(KVVec<u8>);
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0
+            .extend_from_slice(text.as_bytes(), GFP_KERNEL)
+            .map_err(|_| fmt::Error)
+    }
+}

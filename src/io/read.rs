@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Reads of what is in memory.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    read_back::read_back,
+    Bio,
+    BioPage,
+    Pieces, //
+};
+use crate::zram::{
+    abstractions::{
+        bio::Reading,
+        sched::boot_seconds,
+        zsmalloc::Object, //
+    },
+    device::Live,
+    store::{
+        ContentRef,
+        SlotGuard, //
+    }, //
+};
+use kernel::prelude::*;
+
+/// Reads the pages of `bio`.
+///
+/// Context: Process context. May sleep.
+pub(super) fn read(live: &Live, bio: &Bio) -> Result {
+    let slots = live.store.for_bio();
+    let now = boot_seconds();
+    for (index, page) in bio.pages::<Reading>()? {
+        loop {
+            match slots.lock(index) {
+                Some(slot) if slot.attr().is_written() => {
+                    drop(slot);
+                    if read_back(live, &slots, index, &page, now)? {
+                        break;
+                    }
+                }
+                Some(mut slot) => {
+                    read_slot(live, &slot, &page)
+                        .inspect_err(|&error| log_failure(index, error))?;
+                    slot.touch(now);
+                    break;
+                }
+                None => break page.fill(0),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Reads what `slot` holds in memory.
+#[inline(always)]
+fn read_slot(live: &Live, slot: &SlotGuard<'_>, page: &BioPage<'_, Reading>) -> Result {
+    let priority = slot.attr().priority();
+    slot.view(|content| {
+        match (content, page) {
+            (ContentRef::Object(object), BioPage::Whole(page)) => {
+                live.decompress(object, priority, page.map().target())?;
+            }
+            (ContentRef::Object(object), BioPage::Pieces(pieces)) => {
+                decompress_to_pieces(live, object, priority, pieces)?;
+            }
+            (ContentRef::Same(element), page) => page.fill(element),
+            (ContentRef::Empty | ContentRef::Written, page) => page.fill(0),
+        }
+        Ok(())
+    })
+}
+
+/// Reads `object`, compressed by the algorithm of `priority`, to `pieces`.
+#[cold]
+fn decompress_to_pieces(
+    live: &Live,
+    object: &Object<'_>,
+    priority: u8,
+    pieces: &Pieces<'_, Reading>,
+) -> Result {
+    if let Some(bytes) = object.read_huge() {
+        pieces.scatter(bytes.first_chunk().ok_or(EINVAL)?);
+        return Ok(());
+    }
+    live.zcomp(priority)
+        .ok_or(EINVAL)?
+        .stream()
+        .decompress_to_pieces(object, pieces)
+}
+
+#[cold]
+fn log_failure(index: usize, error: Error) {
+    pr_err!(
+        "Decompression failed! err={}, page={}\n",
+        error.to_errno(),
+        index
+    );
+}

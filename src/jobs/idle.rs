@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Marking pages as idle.
+
+#![forbid(unsafe_code)]
+
+use crate::zram::store::Store;
+use core::ops::ControlFlow;
+
+/// Marks the pages that were last accessed before second `cutoff` since boot as idle, or all of them without a
+/// `cutoff`; and no others. Pages on the backing device and same-filled ones stay as they are.
+///
+/// Context: Process context. May sleep.
+pub(crate) fn mark_idle(store: &Store, cutoff: Option<u32>) {
+    let _ = store.for_each(0..store.len(), |_, mut slot| {
+        let attr = slot.attr();
+        if !attr.is_written() && !attr.is_same() {
+            slot.set_idle(cutoff.is_none_or(|cutoff| attr.time() < cutoff));
+        }
+        ControlFlow::<()>::Continue(())
+    });
+}

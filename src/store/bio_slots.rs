@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The slots as a bio sees them.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    slot::{
+        Content,
+        Slot,
+        SlotGuard,
+        CHUNK, //
+    },
+    sparse::{
+        Pinned,
+        SparseArray, //
+    },
+    word::SlotAttr,
+    Store, //
+};
+use crate::zram::abstractions::{
+    memory::Patience,
+    sched::cond_resched, //
+};
+use core::ops::Range;
+use kernel::prelude::*;
+
+/// A table as a bio sees it: no slot that it looks at is freed before this is dropped.
+pub(crate) struct BioSlots<'t> {
+    pub(super) store: &'t Store,
+    pub(super) slots: Pinned<'t, Slot, CHUNK>,
+}
+
+impl<'t> BioSlots<'t> {
+    /// Locks slot `index`; nothing, if nothing near it was ever stored. May sleep.
+    #[inline]
+    pub(crate) fn lock(&self, index: usize) -> Option<SlotGuard<'t>> {
+        self.lock_this(self.slots.reader().get(index)?, index)
+    }
+
+    /// Locks slot `index`, which was at `slot` a moment ago. May sleep.
+    #[inline]
+    fn lock_this(&self, slot: &Slot, index: usize) -> Option<SlotGuard<'t>> {
+        match slot.try_lock(self.store) {
+            Some(guard) => Some(guard),
+            None => self.store.wait(index),
+        }
+    }
+
+    /// Stores `content`, accessed at `seconds` since boot, in slot `index`, and counts that. May sleep, and wait
+    /// for memory if `patience` says so; then the caller has nothing locked.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, if it does not wait; `EINVAL` for an index beyond the end.
+    #[inline(always)]
+    pub(crate) fn store(
+        &self,
+        index: usize,
+        content: Content<'t>,
+        seconds: u32,
+        patience: impl FnOnce() -> Patience,
+    ) -> Result {
+        let mut slot = match self.lock(index) {
+            Some(slot) => slot,
+            None => self.lock_new(index, patience())?,
+        };
+        slot.store(content);
+        slot.touch(seconds);
+        Ok(())
+    }
+
+    /// Locks slot `index`, for which there may be no memory yet.
+    #[cold]
+    fn lock_new(&self, index: usize, patience: Patience) -> Result<SlotGuard<'t>> {
+        loop {
+            patience.allocate(|| self.store.slots.populate(index))?;
+            if let Some(slot) = self.lock(index) {
+                return Ok(slot);
+            }
+        }
+    }
+
+    /// Locks slot `index` if what it holds takes as much memory as a page does. May sleep.
+    #[inline]
+    pub(crate) fn lock_huge(&self, index: usize) -> Option<SlotGuard<'t>> {
+        let here = |attr: SlotAttr| attr.is_huge() && !attr.is_written();
+        let slot = self.slots.reader().get(index)?;
+        if !here(slot.word.attr()) {
+            return None;
+        }
+        self.lock_this(slot, index).filter(|slot| here(slot.attr()))
+    }
+
+    /// Empties the slots in `range`. May sleep.
+    pub(crate) fn free(&self, range: Range<usize>) {
+        let end = range.end.min(self.store.len());
+        let mut index = range.start;
+        while index < end {
+            let next = SparseArray::<Slot, CHUNK>::chunk_end(index).min(end);
+            let chunk = self.slots.reader().chunk(index);
+            let slots = chunk.map_or(&[][..], |chunk| chunk);
+            for (index, slot) in (index..next).zip(slots.iter().skip(index % CHUNK)) {
+                if slot.word.seems_unused() {
+                    continue;
+                }
+                if let Some(same) = slot.word.take_same() {
+                    self.store.stats.account::<-1>(same);
+                    continue;
+                }
+                if let Some(mut slot) = self.lock_this(slot, index) {
+                    slot.store(Content::Empty);
+                }
+            }
+            index = self.store.slots.skip_absent(next);
+            cond_resched();
+        }
+    }
+}
