@@ -12,7 +12,7 @@ mod zstd;
 
 use crate::zram::abstractions::{
     files::Contents,
-    page::{
+    racy::{
         RacyPage,
         RacyPageMut, //
     },

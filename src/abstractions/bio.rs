@@ -12,7 +12,7 @@ use super::{
     memory::{
         is_reclaiming,
         Patience, //
-    },
+    }, //
 };
 use core::{
     marker::PhantomData,

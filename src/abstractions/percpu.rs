@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
 
-use super::ffi;
+use super::{
+    arch,
+    ffi, //
+};
 use core::{
     alloc::Layout,
     marker::PhantomData,
@@ -66,7 +69,7 @@ impl<T: Sync> PerCpu<T> {
     #[inline]
     pub(crate) fn this(&self) -> &T {
         // SAFETY: The CPU is possible, so by the type invariant its copy is there.
-        unsafe { &*local(self.base) }
+        unsafe { &*arch::local(self.base) }
     }
 
     /// The copy of `cpu`, or nothing if that CPU is impossible.
@@ -136,7 +139,7 @@ impl<const N: usize> LocalCounters<'_, N> {
     pub(crate) fn add<const WHICH: usize>(self, delta: i64) {
         const { assert!(WHICH < N) };
         // SAFETY: By the type invariant.
-        unsafe { local_add::<WHICH>(self.0, delta) };
+        unsafe { arch::local_add::<WHICH>(self.0, delta) };
     }
 
     /// Adds `DELTA` to counter `WHICH`. Any context.
@@ -144,7 +147,7 @@ impl<const N: usize> LocalCounters<'_, N> {
     pub(crate) fn add_const<const WHICH: usize, const DELTA: i64>(self) {
         const { assert!(WHICH < N && DELTA as i32 as i64 == DELTA) };
         // SAFETY: By the type invariant.
-        unsafe { local_add_const::<WHICH, DELTA>(self.0) };
+        unsafe { arch::local_add_const::<WHICH, DELTA>(self.0) };
     }
 }
 
@@ -183,7 +186,7 @@ fn is_possible(cpu: CpuId) -> bool {
 /// # Safety
 ///
 /// `base` came from the per-CPU allocator, and `cpu` is possible.
-unsafe fn remote<T>(base: NonNull<T>, cpu: CpuId) -> NonNull<T> {
+pub(super) unsafe fn remote<T>(base: NonNull<T>, cpu: CpuId) -> NonNull<T> {
     // SAFETY: The per-CPU areas do not contain address zero.
     unsafe { NonNull::new_unchecked(base.as_ptr().wrapping_byte_add(area(cpu))) }
 }
@@ -206,110 +209,4 @@ fn area(cpu: CpuId) -> usize {
 #[inline]
 fn area(_cpu: CpuId) -> usize {
     0
-}
-
-/// The segment of a CPU's own area, which user-mode Linux lacks.
-#[cfg(not(CONFIG_UML))]
-macro_rules! segment {
-    () => {
-        "gs:"
-    };
-}
-#[cfg(CONFIG_UML)]
-macro_rules! segment {
-    () => {
-        ""
-    };
-}
-
-/// The address of this CPU's copy of a per-CPU object.
-#[cfg(all(target_arch = "x86_64", CONFIG_SMP))]
-#[inline]
-fn local<T>(base: NonNull<T>) -> *mut T {
-    let offset: usize;
-    // SAFETY: Reads a word that each CPU has at this address of its own segment.
-    unsafe {
-        core::arch::asm!(
-            concat!("mov {}, ", segment!(), "[rip + {}]"),
-            out(reg) offset,
-            sym ffi::this_cpu_off,
-            options(nostack, preserves_flags, readonly)
-        )
-    };
-    base.as_ptr().wrapping_byte_add(offset)
-}
-
-/// The address of this CPU's copy of a per-CPU object.
-#[cfg(not(all(target_arch = "x86_64", CONFIG_SMP)))]
-#[inline]
-fn local<T>(base: NonNull<T>) -> *mut T {
-    // SAFETY: The current CPU is possible; that it may change does not matter.
-    unsafe {
-        let cpu = CpuId::from_u32_unchecked(ffi::raw_smp_processor_id());
-        remote(base, cpu).as_ptr()
-    }
-}
-
-/// Adds `delta` to the word with this index in this CPU's copy of `words`.
-///
-/// # Safety
-///
-/// `words` is a live per-CPU object with such a word.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-unsafe fn local_add<const INDEX: usize>(words: NonNull<AtomicI64>, delta: i64) {
-    // SAFETY: One instruction can't be torn by preemption or migration, and remote CPUs only read.
-    unsafe {
-        core::arch::asm!(
-            concat!("add qword ptr ", segment!(), "[{} + {}], {}"),
-            in(reg) words.as_ptr(),
-            const INDEX * size_of::<AtomicI64>(),
-            in(reg) delta,
-            options(nostack)
-        )
-    };
-}
-
-/// Adds `DELTA`, which has 32 bits, to the word with this index in this CPU's copy of `words`.
-///
-/// # Safety
-///
-/// `words` is a live per-CPU object with such a word.
-#[cfg(target_arch = "x86_64")]
-#[inline]
-unsafe fn local_add_const<const INDEX: usize, const DELTA: i64>(words: NonNull<AtomicI64>) {
-    // SAFETY: One instruction can't be torn by preemption or migration, and remote CPUs only read.
-    unsafe {
-        core::arch::asm!(
-            concat!("add qword ptr ", segment!(), "[{} + {}], {}"),
-            in(reg) words.as_ptr(),
-            const INDEX * size_of::<AtomicI64>(),
-            const DELTA,
-            options(nostack)
-        )
-    };
-}
-
-/// Adds `DELTA` to the word with this index in this CPU's copy of `words`.
-///
-/// # Safety
-///
-/// `words` is a live per-CPU object with such a word.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-unsafe fn local_add_const<const INDEX: usize, const DELTA: i64>(words: NonNull<AtomicI64>) {
-    // SAFETY: By the safety requirement.
-    unsafe { local_add::<INDEX>(words, DELTA) };
-}
-
-/// Adds `delta` to the word with this index in this CPU's copy of `words`.
-///
-/// # Safety
-///
-/// `words` is a live per-CPU object with such a word.
-#[cfg(not(target_arch = "x86_64"))]
-#[inline]
-unsafe fn local_add<const INDEX: usize>(words: NonNull<AtomicI64>, delta: i64) {
-    // SAFETY: By the safety requirement.
-    unsafe { &*local(words.add(INDEX)) }.fetch_add(delta, Ordering::Relaxed);
 }

@@ -6,10 +6,8 @@
 
 use super::{
     ffi,
-    page::{
-        KmapLocal, //
-        RacyBytes,
-    }, //
+    kmap::KmapLocal,
+    racy::RacyBytes, //
 };
 use core::{
     marker::PhantomData,

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::zram::abstractions::{
     ffi,
-    page::{
+    racy::{
         RacyPage,
         RacyPageMut, //
     }, //

@@ -16,17 +16,18 @@
 
 mod compress;
 mod decompress;
+mod matches;
 mod output;
 mod repeat;
+mod table;
 
-pub(crate) use compress::{
-    compress,
-    Table, //
-};
+pub(crate) use compress::compress;
 pub(crate) use decompress::{
     decompress,
     Corrupt, //
 };
+
+pub(crate) use table::Table;
 
 use core::ptr;
 

@@ -18,7 +18,7 @@ use super::{
 use crate::zram::abstractions::{
     ffi,
     files::Contents,
-    page::{
+    racy::{
         RacyPage,
         RacyPageMut, //
     }, //

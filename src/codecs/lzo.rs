@@ -13,7 +13,7 @@ use super::{
 };
 use crate::zram::abstractions::{
     ffi,
-    page::{
+    racy::{
         RacyPage,
         RacyPageMut, //
     }, //

@@ -7,13 +7,13 @@ mod format;
 use super::{
     no_level_no_dict,
     Backend,
-    CompressBuf, //
-    Params,
+    CompressBuf,
+    Params, //
 };
 use crate::zram::abstractions::{
     ffi,
-    page::{
-        PageBuf,
+    page::PageBuf,
+    racy::{
         RacyPage,
         RacyPageMut, //
     }, //

@@ -13,8 +13,8 @@ use super::{
 use crate::zram::abstractions::{
     ffi,
     files::Contents,
-    page::{
-        PageBuf,
+    page::PageBuf,
+    racy::{
         RacyPage,
         RacyPageMut, //
     }, //

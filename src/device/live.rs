@@ -9,7 +9,7 @@ use crate::zram::{
     abstractions::{
         backing_device::BackingDevice,
         cpuhp::Instance,
-        page::RacyPageMut,
+        racy::RacyPageMut,
         zsmalloc::Object, //
     },
     codecs::Algorithm,

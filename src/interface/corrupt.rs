@@ -10,10 +10,8 @@ use super::args;
 use crate::zram::{
     abstractions::{
         debugfs::Writer,
-        page::{
-            PageBuf,
-            RacyPageMut, //
-        }, //
+        page::PageBuf,
+        racy::RacyPageMut, //
     },
     device::{
         Device,

@@ -16,7 +16,7 @@ use crate::zram::{
         },
         bio::Reading,
         memory::Patience,
-        page::RacyPageMut, //
+        racy::RacyPageMut, //
     },
     device::{
         Device,

@@ -12,7 +12,7 @@ use super::{
 use crate::zram::{
     abstractions::{
         bio::Writing,
-        page::{
+        racy::{
             RacyBytes,
             RacyPage, //
         },

@@ -10,8 +10,8 @@ use super::{
 };
 use crate::zram::{
     abstractions::{
-        page::{
-            PageBuf,
+        page::PageBuf,
+        racy::{
             RacyPage,
             RacyPageMut, //
         },

@@ -14,10 +14,8 @@ use crate::zram::{
             BackingDevice,
             PageWrite, //
         },
-        page::{
-            PageBuf,
-            RacyPageMut, //
-        },
+        page::PageBuf,
+        racy::RacyPageMut,
         sched::cond_resched,
         signal, //
     },

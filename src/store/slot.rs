@@ -14,7 +14,7 @@ use super::{
     Store, //
 };
 use crate::zram::abstractions::{
-    page::RacyBytes,
+    racy::RacyBytes,
     zsmalloc::Object, //
 };
 use core::{

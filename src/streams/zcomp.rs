@@ -21,8 +21,8 @@ use crate::zram::{
             Instance,
             State, //
         },
-        page::{
-            PageBuf,
+        page::PageBuf,
+        racy::{
             RacyBytes,
             RacyPage,
             RacyPageMut, //

@@ -17,7 +17,7 @@ use crate::zram::abstractions::{
         Operations, //
     },
     ffi,
-    page::RacyPageMut, //
+    racy::RacyPageMut, //
 };
 use core::{
     mem::MaybeUninit,

@@ -6,8 +6,8 @@ use super::BackingDevice;
 use crate::zram::abstractions::{
     ffi,
     page::{
-        PageBox, //
-        PageBuf,
+        PageBox,
+        PageBuf, //
     }, //
 };
 use kernel::{

@@ -11,12 +11,12 @@ use super::{
 };
 use crate::zram::abstractions::{
     ffi,
+    kmap::KmapLocalMut,
     page::{
-        KmapLocalMut,
         PageBox,
-        PageBuf,
-        RacyPageMut, //
-    }, //
+        PageBuf, //
+    },
+    racy::RacyPageMut, //
 };
 use core::{
     marker::PhantomData,

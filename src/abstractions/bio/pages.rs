@@ -11,11 +11,11 @@ use super::{
 };
 use crate::zram::abstractions::{
     ffi,
-    page::{
+    kmap::{
         KmapLocal,
         KmapLocalMut, //
-        PageBuf,
-    }, //
+    },
+    page::PageBuf, //
 };
 use core::marker::PhantomData;
 use kernel::{

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What differs by architecture.
+
+#[cfg(not(target_arch = "x86_64"))]
+mod generic;
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+#[cfg(not(target_arch = "x86_64"))]
+pub(super) use generic::*;
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86_64::*;

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! x86-64: what a string instruction does faster, and what one instruction does at once.
+
+use crate::zram::abstractions::ffi;
+use core::{
+    ptr::NonNull,
+    sync::atomic::AtomicI64, //
+};
+use kernel::page::PAGE_SIZE;
+
+const WORDS: usize = PAGE_SIZE / size_of::<usize>();
+
+/// Whether each word of the page at `from` is `word`.
+///
+/// Two instructions a word: the compiler loads what is volatile before it compares.
+///
+/// # Safety
+///
+/// `from` is page-aligned and valid for reads of a page.
+#[inline]
+pub(in super::super) unsafe fn is_all(from: *const usize, word: usize) -> bool {
+    let all: u8;
+    // SAFETY: By the safety requirement.
+    unsafe {
+        core::arch::asm!(
+            "2:",
+            ".irp at, 0, 8, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 112, 120",
+            ".irp of, 0, 128, 256, 384",
+            r"cmp {word}, [{from} + \of + \at]",
+            "jne 3f",
+            ".endr",
+            ".endr",
+            "add {from}, 512",
+            "cmp {from}, {end}",
+            "jne 2b",
+            "3:",
+            "sete {all}",
+            word = in(reg) word,
+            from = inout(reg) from => _,
+            end = in(reg) from.add(WORDS),
+            all = lateout(reg_byte) all,
+            options(nostack, readonly)
+        )
+    };
+    all != 0
+}
+
+/// Fills the page at `to` with `word`.
+///
+/// # Safety
+///
+/// `to` is page-aligned and valid for writes of a page.
+#[inline]
+pub(in super::super) unsafe fn fill(to: *mut usize, word: usize) {
+    // SAFETY: By the safety requirement; the kernel runs with the direction flag clear.
+    unsafe {
+        core::arch::asm!(
+            "rep stosq",
+            inout("rcx") WORDS => _,
+            inout("rdi") to => _,
+            in("rax") word,
+            options(nostack, preserves_flags)
+        )
+    };
+}
+
+/// The segment of a CPU's own area, which user-mode Linux lacks.
+#[cfg(not(CONFIG_UML))]
+macro_rules! segment {
+    () => {
+        "gs:"
+    };
+}
+#[cfg(CONFIG_UML)]
+macro_rules! segment {
+    () => {
+        ""
+    };
+}
+
+/// The address of this CPU's copy of a per-CPU object.
+#[cfg(CONFIG_SMP)]
+#[inline]
+pub(in super::super) fn local<T>(base: NonNull<T>) -> *mut T {
+    let offset: usize;
+    // SAFETY: Reads a word that each CPU has at this address of its own segment.
+    unsafe {
+        core::arch::asm!(
+            concat!("mov {}, ", segment!(), "[rip + {}]"),
+            out(reg) offset,
+            sym ffi::this_cpu_off,
+            options(nostack, preserves_flags, readonly)
+        )
+    };
+    base.as_ptr().wrapping_byte_add(offset)
+}
+
+/// The address of the only CPU's copy of a per-CPU object.
+#[cfg(not(CONFIG_SMP))]
+#[inline]
+pub(in super::super) fn local<T>(base: NonNull<T>) -> *mut T {
+    base.as_ptr()
+}
+
+/// Adds `delta` to the word with this index in this CPU's copy of `words`.
+///
+/// # Safety
+///
+/// `words` is a live per-CPU object with such a word.
+#[inline]
+pub(in super::super) unsafe fn local_add<const INDEX: usize>(
+    words: NonNull<AtomicI64>,
+    delta: i64,
+) {
+    // SAFETY: One instruction can't be torn by preemption or migration, and remote CPUs only read.
+    unsafe {
+        core::arch::asm!(
+            concat!("add qword ptr ", segment!(), "[{} + {}], {}"),
+            in(reg) words.as_ptr(),
+            const INDEX * size_of::<AtomicI64>(),
+            in(reg) delta,
+            options(nostack)
+        )
+    };
+}
+
+/// Adds `DELTA`, which has 32 bits, to the word with this index in this CPU's copy of `words`.
+///
+/// # Safety
+///
+/// `words` is a live per-CPU object with such a word.
+#[inline]
+pub(in super::super) unsafe fn local_add_const<const INDEX: usize, const DELTA: i64>(
+    words: NonNull<AtomicI64>,
+) {
+    // SAFETY: One instruction can't be torn by preemption or migration, and remote CPUs only read.
+    unsafe {
+        core::arch::asm!(
+            concat!("add qword ptr ", segment!(), "[{} + {}], {}"),
+            in(reg) words.as_ptr(),
+            const INDEX * size_of::<AtomicI64>(),
+            const DELTA,
+            options(nostack)
+        )
+    };
+}

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The files that start jobs, and those of the backing device.
+
+#![forbid(unsafe_code)]
+
+use super::{
+    algorithms::priority_of,
+    Disk,
+    Out, //
+};
+use crate::zram::{
+    abstractions::{
+        backing_device::BackingDevice,
+        sched::boot_seconds, //
+    },
+    device::State,
+    interface::args,
+    jobs::{
+        mark_idle,
+        Recompression,
+        Writeback, //
+    }, //
+};
+use core::sync::atomic::Ordering;
+use kernel::{
+    fmt::Write as _,
+    prelude::*,
+    str::BStr, //
+};
+
+/// `all`, or seconds: marks pages as idle that were not accessed for so long, and no others.
+pub(super) fn idle_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    // Pages last accessed before this second are idle.
+    let cutoff = match args::idle(arg)? {
+        args::Idle::All => None,
+        args::Idle::Age(age) => match boot_seconds().checked_sub(age) {
+            // No page is as old as the system.
+            None | Some(0) => return Ok(()),
+            cutoff => cutoff,
+        },
+    };
+    disk.with_live_pinned(|live| {
+        mark_idle(&live.store, cutoff);
+        Ok(())
+    })
+}
+
+/// `type= max_pages= threshold= algo= priority=`: compresses stored pages anew.
+pub(super) fn recompress_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let request = args::recompress(arg)?;
+    disk.run_job(|live| {
+        if request.threshold >= live.huge_class_size {
+            return Err(EINVAL);
+        }
+        let algorithms = live.algorithms();
+        let priority = priority_of(&algorithms, request.algorithm, request.priority, 1)?;
+        if algorithms.get(priority).is_none_or(Option::is_none) {
+            return Err(EINVAL);
+        }
+        let job = Recompression {
+            live,
+            filter: request.filter,
+            max_pages: request.max_pages,
+            threshold: request.threshold,
+            priority: priority as u8,
+        };
+        job.run()
+    })
+}
+
+/// The path of the backing device, or `none`.
+pub(super) fn backing_dev_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    let state = disk.state.read();
+    let backing = match &*state {
+        State::Blank(setup) => &setup.backing,
+        State::Live(live) => &live.backing,
+    };
+    match backing {
+        Some(backing) => backing.show_path(out)?,
+        None => out.write_str("none")?,
+    }
+    Ok(writeln!(out)?)
+}
+
+/// The path of a block device, which replaces the one before.
+pub(super) fn backing_dev_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let _changes = disk.change()?;
+    disk.set_up(|_| Ok(())).inspect_err(|_| {
+        pr_info!(
+            "{}: Can't setup backing device for initialized device\n",
+            disk.name()
+        )
+    })?;
+    let path = args::path(arg);
+    let backing = BackingDevice::open(path)?;
+    let old = disk.set_up(|setup| Ok(setup.backing.replace(backing)))?;
+    drop(old);
+    pr_info!(
+        "{}: setup backing device {}\n",
+        disk.name(),
+        BStr::from_bytes(path)
+    );
+    Ok(())
+}
+
+/// What to write to the backing device: see [`args::WritebackArgs`].
+pub(super) fn writeback_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    disk.run_job(|live| {
+        let mut job = Writeback::new(live, &disk.settings)?;
+        let mut args = args::WritebackArgs::new(arg, live.store.len());
+        while let Some(selection) = args.next()? {
+            job.select(&selection)?;
+        }
+        job.run()
+    })
+}
+
+/// Pages that may still be written back.
+pub(super) fn limit_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    Ok(writeln!(out, "{}", disk.settings.limit().pages)?)
+}
+
+/// A number of pages.
+pub(super) fn limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let limit = args::kstrtouint(arg).map_err(|_| EINVAL)?;
+    disk.settings.set_limit(limit);
+    Ok(())
+}
+
+/// Whether writeback is limited.
+pub(super) fn limit_enable_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    let enabled = disk.settings.limit().enabled;
+    Ok(writeln!(out, "{}", u8::from(enabled))?)
+}
+
+/// A number; any but 0 means yes.
+pub(super) fn limit_enable_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let enable: u64 = args::kstrtouint(arg).map_err(|_| EINVAL)?;
+    disk.settings.enable_limit(enable != 0);
+    Ok(())
+}
+
+/// How many pages are written at a time.
+pub(super) fn batch_size_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    Ok(writeln!(
+        out,
+        "{}",
+        disk.settings.batch_size.load(Ordering::Relaxed)
+    )?)
+}
+
+/// A number from 1 on.
+pub(super) fn batch_size_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    match args::kstrtouint(arg) {
+        Ok(size) if size > 0 => disk.settings.batch_size.store(size, Ordering::Relaxed),
+        _ => return Err(EINVAL),
+    }
+    Ok(())
+}
+
+/// Whether pages are written back compressed.
+pub(super) fn compressed_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    let compressed = disk.settings.compressed.load(Ordering::Relaxed);
+    Ok(writeln!(out, "{}", u8::from(compressed))?)
+}
+
+/// Yes or no, before the disksize.
+pub(super) fn compressed_store(disk: Disk<'_>, arg: &[u8]) -> Result {
+    let compressed = args::kstrtobool(arg)?;
+    disk.set_up(|_| {
+        let setting = &disk.settings.compressed;
+        setting.store(compressed, Ordering::Relaxed);
+        Ok(())
+    })
+}
