@@ -2,7 +2,7 @@
 
 //! One zram device: what it is set up with, and what it is once it has a disksize.
 //!
-//! Lock order: index of devices → `jobs` → `users` → `changes` → `state` → CPU hotplug → stream; and slot → stream → zsmalloc.
+//! Lock order: index of devices → `job_lock` → `reset_lock` → `config_lock` → `state` → CPU hotplug → stream; and slot → stream → zsmalloc.
 //! I/O takes no lock of the device: see [`crate::zram::abstractions::disk`].
 
 #![forbid(unsafe_code)]
@@ -122,12 +122,12 @@ pub(crate) struct Device {
     pub(crate) state: Pin<KBox<RwSem<State>>>,
     /// Held by writeback and recompression, one at a time, and by a reset. It is only ever taken for
     /// writing: unlike `Mutex` it lets a fatal signal end the wait.
-    jobs: Pin<KBox<RwSem<()>>>,
+    job_lock: Pin<KBox<RwSem<()>>>,
     /// Held for reading by what takes long but may run beside a job, and for writing by a reset.
-    users: Pin<KBox<RwSem<()>>>,
+    reset_lock: Pin<KBox<RwSem<()>>>,
     /// Held by what changes from blank to live or back, or the setup in more than one step; only ever for
-    /// writing, as `jobs`. Who holds it finds the state as he left it.
-    changes: Pin<KBox<RwSem<()>>>,
+    /// writing, as `job_lock`. Who holds it finds the state as he left it.
+    config_lock: Pin<KBox<RwSem<()>>>,
     /// What outlives a reset.
     pub(crate) settings: WritebackSettings,
     hotplug: Arc<cpuhp::State<Zcomp>>,
@@ -138,14 +138,14 @@ impl Device {
     pub(crate) fn new(hotplug: &Arc<cpuhp::State<Zcomp>>) -> Result<Self> {
         let state = State::Blank(Config::default());
         let state = RwSem::new(state, c"zram_state", kernel::static_lock_class!());
-        let jobs = RwSem::new((), c"zram_jobs", kernel::static_lock_class!());
-        let users = RwSem::new((), c"zram_users", kernel::static_lock_class!());
-        let changes = RwSem::new((), c"zram_changes", kernel::static_lock_class!());
+        let job_lock = RwSem::new((), c"zram_job", kernel::static_lock_class!());
+        let reset_lock = RwSem::new((), c"zram_reset", kernel::static_lock_class!());
+        let config_lock = RwSem::new((), c"zram_config", kernel::static_lock_class!());
         Ok(Self {
             state: KBox::pin_init(state, GFP_KERNEL)?,
-            jobs: KBox::pin_init(jobs, GFP_KERNEL)?,
-            users: KBox::pin_init(users, GFP_KERNEL)?,
-            changes: KBox::pin_init(changes, GFP_KERNEL)?,
+            job_lock: KBox::pin_init(job_lock, GFP_KERNEL)?,
+            reset_lock: KBox::pin_init(reset_lock, GFP_KERNEL)?,
+            config_lock: KBox::pin_init(config_lock, GFP_KERNEL)?,
             settings: WritebackSettings::new()?,
             hotplug: hotplug.clone(),
         })
@@ -165,7 +165,7 @@ impl Device {
     ///
     /// `EINVAL` without a disksize; those of `f`.
     pub(crate) fn with_live_pinned<R>(&self, f: impl FnOnce(&Live) -> Result<R>) -> Result<R> {
-        let _users = self.users.read();
+        let _reset_lock = self.reset_lock.read();
         f(&*self.live()?)
     }
 
@@ -175,7 +175,7 @@ impl Device {
     ///
     /// `EINTR` after a fatal signal; those of [`Device::with_live_pinned`].
     pub(crate) fn run_job(&self, f: impl FnOnce(&Live) -> Result) -> Result {
-        let _jobs = self.jobs.write_killable()?;
+        let _job_lock = self.job_lock.write_killable()?;
         f(&*self.live()?)
     }
 
@@ -185,8 +185,8 @@ impl Device {
     /// # Errors
     ///
     /// `EINTR` after a fatal signal.
-    pub(crate) fn change(&self) -> Result<WriteGuard<'_, ()>> {
-        self.changes.write_killable()
+    pub(crate) fn lock_config(&self) -> Result<WriteGuard<'_, ()>> {
+        self.config_lock.write_killable()
     }
 
     /// Calls `f` with the setup. May sleep; not for what waits for a device or a file.
@@ -194,9 +194,9 @@ impl Device {
     /// # Errors
     ///
     /// `EBUSY` with a disksize; those of `f`.
-    pub(crate) fn set_up<R>(&self, f: impl FnOnce(&mut Config) -> Result<R>) -> Result<R> {
+    pub(crate) fn with_config<R>(&self, f: impl FnOnce(&mut Config) -> Result<R>) -> Result<R> {
         match &mut *self.state.write() {
-            State::Blank(setup) => f(setup),
+            State::Blank(config) => f(config),
             State::Live(_) => Err(EBUSY),
         }
     }
@@ -215,10 +215,10 @@ impl Device {
     /// `EBUSY` if it has one; `EINVAL` if there is no such size; `ENOMEM`; that of an algorithm; `EINTR`
     /// after a fatal signal.
     pub(crate) fn set_disksize(disk: DiskRef<'_, Self>, bytes: u64) -> Result {
-        let _changes = disk.change()?;
+        let _config_lock = disk.lock_config()?;
         let blocks =
-            |setup: &mut Config| Ok(setup.backing.as_ref().map_or(0, BackingDevice::pages));
-        let blocks = disk.set_up(blocks).inspect_err(|_| {
+            |config: &mut Config| Ok(config.backing.as_ref().map_or(0, BackingDevice::pages));
+        let blocks = disk.with_config(blocks).inspect_err(|_| {
             pr_info!(
                 "{}: Cannot change disksize for initialized device\n",
                 disk.name()
@@ -230,15 +230,15 @@ impl Device {
         let place = UniqueArc::new_uninit(GFP_KERNEL)?;
         let store = Store::new(disk.name(), pages, blocks)?;
         let mut state = disk.state.write();
-        let State::Blank(setup) = &mut *state else {
+        let State::Blank(config) = &mut *state else {
             return Err(EBUSY);
         };
         let live = place.write(Live {
             huge_class_size: store.pool().huge_class_size(),
             store,
-            zcomps: setup.zcomps(disk)?,
-            limit_pages: AtomicUsize::new(setup.limit_pages),
-            backing: setup.backing.take(),
+            zcomps: config.zcomps(disk)?,
+            limit_pages: AtomicUsize::new(config.limit_pages),
+            backing: config.backing.take(),
             compressed_writeback: disk.settings.compressed.load(Ordering::Relaxed),
         });
         let live = Arc::from(live);
@@ -256,9 +256,9 @@ impl Device {
     /// signal.
     pub(crate) fn reset(disk: DiskRef<'_, Self>) -> Result {
         let claim = disk.claim()?;
-        let _jobs = disk.jobs.write_killable()?;
-        let _users = disk.users.write_killable()?;
-        let _changes = disk.change()?;
+        let _job_lock = disk.job_lock.write_killable()?;
+        let _reset_lock = disk.reset_lock.write_killable()?;
+        let _config_lock = disk.lock_config()?;
         let mut state = disk.state.write();
         let live = claim.take_live();
         let old = core::mem::replace(&mut *state, State::Blank(Config::default()));

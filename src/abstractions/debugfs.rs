@@ -2,7 +2,9 @@
 
 //! Files in debugfs whose reader says what the file position means, and files to write to.
 //!
-//! The `kernel` crate's are all of one kind, with a position in bytes.
+//! The `kernel` crate has such files, too, and the traits here have the names that they have there. But its file
+//! operations name no owner, so that a file that is open when the module goes would be released by operations
+//! that are gone. This file goes when they do.
 //!
 //! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
 
@@ -20,17 +22,17 @@ use kernel::{
 };
 
 /// What a file shows.
-pub(crate) trait Reader: Send + Sync + 'static {
+pub(crate) trait Writer: Send + Sync + 'static {
     /// Appends to `out` what is at `pos`, at most `room` bytes, and moves `pos` behind it; nothing
     /// at the end. Process context; may sleep.
-    fn read(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result;
+    fn write_to(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result;
 }
 
 /// What a file takes.
 #[cfg(CONFIG_FAULT_INJECTION)]
-pub(crate) trait Writer: Send + Sync + 'static {
+pub(crate) trait Reader: Send + Sync + 'static {
     /// Takes what user space wrote. Process context; may sleep.
-    fn write(&self, arg: &[u8]) -> Result;
+    fn read_from(&self, arg: &[u8]) -> Result;
 }
 
 /// A directory, removed with all in it when dropped. Without debugfs it is nothing.
@@ -55,16 +57,16 @@ impl Dir {
     }
 
     /// Makes a file that only root may read. May sleep.
-    pub(crate) fn file<R: Reader>(&self, name: &CStr, reader: Arc<R>) -> File<R> {
-        // SAFETY: These are the operations for `R`.
-        unsafe { self.create(name, 0o400, reader, &File::<R>::OPERATIONS) }
+    pub(crate) fn read_only_file<W: Writer>(&self, name: &CStr, writer: Arc<W>) -> File<W> {
+        // SAFETY: These are the operations for `W`.
+        unsafe { self.create(name, 0o400, writer, &File::<W>::READ_ONLY) }
     }
 
     /// Makes a file that only root may write to. May sleep.
     #[cfg(CONFIG_FAULT_INJECTION)]
-    pub(crate) fn input<W: Writer>(&self, name: &CStr, writer: Arc<W>) -> File<W> {
-        // SAFETY: These are the operations for `W`.
-        unsafe { self.create(name, 0o200, writer, &File::<W>::INPUT) }
+    pub(crate) fn write_only_file<R: Reader>(&self, name: &CStr, reader: Arc<R>) -> File<R> {
+        // SAFETY: These are the operations for `R`.
+        unsafe { self.create(name, 0o200, reader, &File::<R>::WRITE_ONLY) }
     }
 
     /// # Safety
@@ -121,11 +123,11 @@ unsafe impl<T: Send + Sync> Send for File<T> {}
 // SAFETY: As above.
 unsafe impl<T: Send + Sync> Sync for File<T> {}
 
-impl<R: Reader> File<R> {
+impl<W: Writer> File<W> {
     /// The most that one read gives.
     const ROOM: usize = 1 << 20;
 
-    const OPERATIONS: ffi::file_operations = ffi::file_operations {
+    const READ_ONLY: ffi::file_operations = ffi::file_operations {
         owner: this_module::<crate::LocalModule>().as_ptr(),
         open: Some(ffi::simple_open),
         read: Some(Self::read),
@@ -135,7 +137,7 @@ impl<R: Reader> File<R> {
 
     /// # Safety
     ///
-    /// `file` is open, and was made by `Dir::file` for `R`; the others are those of a read.
+    /// `file` is open, and was made by `Dir::read_only_file` for `W`; the others are those of a read.
     unsafe extern "C" fn read(
         file: *mut ffi::file,
         user: *mut c_char,
@@ -143,12 +145,12 @@ impl<R: Reader> File<R> {
         pos: *mut ffi::loff_t,
     ) -> isize {
         // SAFETY: `simple_open` put it there; debugfs keeps the file until the read is over.
-        let reader = unsafe { Arc::<R>::borrow((*file).private_data) };
+        let writer = unsafe { Arc::<W>::borrow((*file).private_data) };
         from_result(|| {
             let mut out = KVVec::new();
             // SAFETY: By the safety requirement.
             let mut at = u64::try_from(unsafe { *pos }).map_err(|_| EINVAL)?;
-            reader.read(&mut at, count.min(Self::ROOM), &mut out)?;
+            writer.write_to(&mut at, count.min(Self::ROOM), &mut out)?;
             // SAFETY: `out` is as long as it says; `copy_to_user` checks the other.
             if unsafe { ffi::copy_to_user(user.cast(), out.as_ptr().cast(), out.len()) } != 0 {
                 return Err(EFAULT);
@@ -161,8 +163,8 @@ impl<R: Reader> File<R> {
 }
 
 #[cfg(CONFIG_FAULT_INJECTION)]
-impl<W: Writer> File<W> {
-    const INPUT: ffi::file_operations = ffi::file_operations {
+impl<R: Reader> File<R> {
+    const WRITE_ONLY: ffi::file_operations = ffi::file_operations {
         owner: this_module::<crate::LocalModule>().as_ptr(),
         open: Some(ffi::simple_open),
         write: Some(Self::write),
@@ -171,7 +173,7 @@ impl<W: Writer> File<W> {
 
     /// # Safety
     ///
-    /// `file` is open, and was made by `Dir::input` for `W`; the others are those of a write.
+    /// `file` is open, and was made by `Dir::write_only_file` for `R`; the others are those of a write.
     unsafe extern "C" fn write(
         file: *mut ffi::file,
         user: *const c_char,
@@ -179,7 +181,7 @@ impl<W: Writer> File<W> {
         _: *mut ffi::loff_t,
     ) -> isize {
         // SAFETY: `simple_open` put it there; debugfs keeps the file until the write is over.
-        let writer = unsafe { Arc::<W>::borrow((*file).private_data) };
+        let reader = unsafe { Arc::<R>::borrow((*file).private_data) };
         from_result(|| {
             let mut arg = [0; 64];
             let arg = arg.get_mut(..count).ok_or(EINVAL)?;
@@ -188,7 +190,7 @@ impl<W: Writer> File<W> {
             if unsafe { ffi::copy_from_user(to, user.cast(), count) } != 0 {
                 return Err(EFAULT);
             }
-            writer.write(arg)?;
+            reader.read_from(arg)?;
             Ok(count as isize)
         })
     }

@@ -16,9 +16,12 @@ use core::{
     ptr::NonNull, //
 };
 
-/// A page of somebody else's, mapped for the current task to read from.
-///
-/// Mappings nest: the last one made is the first to be dropped. May sleep while it lives.
+// Mappings of high memory must go in the reverse order of how they came, which a value with Drop can't see to. Where
+// there is none, all pages are mapped for good.
+#[cfg(CONFIG_HIGHMEM)]
+compile_error!("rust_zram is for kernels without CONFIG_HIGHMEM");
+
+/// A page of somebody else's, mapped to read from.
 ///
 /// # Invariants
 ///
@@ -46,16 +49,6 @@ impl KmapLocal<'_> {
     pub(crate) fn source(&self) -> RacyPage<'_> {
         // SAFETY: `self.0` is a mapping of a page, which stays while `self` is borrowed.
         unsafe { RacyPage::new(self.0) }
-    }
-}
-
-// Without high memory all pages are mapped for good.
-#[cfg(CONFIG_HIGHMEM)]
-impl Drop for KmapLocal<'_> {
-    #[inline]
-    fn drop(&mut self) {
-        // SAFETY: By the type invariant.
-        unsafe { ffi::kunmap_local(self.0.as_ptr().cast()) };
     }
 }
 

@@ -158,7 +158,7 @@ impl<'a> RacyPageMut<'a> {
     pub(crate) fn copy_to(&self, bytes: &mut [u8]) {
         let len = bytes.len().min(PAGE_SIZE);
         // SAFETY: By the type invariant, and `len` is within both.
-        unsafe { bytes.as_mut_ptr().copy_from(self.0.as_ptr(), len) };
+        unsafe { copy(bytes.as_mut_ptr(), self.0.as_ptr(), len) };
     }
 
     /// Copies `bytes` to the start of the page, as far as they fit.
@@ -170,7 +170,19 @@ impl<'a> RacyPageMut<'a> {
         } else {
             let len = bytes.len().min(PAGE_SIZE);
             // SAFETY: By the type invariant, and `len` is within both.
-            unsafe { bytes.as_ptr().copy_to(self.0.as_ptr(), len) };
+            unsafe { copy(self.0.as_ptr(), bytes.as_ptr(), len) };
         }
     }
+}
+
+/// Copies `len` bytes, which others may write to meanwhile: by the kernel's `memcpy()`, which may see any mix of
+/// old and new bytes, while to the compiler a plain copy of memory that changes has no meaning.
+///
+/// # Safety
+///
+/// `to` is valid for writes and `from` for reads of `len` bytes, and they do not overlap.
+#[inline]
+pub(super) unsafe fn copy(to: *mut u8, from: *const u8, len: usize) {
+    // SAFETY: By the safety requirements of this function.
+    unsafe { ffi::memcpy(to.cast(), from.cast(), len) };
 }

@@ -109,7 +109,7 @@ fn mem_limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     // No more than can be shown in bytes.
     let pages = (bytes.div_ceil(PAGE_SIZE as u64) as usize).min(usize::MAX >> PAGE_SHIFT);
     match &mut *disk.state.write() {
-        State::Blank(setup) => setup.limit_pages = pages,
+        State::Blank(config) => config.limit_pages = pages,
         State::Live(live) => live.limit_pages.store(pages, Ordering::Relaxed),
     }
     Ok(())
@@ -164,7 +164,7 @@ fn io_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
 fn mm_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let state = disk.state.read();
     let (live, limit) = match &*state {
-        State::Blank(setup) => (None, setup.limit_pages),
+        State::Blank(config) => (None, config.limit_pages),
         State::Live(live) => (Some(&**live), live.limit_pages.load(Ordering::Relaxed)),
     };
     let pool = live.map(|live| live.store.pool());

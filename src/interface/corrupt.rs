@@ -9,7 +9,7 @@
 use super::args;
 use crate::zram::{
     abstractions::{
-        debugfs::Writer,
+        debugfs::Reader,
         page::PageBuf,
         racy::RacyPageMut, //
     },
@@ -30,8 +30,8 @@ use kernel::{
 /// `PAGE BIT`: flips one bit, counted from 0, of what is stored for a page.
 pub(crate) struct Corrupt(pub(crate) Arc<Device>);
 
-impl Writer for Corrupt {
-    fn write(&self, arg: &[u8]) -> Result {
+impl Reader for Corrupt {
+    fn read_from(&self, arg: &[u8]) -> Result {
         let arg = args::strip_newline(arg);
         let space = arg.iter().position(|&byte| byte == b' ').ok_or(EINVAL)?;
         let (index, bit) = arg.split_at_checked(space).ok_or(EINVAL)?;
@@ -70,7 +70,7 @@ fn corrupt(live: &Live, index: usize, bit: usize) -> Result {
     // reads beyond is found here. Whether the copy makes sense is the business of who reads.
     if !huge {
         let zcomp = live.zcomp(priority).ok_or(EINVAL)?;
-        let _ = comp
+        let _ = zcomp
             .stream()
             .decompress(&bytes, RacyPageMut::from(&mut *page));
     }

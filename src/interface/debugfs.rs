@@ -11,7 +11,7 @@ use crate::zram::{
         debugfs::{
             Dir,
             File,
-            Reader, //
+            Writer, //
         },
         percpu::possible_cpus, //
     },
@@ -49,10 +49,11 @@ impl Files {
         let block_state = Arc::new(BlockState(device.clone()), GFP_KERNEL)?;
         let streams = Arc::new(Streams(device.clone()), GFP_KERNEL)?;
         Ok(Self {
-            _block_state: dir.file(c"block_state", block_state),
-            _streams: dir.file(c"streams", streams),
+            _block_state: dir.read_only_file(c"block_state", block_state),
+            _streams: dir.read_only_file(c"streams", streams),
             #[cfg(CONFIG_FAULT_INJECTION)]
-            _corrupt: dir.input(c"corrupt", Arc::new(Corrupt(device.clone()), GFP_KERNEL)?),
+            _corrupt: dir
+                .write_only_file(c"corrupt", Arc::new(Corrupt(device.clone()), GFP_KERNEL)?),
             _dir: dir,
         })
     }
@@ -62,8 +63,8 @@ impl Files {
 /// position counts pages of the disk, not bytes.
 struct BlockState(Arc<Device>);
 
-impl Reader for BlockState {
-    fn read(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
+impl Writer for BlockState {
+    fn write_to(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
         self.0.with_live_pinned(|live| {
             let len = live.store.len();
             let mut result = Ok(());
@@ -110,8 +111,8 @@ fn write_line(out: &mut Formatter<'_>, index: usize, attr: SlotAttr) -> fmt::Res
 /// A line for each CPU and algorithm: whether there is a stream, and how it was used.
 struct Streams(Arc<Device>);
 
-impl Reader for Streams {
-    fn read(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
+impl Writer for Streams {
+    fn write_to(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
         let mut text = Text(KVVec::new());
         self.write(&mut text)?;
         let rest = usize::try_from(*pos)

@@ -15,7 +15,8 @@ use crate::zram::abstractions::{
         KmapLocal,
         KmapLocalMut, //
     },
-    page::PageBuf, //
+    page::PageBuf,
+    racy, //
 };
 use core::marker::PhantomData;
 use kernel::{
@@ -246,7 +247,7 @@ impl<T> Pieces<'_, T, Writing> {
             unsafe {
                 let mapped = KmapLocal::new(memory);
                 let from = mapped.as_ptr().wrapping_add(at);
-                part.as_mut_ptr().copy_from(from, len);
+                racy::copy(part.as_mut_ptr(), from, len);
             }
             rest = tail;
         });
@@ -265,7 +266,7 @@ impl<T> Pieces<'_, T, Reading> {
             // reads to may be written to.
             unsafe {
                 let mapped = KmapLocalMut::new(memory);
-                part.as_ptr().copy_to(mapped.as_ptr().wrapping_add(at), len);
+                racy::copy(mapped.as_ptr().wrapping_add(at), part.as_ptr(), len);
             }
             rest = tail;
         });
@@ -280,7 +281,7 @@ impl<T> Pieces<'_, T, Reading> {
             for to in at..at.wrapping_add(len) {
                 let byte = word.to_ne_bytes()[count % size_of::<usize>()];
                 // SAFETY: `for_each` gives bytes that are in the page.
-                unsafe { mapped.as_ptr().wrapping_add(to).write(byte) };
+                unsafe { mapped.as_ptr().wrapping_add(to).write_volatile(byte) };
                 count = count.wrapping_add(1);
             }
         });

@@ -43,7 +43,7 @@ fn list(chosen: Option<Algorithm>, out: Out<'_, '_>) -> Result {
 
 fn algorithms(disk: Disk<'_>) -> [Option<Algorithm>; ALGORITHMS] {
     match &*disk.state.read() {
-        State::Blank(setup) => setup.algorithms,
+        State::Blank(config) => config.algorithms,
         State::Live(live) => live.algorithms(),
     }
 }
@@ -56,11 +56,11 @@ fn set_algorithm(disk: Disk<'_>, priority: u8, name: &[u8]) -> Result {
         .filter(|algorithm| algorithm.is_available());
     let found = all.find(|algorithm| algorithm.name().as_bytes() == name);
     let &algorithm = found.ok_or(EINVAL)?;
-    let _changes = disk.change()?;
-    disk.set_up(|setup| {
+    let _config_lock = disk.lock_config()?;
+    disk.with_config(|config| {
         let priority = usize::from(priority);
-        *setup.algorithms.get_mut(priority).ok_or(EINVAL)? = Some(algorithm);
-        *setup.params.get_mut(priority).ok_or(EINVAL)? = Params::default();
+        *config.algorithms.get_mut(priority).ok_or(EINVAL)? = Some(algorithm);
+        *config.params.get_mut(priority).ok_or(EINVAL)? = Params::default();
         Ok(())
     })
     .inspect_err(|_| {
@@ -133,12 +133,12 @@ pub(super) fn priority_of(
 /// `algo= priority= level= dict= deflate.winbits=`: all the parameters of one algorithm.
 pub(super) fn algorithm_params_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let request = args::algorithm_params(arg)?;
-    let _changes = disk.change()?;
+    let _config_lock = disk.lock_config()?;
     let set = |new| {
-        disk.set_up(|setup| {
+        disk.with_config(|config| {
             let Config {
                 algorithms, params, ..
-            } = setup;
+            } = config;
             let priority = priority_of(algorithms, request.algorithm, request.priority, 0)?;
             *params.get_mut(priority).ok_or(EINVAL)? = new;
             Ok(())

@@ -73,7 +73,7 @@ pub(super) fn recompress_store(disk: Disk<'_>, arg: &[u8]) -> Result {
 pub(super) fn backing_dev_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let state = disk.state.read();
     let backing = match &*state {
-        State::Blank(setup) => &setup.backing,
+        State::Blank(config) => &config.backing,
         State::Live(live) => &live.backing,
     };
     match backing {
@@ -85,8 +85,8 @@ pub(super) fn backing_dev_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
 
 /// The path of a block device, which replaces the one before.
 pub(super) fn backing_dev_store(disk: Disk<'_>, arg: &[u8]) -> Result {
-    let _changes = disk.change()?;
-    disk.set_up(|_| Ok(())).inspect_err(|_| {
+    let _config_lock = disk.lock_config()?;
+    disk.with_config(|_| Ok(())).inspect_err(|_| {
         pr_info!(
             "{}: Can't setup backing device for initialized device\n",
             disk.name()
@@ -94,7 +94,7 @@ pub(super) fn backing_dev_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     })?;
     let path = args::path(arg);
     let backing = BackingDevice::open(path)?;
-    let old = disk.set_up(|setup| Ok(setup.backing.replace(backing)))?;
+    let old = disk.with_config(|config| Ok(config.backing.replace(backing)))?;
     drop(old);
     pr_info!(
         "{}: setup backing device {}\n",
@@ -168,7 +168,7 @@ pub(super) fn compressed_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
 /// Yes or no, before the disksize.
 pub(super) fn compressed_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let compressed = args::kstrtobool(arg)?;
-    disk.set_up(|_| {
+    disk.with_config(|_| {
         let setting = &disk.settings.compressed;
         setting.store(compressed, Ordering::Relaxed);
         Ok(())
