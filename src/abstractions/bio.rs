@@ -27,9 +27,9 @@ use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
 };
+use pages::BioPages;
 pub(crate) use pages::{
     BioPage,
-    BioPages,
     Pieces, //
 };
 

@@ -55,7 +55,7 @@ fn pause() {
 
 /// Whether the current task is freeing memory: it may use all that is left, and must not wait for more.
 #[inline]
-pub(crate) fn is_reclaiming() -> bool {
+pub(super) fn is_reclaiming() -> bool {
     // SAFETY: A task's flags are changed by that task only.
     unsafe { (*ffi::get_current()).flags & ffi::PF_MEMALLOC != 0 }
 }

@@ -87,7 +87,7 @@ impl<'a> From<RacyPage<'a>> for RacyBytes<'a> {
 }
 
 impl RacyBytes<'_> {
-    pub(crate) fn as_ptr(&self) -> *const u8 {
+    pub(super) fn as_ptr(&self) -> *const u8 {
         self.from
     }
 
@@ -149,7 +149,7 @@ impl<'a> RacyPageMut<'a> {
 
     /// Fills the page with `word`.
     #[inline]
-    pub(crate) fn fill(&mut self, word: usize) {
+    pub(super) fn fill(&mut self, word: usize) {
         // SAFETY: By the type invariant.
         unsafe { arch::fill(self.0.as_ptr().cast(), word) };
     }

@@ -33,7 +33,7 @@ pub(crate) fn cond_resched() {
 /// # Errors
 ///
 /// `EINTR` after one.
-pub(crate) fn sleep_killable(time: Delta) -> Result {
+pub(super) fn sleep_killable(time: Delta) -> Result {
     let time = u32::try_from(time.as_millis()).unwrap_or(u32::MAX);
     // SAFETY: The call has no requirements.
     let left = unsafe { ffi::schedule_timeout_killable(msecs_to_jiffies(time) as c_long) };
@@ -45,7 +45,7 @@ pub(crate) fn sleep_killable(time: Delta) -> Result {
 
 /// Waits until every task has gone through a place where it sleeps by itself, or is in user space: then
 /// none is in a call that was under way before and does not sleep. May take some 100 ms.
-pub(crate) fn wait_for_tasks() {
+pub(super) fn wait_for_tasks() {
     #[cfg(CONFIG_TASKS_RCU)]
     // SAFETY: Process context, as `might_sleep` checks.
     unsafe {

@@ -35,7 +35,7 @@ impl Text<'_> {
     /// # Errors
     ///
     /// `EMSGSIZE` if there is no room for all.
-    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) -> Result {
+    pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> Result {
         let room = self.room.get_mut(self.len..).ok_or(EMSGSIZE)?;
         // As long as the bytes by construction, which the compiler sees: no check of it is left, nor its panic.
         room.get_mut(..bytes.len())

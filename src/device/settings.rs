@@ -42,7 +42,7 @@ impl WritebackSettings {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         let limit = new_spinlock!(Limit::default(), "zram_limit");
         Ok(Self {
             limit: KBox::pin_init(limit, GFP_KERNEL)?,

@@ -39,7 +39,7 @@ use kernel::{
 
 /// Name, mode and functions of each file.
 #[rustfmt::skip]
-pub(crate) static ATTRIBUTES: [Attribute<Device>; 21] = [
+pub(super) static ATTRIBUTES: [Attribute<Device>; 21] = [
     Attribute::rw(c"disksize", disksize_show, disksize_store),
     Attribute::ro(c"initstate", initstate_show),
     Attribute::wo(c"reset", reset_store),

@@ -28,7 +28,7 @@ use kernel::{
 };
 
 /// `PAGE BIT`: flips one bit, counted from 0, of what is stored for a page.
-pub(crate) struct Corrupt(pub(crate) Arc<Device>);
+pub(super) struct Corrupt(pub(super) Arc<Device>);
 
 impl Reader for Corrupt {
     fn read_from(&self, arg: &[u8]) -> Result {

@@ -34,7 +34,7 @@ use kernel::{
 };
 
 /// `block_state` and `streams`; and `corrupt`, where faults can be injected.
-pub(crate) struct Files {
+pub(super) struct Files {
     _block_state: File<BlockState>,
     _streams: File<Streams>,
     #[cfg(CONFIG_FAULT_INJECTION)]
@@ -44,7 +44,7 @@ pub(crate) struct Files {
 
 impl Files {
     /// Makes them, in a directory of `parent`. May sleep.
-    pub(crate) fn new(parent: &Dir, name: &CStr, device: &Arc<Device>) -> Result<Self> {
+    pub(super) fn new(parent: &Dir, name: &CStr, device: &Arc<Device>) -> Result<Self> {
         let dir = parent.subdir(name);
         let block_state = Arc::new(BlockState(device.clone()), GFP_KERNEL)?;
         let streams = Arc::new(Streams(device.clone()), GFP_KERNEL)?;

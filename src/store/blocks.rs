@@ -72,7 +72,7 @@ impl Blocks {
     /// # Errors
     ///
     /// `ENOMEM`, without a word in the log.
-    pub(crate) fn new(len: usize) -> Result<Arc<Self>> {
+    pub(super) fn new(len: usize) -> Result<Arc<Self>> {
         let count = len.div_ceil(BITS);
         let mut words = KVVec::with_capacity(count, GFP_KERNEL | __GFP_NOWARN)?;
         while words.len() < count {
@@ -143,7 +143,7 @@ impl<'b> Block<'b> {
     }
 
     /// Gives up ownership, to be taken back with [`Block::from_raw`].
-    pub(crate) fn into_raw(self) -> usize {
+    pub(super) fn into_raw(self) -> usize {
         ManuallyDrop::new(self).index
     }
 }

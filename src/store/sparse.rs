@@ -57,7 +57,7 @@ unsafe impl<T, const N: usize> Zeroable for Node<T, N> {}
 /// # Invariants
 ///
 /// Each pointer is null, or came from `PageBox::into_raw`; who takes it out of its place frees it.
-pub(crate) struct SparseArray<T, const N: usize> {
+pub(super) struct SparseArray<T, const N: usize> {
     len: usize,
     sleepers: Pin<KBox<Srcu>>,
     root: KVVec<AtomicPtr<Node<T, N>>>,
@@ -77,7 +77,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
     /// # Errors
     ///
     /// `ENOMEM`, without a word in the log.
-    pub(crate) fn new(len: usize) -> Result<Self> {
+    pub(super) fn new(len: usize) -> Result<Self> {
         let nodes = len.div_ceil(Self::SPAN);
         let mut root = KVVec::with_capacity(nodes, GFP_KERNEL | __GFP_NOWARN)?;
         while root.len() < nodes {
@@ -95,13 +95,13 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
 
     /// How many elements there are.
     #[inline]
-    pub(crate) fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.len
     }
 
     /// Keeps every element that can be found from being freed, until the result is dropped; its holder may sleep.
     #[inline]
-    pub(crate) fn pin(&self) -> Pinned<'_, T, N> {
+    pub(super) fn pin(&self) -> Pinned<'_, T, N> {
         Pinned {
             array: self,
             _srcu: self.sleepers.read_lock(),
@@ -110,20 +110,20 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
 
     /// The way to the elements under RCU.
     #[inline]
-    pub(crate) fn under_rcu<'r>(&'r self, _: &'r rcu::Guard) -> SparseReader<'r, T, N> {
+    pub(super) fn under_rcu<'r>(&'r self, _: &'r rcu::Guard) -> SparseReader<'r, T, N> {
         SparseReader(self)
     }
 
     /// The way to the elements in atomic context.
     #[inline]
-    pub(crate) fn in_atomic<'r>(&'r self, _: &'r AtomicContext) -> SparseReader<'r, T, N> {
+    pub(super) fn in_atomic<'r>(&'r self, _: &'r AtomicContext) -> SparseReader<'r, T, N> {
         // INVARIANT: RCU waits for those who hold a spinlock, too.
         SparseReader(self)
     }
 
     /// The first index from `index` on where there might be an element; the caller goes on behind the
     /// chunk if there is none.
-    pub(crate) fn skip_absent(&self, mut index: usize) -> usize {
+    pub(super) fn skip_absent(&self, mut index: usize) -> usize {
         while index < self.len && self.node(index).is_none() {
             index = (index | (Self::SPAN - 1)).wrapping_add(1);
             cond_resched();
@@ -132,7 +132,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
     }
 
     /// The index behind the chunk of element `index`.
-    pub(crate) fn chunk_end(index: usize) -> usize {
+    pub(super) fn chunk_end(index: usize) -> usize {
         (index | (N - 1)).wrapping_add(1)
     }
 
@@ -149,7 +149,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
     ///
     /// `ENOMEM`; `EINVAL` for an index beyond the end.
     #[cold]
-    pub(crate) fn populate(&self, index: usize) -> Result {
+    pub(super) fn populate(&self, index: usize) -> Result {
         let place = self.root.get(index / Self::SPAN).ok_or(EINVAL)?;
         if index >= self.len {
             return Err(EINVAL);
@@ -162,7 +162,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
     /// Frees the chunks that `give_up` wants to, which is called under RCU; and calls `unlinked` soon
     /// after some can't be found any more. Waits for all who have a [`Pinned`], bios in the driver among
     /// them; may sleep.
-    pub(crate) fn shrink(
+    pub(super) fn shrink(
         &self,
         _: OutsideIo<'_>,
         mut give_up: impl FnMut(&[T; N]) -> bool,
@@ -206,7 +206,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
 }
 
 /// The elements of an array, none of which is freed.
-pub(crate) struct Pinned<'r, T, const N: usize> {
+pub(super) struct Pinned<'r, T, const N: usize> {
     array: &'r SparseArray<T, N>,
     _srcu: srcu::Guard<'r>,
 }
@@ -214,7 +214,7 @@ pub(crate) struct Pinned<'r, T, const N: usize> {
 impl<T: Zeroable + Send + Sync, const N: usize> Pinned<'_, T, N> {
     /// The way to the elements.
     #[inline]
-    pub(crate) fn reader(&self) -> SparseReader<'_, T, N> {
+    pub(super) fn reader(&self) -> SparseReader<'_, T, N> {
         // INVARIANT: The array's SRCU is held for as long as `self` is borrowed.
         SparseReader(self.array)
     }
@@ -225,19 +225,19 @@ impl<T: Zeroable + Send + Sync, const N: usize> Pinned<'_, T, N> {
 /// # Invariants
 ///
 /// [`SparseArray::shrink`] does not free what it unlinks during `'r`.
-pub(crate) struct SparseReader<'r, T, const N: usize>(&'r SparseArray<T, N>);
+pub(super) struct SparseReader<'r, T, const N: usize>(&'r SparseArray<T, N>);
 
 impl<'r, T: Zeroable + Send + Sync, const N: usize> SparseReader<'r, T, N> {
     /// Element `index`, if there is memory for it. It stays for `'r`, and beyond if the caller sees to
     /// it that [`SparseArray::shrink`] finds no reason to free it.
     #[inline]
-    pub(crate) fn get(&self, index: usize) -> Option<&'r T> {
+    pub(super) fn get(&self, index: usize) -> Option<&'r T> {
         self.chunk(index)?.get(index % N)
     }
 
     /// The elements that share a page with element `index`.
     #[inline]
-    pub(crate) fn chunk(&self, index: usize) -> Option<&'r [T; N]> {
+    pub(super) fn chunk(&self, index: usize) -> Option<&'r [T; N]> {
         let place = self.0.node(index)?.0.get(index / N % FANOUT)?;
         // SAFETY: By the type invariants.
         unsafe { place.load(Ordering::Acquire).as_ref() }.map(|chunk| &chunk.0)

@@ -66,7 +66,7 @@ pub(crate) use count;
 
 impl Stats {
     /// Allocates counters that are all zero. May sleep.
-    pub(crate) fn new() -> Result<Self> {
+    pub(super) fn new() -> Result<Self> {
         Ok(Self {
             counters: Counters::new()?,
             max_used_pages: AtomicUsize::new(0),
@@ -82,7 +82,7 @@ impl Stats {
     /// Counts what goes with a page: once with `BY` 1 when it is stored, and with -1 when it is gone.
     /// Any context.
     #[inline(always)]
-    pub(crate) fn account<const BY: i64>(&self, page: SlotAttr) {
+    pub(super) fn account<const BY: i64>(&self, page: SlotAttr) {
         let words = self.this_cpu();
         if page.is_same() {
             words.add_const::<{ Stat::SamePages as usize }, BY>();

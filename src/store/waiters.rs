@@ -17,7 +17,7 @@ use kernel::{
 
 /// A few queues that the waiters of many locks share.
 #[pin_data]
-pub(crate) struct Waiters {
+pub(super) struct Waiters {
     #[pin]
     queues: [Queue; Self::QUEUES],
 }
@@ -34,7 +34,7 @@ impl Waiters {
     const QUEUES: usize = 16;
 
     /// No one waits.
-    pub(crate) fn new() -> impl PinInit<Self> {
+    pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             queues <- pin_init::pin_init_array_from_fn(|_| pin_init!(Queue {
                 lock <- new_spinlock!((), "zram_waiters"),
@@ -45,7 +45,7 @@ impl Waiters {
 
     /// Sleeps until `attempt` gives something; it is called again after each [`Waiters::wake`] of
     /// `key`, with a spinlock held.
-    pub(crate) fn wait<R>(&self, key: usize, mut attempt: impl FnMut() -> Option<R>) -> R {
+    pub(super) fn wait<R>(&self, key: usize, mut attempt: impl FnMut() -> Option<R>) -> R {
         // The remainder is in range, or there is no queue at all.
         let queue = &self.queues[key % Self::QUEUES];
         let mut lock = queue.lock.lock();
@@ -58,7 +58,7 @@ impl Waiters {
     }
 
     /// Wakes all who wait for `key`. Any context but an interrupt.
-    pub(crate) fn wake(&self, key: usize) {
+    pub(super) fn wake(&self, key: usize) {
         let queue = &self.queues[key % Self::QUEUES];
         // A waiter is either before its attempt, which will see what changed, or asleep.
         drop(queue.lock.lock());
@@ -66,7 +66,7 @@ impl Waiters {
     }
 
     /// Wakes all. Any context but an interrupt.
-    pub(crate) fn wake_all(&self) {
+    pub(super) fn wake_all(&self) {
         for key in 0..Self::QUEUES {
             self.wake(key);
         }

@@ -273,7 +273,7 @@ impl<T> Pieces<'_, T, Reading> {
     }
 
     /// Fills them with `word`, as if they were a page.
-    pub(crate) fn fill(&self, word: usize) {
+    pub(in super::super) fn fill(&self, word: usize) {
         let mut count = 0usize;
         self.for_each(|memory, at, len| {
             // SAFETY: The page is the bio's, which keeps it; what a bio reads to may be written to.

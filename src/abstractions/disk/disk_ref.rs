@@ -59,7 +59,7 @@ impl<'a, T: Operations> DiskRef<'a, T> {
     }
 
     /// The driver's data.
-    pub(crate) fn data(self) -> &'a T {
+    pub(in super::super) fn data(self) -> &'a T {
         &self.private().data
     }
 
