@@ -1,39 +1,52 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Compressed RAM block device, in Rust.
 //!
-//! A disk whose pages are kept compressed in memory, with the interface of mainline's zram. See
-//! README.md for what it does and how it is built, `src/cells.rs` for the compression streams at the
-//! heart of it, and `src/abstractions/disk.rs` for what keeps I/O and reset apart.
+//! A disk whose pages are kept compressed in memory, with the interface of mainline's zram. README.md says what it
+//! does and how it is built, doc/design.md how it works. A request goes down through the rooms below, from
+//! `interface` to `abstractions`, and so do imports.
 
 #![deny(unsafe_code)]
 
 use kernel::prelude::*;
 
-/// The driver. Only the two modules marked below may say `unsafe`.
+/// The driver. Only the rooms marked below, and two files of `store`, may say `unsafe`.
 #[path = "src"]
 mod zram {
+    /// Faces of C APIs.
     #[expect(unsafe_code)]
-    pub(crate) mod abstractions;
+    mod abstractions;
+    /// The algorithms.
     #[expect(unsafe_code)]
     mod codecs;
+    /// One device and its states.
     mod device;
-    pub(crate) mod interface;
+    /// What user space and the block layer call.
+    mod interface;
+    /// Reads and writes.
     mod io;
+    /// Work over many pages.
     mod jobs;
+    /// What is stored for each page.
     mod store;
+    /// Per-CPU compression streams.
     mod streams;
+
+    pub(crate) use abstractions::{
+        disk::ModuleExit,
+        sysfs::Class, //
+    };
+    pub(crate) use interface::devices::{
+        Devices,
+        Names, //
+    };
 }
 
 use zram::{
-    abstractions::{
-        disk::ModuleExit,
-        sysfs::Class, //
-    },
-    interface::devices::{
-        Devices,
-        Names, //
-    }, //
+    Class,
+    Devices,
+    ModuleExit,
+    Names, //
 };
 
 module! {
@@ -41,7 +54,7 @@ module! {
     name: "rust_zram",
     authors: ["The rust_zram authors"],
     description: "Compressed RAM Block Device",
-    license: "Dual BSD/GPL",
+    license: "GPL",
     params: {
         num_devices: u32 {
             default: 1,

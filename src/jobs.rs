@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Work over many pages of a device. Of writeback and recompression one runs at a time: see
 //! [`Device::run_job`](super::device::Device::run_job).

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! What is stored for the pages of a disk: slots, the objects and blocks that they own, and what is counted of
 //! them.

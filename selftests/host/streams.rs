@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Model check of the streams' protocol, on the source itself: `rustc -O --test --edition 2021
 //! selftests/host/streams.rs`; `--show-output` tells how much was explored.

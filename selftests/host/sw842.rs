@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Host tests of the 842 codec: `rustc --test --edition 2021 selftests/host/sw842.rs`.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Raw C items: those of the kernel's `bindings` crate, and what Kbuild binds from `bindings.h`.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! LZ4, by [`lz4_page`]; with a dictionary, by the kernel's library. Each reads what the other wrote.
 //!

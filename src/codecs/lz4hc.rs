@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! LZ4HC, by the kernel's library, which distributions build as a module of its own.
 //!

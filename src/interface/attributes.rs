@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Every file of `/sys/block/zramN`: what it shows, and what it takes.
 //!

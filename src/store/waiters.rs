@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Where tasks sleep that wait for a lock which is a bit in somebody's word.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! A stream for each CPU that is up, and how tasks and CPU hotplug get at them.
 //!

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! Decompression: at full speed while both ends are far, and then with care. A block may be in two
 //! parts, as objects of zsmalloc are that lie across two pages: what lies across is put together.
