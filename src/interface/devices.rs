@@ -136,7 +136,7 @@ impl Devices {
         // The disk comes last: once it is there, somebody may have it open.
         let debugfs = debugfs::Files::new(&self.debugfs, &name, &device)?;
         let disk = Disk::new(&self.major, minor, &name, device)?;
-        pr_info!("AddedDevice device: {}\n", &*name);
+        pr_info!("Added device: {}\n", &*name);
         Ok(AddedDevice {
             _debugfs: debugfs,
             disk,
