@@ -123,8 +123,7 @@ impl<T> Bio<T> {
         self.0.as_ptr()
     }
 
-    /// Returns a copy of the bio's iterator: its sector, its size, and where in its vectors they
-    /// begin.
+    /// Returns a copy of the bio's iterator: the sector, the size, and the place in the vectors.
     fn iter(&self) -> ffi::bvec_iter {
         // SAFETY: `self.0` is a live bio by the type invariant.
         unsafe { (*self.0.as_ptr()).bi_iter }

@@ -41,7 +41,8 @@ pub(crate) trait Hotplug: Send + Sync + 'static {
 pub(crate) enum StateId {
     /// The state that the kernel keeps for zram, and that can have one user.
     ZcompPrepare,
-    /// Any of the states before a CPU is up that are for everybody and free.
+    /// Any free one of the states that are given out dynamically; like zram's, they precede the
+    /// start of a CPU.
     PrepareDyn,
 }
 

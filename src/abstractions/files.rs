@@ -121,8 +121,8 @@ impl Contents {
 
 /// Allocates `len` bytes, or fails rather than have a task killed.
 fn allocate(len: usize) -> Result<NonNull<u8>> {
-    /// Most bytes that are asked for without a look at the memory available, for which reclaim is
-    /// worth while.
+    /// Largest allocation that is tried without checking the available memory: reclaim may find
+    /// that much.
     const MODEST: usize = 16 << 20;
 
     // An allocation takes all memory there is before it fails, and others may be killed for theirs

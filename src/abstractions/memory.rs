@@ -46,7 +46,7 @@ impl Patience {
     /// Milliseconds that a task sleeps before it tries again.
     const PAUSE: i64 = 20;
 
-    /// Calls `attempt`, with [`Patience::Waits`] again and again until it does not return `ENOMEM`.
+    /// Calls `attempt`; with [`Patience::Waits`], until it returns anything but `ENOMEM`.
     ///
     /// Context: Process context. May sleep. The caller holds nothing that memory reclaim, or
     /// another request, may need.

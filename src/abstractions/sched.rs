@@ -51,7 +51,7 @@ pub(super) fn sleep_killable(time: Delta) -> Result {
     Ok(())
 }
 
-/// Waits until every task has slept by its own decision, or was in user space.
+/// Waits until every task has gone to sleep voluntarily, or has been in user space.
 ///
 /// After that no task is in a call that was under way before and that does not sleep. This may take
 /// some 100 ms.
@@ -64,8 +64,8 @@ pub(super) fn wait_for_tasks() {
     unsafe {
         ffi::synchronize_rcu_tasks()
     };
-    // A kernel without this kind of RCU does not preempt a task that is in the kernel, or has no
-    // better means.
+    // Without this kind of RCU, a kernel does not preempt tasks that are in it, so that a grace
+    // period of RCU will do; or it has nothing that waits for preempted tasks.
     #[cfg(not(CONFIG_TASKS_RCU))]
     // SAFETY: The call has no requirements but that the task may sleep, which it checks with
     // `might_sleep()`.

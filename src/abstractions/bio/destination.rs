@@ -126,7 +126,8 @@ impl<T> Destination<T> {
         &self.parent.0
     }
 
-    /// Adds to `bio`, which reads a page, the memory or the page by way of which pieces are filled.
+    /// Adds a page to `bio`, which is to read it: the whole page, or the one that pieces are filled
+    /// from.
     ///
     /// # Safety
     ///

@@ -32,7 +32,7 @@ use kernel::{
     }, //
 };
 
-/// Time after which a disk that somebody has open is refused.
+/// Time after which claiming a disk that somebody has open fails.
 ///
 /// Tasks that open it for a short look, such as udev and blkid, are gone by then.
 const PATIENCE: Delta = Delta::from_millis(200);
