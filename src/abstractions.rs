@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Safe faces for the C APIs that the `kernel` crate lacks.
+//! Safe Rust interfaces to C APIs that the `kernel` crate lacks.
 //!
-//! With [`crate::zram::store::table`], the only place where `unsafe` may be written.
+//! The rule for this room is that a safe function is sound for every argument and in every order of
+//! calls. The C items themselves are in [`ffi`], which only this room and `codecs` use; what
+//! differs by architecture is in [`arch`].
+//!
+//! Each of the other files is about one C API, and names the file of the kernel tree that it would
+//! become upstream. They are written for one driver, which shows in three ways: what no driver but
+//! this one needs is left out, allocation flags are fixed where the driver knows only one right
+//! choice, and atomics are `core`'s. The last has its reasons in doc/design.md.
 
 mod arch;
 pub(crate) mod backing_device;

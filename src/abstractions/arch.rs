@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What differs by architecture.
+//! Functions that differ by architecture: a file for each that does better than the generic one.
 
 #[cfg(not(target_arch = "x86_64"))]
 mod generic;

@@ -4,6 +4,8 @@
 //!
 //! C headers: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h),
 //! [`include/linux/bio.h`](srctree/include/linux/bio.h)
+//!
+//! Upstream this would be `rust/kernel/block/bdev.rs`.
 
 mod chained_read;
 mod page_write;
@@ -38,48 +40,72 @@ const PAGE_LEN: c_uint = PAGE_SIZE as c_uint;
 /// # Invariants
 ///
 /// `file` is an open file of the block device `bdev`.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::backing_device::{BackingDevice, PageWrite};
+/// let device = BackingDevice::open(b"/dev/loop0")?;
+/// let mut write = PageWrite::new()?;
+/// if let Some(page) = write.page() {
+///     page.0.fill(1);
+/// }
+/// write.start(&device, 0);
+/// if let Some(result) = write.wait() {
+///     result?;
+/// }
+/// # Ok::<(), Error>(())
+/// ```
 pub(crate) struct BackingDevice {
     file: NonNull<ffi::file>,
     bdev: *mut ffi::block_device,
+    /// Size of the device in pages; what is left of it is not used.
     pages: usize,
 }
 
-// SAFETY: Files and block devices may be used from any thread.
+// SAFETY: Files and block devices are bound to no thread.
 unsafe impl Send for BackingDevice {}
-// SAFETY: As above.
+// SAFETY: Nothing behind a `&BackingDevice` changes but the device itself, which the block layer
+// has locks for.
 unsafe impl Sync for BackingDevice {}
 
 impl BackingDevice {
-    /// Opens the device at `path`. May sleep, for as long as the device takes to be opened.
+    /// Opens the device at `path`, which may be any bytes; a NUL ends it.
+    ///
+    /// Context: Process context. May sleep, for as long as the device takes to be opened.
     ///
     /// # Errors
     ///
-    /// What opening it returns, `EBUSY` for one in use among them; `ENOTBLK` if it is no block
-    /// device; `EINVAL` if it is smaller than a page, as this disk itself is, or if it can't be written
-    /// to page by page; `EROFS` if it can't be written to.
+    /// Those of opening the file, such as `EBUSY` if the device is in use; `ENOTBLK` if the file is
+    /// no block device; `EINVAL` if the device is smaller than a page, as the disk itself is while
+    /// it has no capacity, or if its blocks are larger than a page; `EROFS` if it can't be written
+    /// to.
     pub(crate) fn open(path: &[u8]) -> Result<Self> {
         let name = files::name(path)?;
         let flags = (ffi::O_RDWR | ffi::O_LARGEFILE | ffi::O_EXCL) as c_int;
         // SAFETY: `name` ends with a NUL.
         let file = from_err_ptr(unsafe { ffi::filp_open(name.as_ptr().cast(), flags, 0) })?;
+        // From here on the file is closed after an error. That takes `file` only, so that `bdev`
+        // may be set later.
         let mut this = Self {
             file: NonNull::new(file).ok_or(ENOENT)?,
             bdev: ptr::null_mut(),
             pages: 0,
         };
-        // SAFETY: An open file has a mapping, which has an inode.
+        // SAFETY: `file` is open, so it has a mapping, which has an inode.
         let inode = unsafe { (*(*file).f_mapping).host };
-        // SAFETY: As above; the type of an inode does not change.
+        // SAFETY: `inode` lives as long as the file, and the type of an inode does not change.
         if u32::from(unsafe { (*inode).i_mode }) & ffi::S_IFMT != ffi::S_IFBLK {
             return Err(ENOTBLK);
         }
-        // INVARIANT: The inode is that of a block device.
-        // SAFETY: As above.
+        // INVARIANT: The inode of `file` is that of a block device, which is `bdev`.
+        // SAFETY: `inode` lives as long as the file, and is that of a block device.
         this.bdev = unsafe { ffi::I_BDEV(inode) };
-        // SAFETY: The inode lives as long as the file.
+        // SAFETY: `inode` lives as long as the file. Its size may change meanwhile, so it is read
+        // once.
         let bytes = unsafe { (&raw const (*inode).i_size).read_volatile() };
         this.pages = bytes as usize >> PAGE_SHIFT;
-        // SAFETY: A block device that is open has a disk and a queue.
+        // SAFETY: `bdev` is open, so it has a disk and a queue.
         let (read_only, block) = unsafe {
             let disk = (*this.bdev).bd_disk;
             let flags = |bdev: *mut ffi::block_device| {
@@ -101,33 +127,37 @@ impl BackingDevice {
         Ok(this)
     }
 
-    /// Its size.
+    /// Returns the size of the device in pages, rounded down.
     pub(crate) fn pages(&self) -> usize {
         self.pages
     }
 
-    /// Writes the path of the device that was opened, which is of bytes. May sleep.
+    /// Appends to `out` the path of the device that was opened, which may be any bytes.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENAMETOOLONG` if it takes more than a page; `ENOMEM`.
+    /// `ENAMETOOLONG` if the path is longer than a page; `EMSGSIZE` if `out` has no room for it;
+    /// `ENOMEM`.
     pub(crate) fn show_path(&self, out: &mut Text<'_>) -> Result {
         let mut page = KBox::init(pin_init::init_zeroed::<[u8; PAGE_SIZE]>(), GFP_KERNEL)?;
         let (room, len) = (page.as_mut_ptr().cast(), PAGE_SIZE as c_int - 1);
-        // SAFETY: The file is open, and `page` has room for `len` bytes.
+        // SAFETY: `self.file` is open by the type invariant, and `page` is larger than `len` bytes.
         let path = from_err_ptr(unsafe { ffi::file_path(self.file.as_ptr(), room, len) })?;
-        // SAFETY: The path is a C string in `page`.
+        // SAFETY: `path` points into `page`, where `file_path` has put a C string.
         out.write_bytes(unsafe { CStr::from_char_ptr(path) }.to_bytes())
     }
 }
 
 impl Drop for BackingDevice {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.file` is an open file that `self` owns, by the type invariant.
         unsafe { ffi::filp_close(self.file.as_ptr(), ptr::null_mut()) };
     }
 }
 
+/// Returns the number of the first sector of block `index`.
 fn sector(index: usize) -> u64 {
     (index as u64) << (PAGE_SHIFT - 9)
 }

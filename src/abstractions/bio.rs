@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Requests for I/O, and walking over their pages.
+//! Bios: requests for I/O, and the pages that their data is in.
+//!
+//! A driver is lent a bio, and does not own it: whoever lends it also ends it, when the driver is
+//! done. So there is nothing that a driver can forget. What must go on after that takes a share in
+//! the bio; see [`super::backing_device`].
+//!
+//! Upstream this would be `rust/kernel/block/bio.rs`.
 //!
 //! C header: [`include/linux/bio.h`](srctree/include/linux/bio.h)
 
@@ -38,24 +44,27 @@ const SECTORS_PER_PAGE: u64 = (PAGE_SIZE / SECTOR_SIZE) as u64;
 const REQ_META: ffi::blk_opf_t = 1 << ffi::req_flag_bits___REQ_META;
 const REQ_SWAP: ffi::blk_opf_t = 1 << ffi::req_flag_bits___REQ_SWAP;
 
-/// What a bio asks for.
+/// Operation of a bio.
 pub(crate) enum Operation {
+    /// Copy from the disk to memory.
     Read,
+    /// Copy from memory to the disk.
     Write,
-    /// Discard, or write zeroes.
+    /// Discard, or write zeroes: the pages read as zeroes after it.
     Free,
+    /// Any other operation.
     Other,
 }
 
-/// Which way the data of a bio goes.
+/// Direction that the data of a bio goes in.
 pub(crate) trait Direction {
-    /// The operation whose data goes that way.
+    /// Operation whose data goes in this direction.
     const OPERATION: ffi::req_op;
 }
 
-/// From the disk to memory.
+/// Marks a bio whose data goes from the disk to memory.
 pub(crate) struct Reading;
-/// From memory, which may not be written to, to the disk.
+/// Marks a bio whose data goes from memory to the disk; the memory must not be written to.
 pub(crate) struct Writing;
 
 impl Direction for Reading {
@@ -66,39 +75,61 @@ impl Direction for Writing {
     const OPERATION: ffi::req_op = ffi::req_op_REQ_OP_WRITE;
 }
 
-/// A bio that a disk's driver is working on.
+/// A bio that the driver of a disk of `T` is working on.
 ///
 /// # Invariants
 ///
-/// `0` is a live bio that was sent to a disk of `T` and has not ended. Nobody else changes it, but for the
-/// status, and the count of those who share in it, once there are any.
+/// `0` is a live bio that was sent to a disk of `T` and has not ended. Nobody else changes it,
+/// except for its status and its `__bi_remaining`, by those who have a share in it.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::bio::{Bio, Operation, Reading};
+/// fn read_zeroes<T>(bio: &Bio<T>) -> Result {
+///     match bio.operation() {
+///         Operation::Read => {
+///             for (_index, page) in bio.pages::<Reading>()? {
+///                 page.fill(0);
+///             }
+///             Ok(())
+///         }
+///         _ => Err(EOPNOTSUPP),
+///     }
+/// }
+/// ```
 pub(crate) struct Bio<T>(NonNull<ffi::bio>, PhantomData<T>);
 
 impl<T> Bio<T> {
+    /// Makes a bio of the driver from one of the block layer.
+    ///
     /// # Safety
     ///
-    /// `raw` is a live bio, handed to the `submit_bio` of a disk of `T`, which neither ends it nor returns
-    /// during the result's life.
+    /// `raw` is a live bio that was handed to the `submit_bio` of a disk of `T`. It does not end,
+    /// and `submit_bio` does not return, during the life of the result.
     pub(super) unsafe fn new(raw: NonNull<ffi::bio>) -> Self {
-        // INVARIANT: By the safety requirement.
+        // INVARIANT: `raw` is live, was sent to a disk of `T`, and has not ended, by the safety
+        // requirement of `new`.
         Self(raw, PhantomData)
     }
 
+    /// Returns the C bio, which the caller is to end.
     pub(super) fn into_raw(self) -> *mut ffi::bio {
         self.0.as_ptr()
     }
 
+    /// Returns the C bio.
     pub(super) fn as_ptr(&self) -> *mut ffi::bio {
         self.0.as_ptr()
     }
 
-    /// A copy of the part that says where the bio is at.
+    /// Returns a copy of the bio's iterator: the sector, the size, and the place in the vectors.
     fn iter(&self) -> ffi::bvec_iter {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` is a live bio by the type invariant.
         unsafe { (*self.0.as_ptr()).bi_iter }
     }
 
-    /// What to do.
+    /// Returns the operation.
     #[inline]
     pub(crate) fn operation(&self) -> Operation {
         match self.raw_operation() {
@@ -114,8 +145,9 @@ impl<T> Bio<T> {
         self.flags() & ((1 << ffi::REQ_OP_BITS) - 1)
     }
 
-    /// Whether it waits for memory. Swap-out does not, and nor does whatever else the current task frees
-    /// memory by.
+    /// Returns whether the driver waits for memory to carry out the bio.
+    ///
+    /// Swap-out does not wait, nor does any other request by which the current task frees memory.
     #[cold]
     pub(crate) fn patience(&self) -> Patience {
         if self.flags() & REQ_SWAP != 0 || is_reclaiming() {
@@ -125,18 +157,18 @@ impl<T> Bio<T> {
         }
     }
 
-    /// Whether it is for what a file system keeps its files with.
+    /// Returns whether the bio is for metadata of a file system.
     #[inline]
     pub(crate) fn is_metadata(&self) -> bool {
         self.flags() & REQ_META != 0
     }
 
-    /// The pages of the disk that it is for: the first, and how many.
+    /// Returns the index of the bio's first page on the disk, and the number of its pages.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it is not for whole pages: the block layer sees to that for user space, and
-    /// drivers that stack on this disk must.
+    /// `EINVAL` if the bio is not for whole pages. The block layer checks that for user space, but
+    /// other drivers that send bios to this disk must check it themselves.
     #[inline]
     pub(crate) fn page_range(&self) -> Result<(usize, usize)> {
         let iter = self.iter();
@@ -147,31 +179,35 @@ impl<T> Bio<T> {
         Ok(((sector / SECTORS_PER_PAGE) as usize, size / PAGE_SIZE))
     }
 
-    /// Operation and flags, for a bio that does a part of this one's work.
+    /// Returns the operation and the flags, for another bio that does a part of this one's work.
     pub(super) fn flags(&self) -> ffi::blk_opf_t {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` is a live bio by the type invariant.
         unsafe { (*self.0.as_ptr()).bi_opf }
     }
 
-    /// Marks the whole bio as failed, with `EIO` for user space.
+    /// Marks the whole bio as failed; user space sees `EIO`.
     pub(crate) fn fail(&mut self) {
         self.set_status(ffi::ZRAM_STS_IOERR);
     }
 
-    /// Sets the status, as may others that read a part of the bio from elsewhere.
+    /// Sets the status.
+    ///
+    /// Takes `&self` because others that have a share in the bio may do the same meanwhile.
     fn set_status(&self, status: ffi::blk_status_t) {
-        // SAFETY: By the type invariant. A status is a byte.
+        // SAFETY: `self.0` is a live bio by the type invariant. `bi_status` is a byte, and aligned
+        // as such.
         let place = unsafe { &*(&raw const (*self.0.as_ptr()).bi_status).cast::<AtomicU8>() };
         place.store(status, Ordering::Relaxed);
     }
 
-    /// Counts the bio in the disk's I/O statistics while `work` runs.
+    /// Calls `work`, and counts the bio in the disk's I/O statistics meanwhile.
     #[inline]
     pub(crate) fn accounted<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` is a live bio by the type invariant.
         let start = unsafe { ffi::bio_start_io_acct(self.0.as_ptr()) };
         let result = work(self);
-        // SAFETY: By the type invariant; the call above was for the same device.
+        // SAFETY: `self.0` is a live bio by the type invariant. `start` was returned for the same
+        // bio and the same device.
         unsafe {
             let raw = self.0.as_ptr();
             ffi::bio_end_io_acct_remapped(raw, start, (*raw).bi_bdev);

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Files in debugfs whose reader says what the file position means, and files to write to.
+//! Files in debugfs: some to read, whose driver gives the file position its meaning, and some to
+//! write to.
 //!
-//! The `kernel` crate has such files, too, and the traits here have the names that they have there. But its file
-//! operations name no owner, so that a file that is open when the module goes would be released by operations
-//! that are gone. This file goes when they do.
+//! The `kernel` crate has such files, too, and traits of the same names. But its file operations
+//! name no owner: if a file is open when the module goes, it would be released by operations that
+//! are gone. As soon as they name one, this file can go.
 //!
 //! C header: [`include/linux/debugfs.h`](srctree/include/linux/debugfs.h)
+//!
+//! Upstream this would be a fix of `rust/kernel/debugfs/file_ops.rs`.
 
 use super::ffi;
 use core::{
@@ -21,57 +24,96 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
-/// What a file shows.
+/// Contents of a file to read.
 pub(crate) trait Writer: Send + Sync + 'static {
-    /// Appends to `out` what is at `pos`, at most `room` bytes, and moves `pos` behind it; nothing
-    /// at the end. Process context; may sleep.
+    /// Appends to `out` at most `room` bytes of what is at `pos`, and moves `pos` behind them; at
+    /// the end it appends nothing.
+    ///
+    /// Context: Process context. May sleep.
     fn write_to(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result;
 }
 
-/// What a file takes.
+/// Receiver of what is written to a file.
 #[cfg(CONFIG_FAULT_INJECTION)]
 pub(crate) trait Reader: Send + Sync + 'static {
-    /// Takes what user space wrote. Process context; may sleep.
+    /// Takes what user space wrote, at most 64 bytes.
+    ///
+    /// Context: Process context. May sleep.
     fn read_from(&self, arg: &[u8]) -> Result;
 }
 
-/// A directory, removed with all in it when dropped. Without debugfs it is nothing.
+/// A directory, removed with all that is in it when dropped; in a kernel without debugfs it does
+/// nothing.
+///
+/// Files and directories in it have to be dropped before it.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::debugfs::{Dir, Writer};
+/// struct Answer;
+///
+/// impl Writer for Answer {
+///     fn write_to(&self, pos: &mut u64, _room: usize, out: &mut KVVec<u8>) -> Result {
+///         if *pos == 0 {
+///             out.push(b'\n', GFP_KERNEL)?;
+///             *pos = 1;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// let dir = Dir::new(c"ramdisk");
+/// let _file = dir.read_only_file(c"answer", Arc::new(Answer, GFP_KERNEL)?);
+/// # Ok::<(), Error>(())
+/// ```
 pub(crate) struct Dir(*mut ffi::dentry);
 
-// SAFETY: debugfs takes its own locks.
+// SAFETY: A dentry is bound to no thread.
 unsafe impl Send for Dir {}
-// SAFETY: As above.
+// SAFETY: debugfs takes its own locks.
 unsafe impl Sync for Dir {}
 
 impl Dir {
-    /// Makes a directory at the top. May sleep.
+    /// Makes a directory at the top of debugfs.
+    ///
+    /// Context: Process context. May sleep.
     pub(crate) fn new(name: &CStr) -> Self {
-        // SAFETY: `name` is a C string; without a parent the directory is at the top.
+        // SAFETY: `name` is a C string; a null parent stands for the top of debugfs.
         Self(unsafe { ffi::debugfs_create_dir(name.as_char_ptr(), ptr::null_mut()) })
     }
 
-    /// Makes a directory in this one. May sleep.
+    /// Makes a directory in this one.
+    ///
+    /// Context: Process context. May sleep.
     pub(crate) fn subdir(&self, name: &CStr) -> Self {
-        // SAFETY: As above; an error pointer for a parent is passed on as the result.
+        // SAFETY: `name` is a C string, and `self.0` a directory, or an error pointer, which the
+        // call returns as it is.
         Self(unsafe { ffi::debugfs_create_dir(name.as_char_ptr(), self.0) })
     }
 
-    /// Makes a file that only root may read. May sleep.
+    /// Makes a file that only root may read.
+    ///
+    /// Context: Process context. May sleep.
     pub(crate) fn read_only_file<W: Writer>(&self, name: &CStr, writer: Arc<W>) -> File<W> {
-        // SAFETY: These are the operations for `W`.
+        // SAFETY: `READ_ONLY` of `File<W>` takes `private_data` for an `Arc<W>`.
         unsafe { self.create(name, 0o400, writer, &File::<W>::READ_ONLY) }
     }
 
-    /// Makes a file that only root may write to. May sleep.
+    /// Makes a file that only root may write to.
+    ///
+    /// Context: Process context. May sleep.
     #[cfg(CONFIG_FAULT_INJECTION)]
     pub(crate) fn write_only_file<R: Reader>(&self, name: &CStr, reader: Arc<R>) -> File<R> {
-        // SAFETY: These are the operations for `R`.
+        // SAFETY: `WRITE_ONLY` of `File<R>` takes `private_data` for an `Arc<R>`.
         unsafe { self.create(name, 0o200, reader, &File::<R>::WRITE_ONLY) }
     }
 
+    /// Makes a file with `data` as its private data.
+    ///
     /// # Safety
     ///
-    /// `operations` take the file's `private_data` for what an `Arc<T>` became.
+    /// `operations` take the file's `private_data` for what `into_foreign` made of an `Arc<T>`.
     unsafe fn create<T: Send + Sync + 'static>(
         &self,
         name: &CStr,
@@ -80,8 +122,9 @@ impl Dir {
         operations: &'static ffi::file_operations,
     ) -> File<T> {
         let data = data.into_foreign();
-        // SAFETY: `name` is a C string, and `data` lives as long as the file.
-        // INVARIANT: As said.
+        // SAFETY: `name` is a C string, `operations` are static, and `data` is freed only after the
+        // file is removed.
+        // INVARIANT: `data` came from `into_foreign` above, and is the data of the new file.
         let dentry = unsafe {
             ffi::debugfs_create_file_full(
                 name.as_char_ptr(),
@@ -102,29 +145,32 @@ impl Dir {
 
 impl Drop for Dir {
     fn drop(&mut self) {
-        // SAFETY: It was made by `debugfs_create_dir`; an error pointer is ignored.
+        // SAFETY: `self.0` was made by `debugfs_create_dir`, and is removed here only; an error
+        // pointer is ignored.
         unsafe { ffi::debugfs_remove(self.0) };
     }
 }
 
-/// A file, removed when dropped, after all reads.
+/// A file, removed when dropped, which waits for reads and writes under way.
 ///
 /// # Invariants
 ///
-/// `data` came from `Arc::<T>::into_foreign`, and is the data of `dentry`.
+/// `data` came from `Arc::<T>::into_foreign`, and is the private data of the file `dentry`, which
+/// may be an error pointer.
 pub(crate) struct File<T: Send + Sync + 'static> {
     dentry: *mut ffi::dentry,
     data: *mut c_void,
     _data: PhantomData<T>,
 }
 
-// SAFETY: debugfs takes its own locks.
+// SAFETY: A dentry is bound to no thread, and `T` is `Send + Sync`, so that an `Arc<T>` may be
+// sent.
 unsafe impl<T: Send + Sync> Send for File<T> {}
-// SAFETY: As above.
+// SAFETY: debugfs takes its own locks, and `T` is `Sync`.
 unsafe impl<T: Send + Sync> Sync for File<T> {}
 
 impl<W: Writer> File<W> {
-    /// The most that one read gives.
+    /// Most bytes that one read returns.
     const ROOM: usize = 1 << 20;
 
     const READ_ONLY: ffi::file_operations = ffi::file_operations {
@@ -135,27 +181,32 @@ impl<W: Writer> File<W> {
         ..pin_init::zeroed()
     };
 
+    /// Reads from the file.
+    ///
     /// # Safety
     ///
-    /// `file` is open, and was made by `Dir::read_only_file` for `W`; the others are those of a read.
+    /// `file` is open and was made by `Dir::read_only_file` for `W`, and `pos` is valid. `user` and
+    /// `count` are those of user space's read.
     unsafe extern "C" fn read(
         file: *mut ffi::file,
         user: *mut c_char,
         count: usize,
         pos: *mut ffi::loff_t,
     ) -> isize {
-        // SAFETY: `simple_open` put it there; debugfs keeps the file until the read is over.
+        // SAFETY: `simple_open` has set `private_data` to the file's data, which is an `Arc<W>`.
+        // debugfs does not remove the file before the read is over.
         let writer = unsafe { Arc::<W>::borrow((*file).private_data) };
         from_result(|| {
             let mut out = KVVec::new();
-            // SAFETY: By the safety requirement.
+            // SAFETY: `pos` is valid by the safety requirement of `read`.
             let mut at = u64::try_from(unsafe { *pos }).map_err(|_| EINVAL)?;
             writer.write_to(&mut at, count.min(Self::ROOM), &mut out)?;
-            // SAFETY: `out` is as long as it says; `copy_to_user` checks the other.
+            // SAFETY: `out` has `out.len()` bytes, and `copy_to_user` checks the address in user
+            // space.
             if unsafe { ffi::copy_to_user(user.cast(), out.as_ptr().cast(), out.len()) } != 0 {
                 return Err(EFAULT);
             }
-            // SAFETY: By the safety requirement.
+            // SAFETY: `pos` is valid by the safety requirement of `read`.
             unsafe { *pos = at as ffi::loff_t };
             Ok(out.len() as isize)
         })
@@ -171,22 +222,27 @@ impl<R: Reader> File<R> {
         ..pin_init::zeroed()
     };
 
+    /// Writes to the file.
+    ///
     /// # Safety
     ///
-    /// `file` is open, and was made by `Dir::write_only_file` for `R`; the others are those of a write.
+    /// `file` is open and was made by `Dir::write_only_file` for `R`. `user` and `count` are those
+    /// of user space's write.
     unsafe extern "C" fn write(
         file: *mut ffi::file,
         user: *const c_char,
         count: usize,
         _: *mut ffi::loff_t,
     ) -> isize {
-        // SAFETY: `simple_open` put it there; debugfs keeps the file until the write is over.
+        // SAFETY: `simple_open` has set `private_data` to the file's data, which is an `Arc<R>`.
+        // debugfs does not remove the file before the write is over.
         let reader = unsafe { Arc::<R>::borrow((*file).private_data) };
         from_result(|| {
             let mut arg = [0; 64];
             let arg = arg.get_mut(..count).ok_or(EINVAL)?;
             let to = arg.as_mut_ptr().cast();
-            // SAFETY: `arg` has room for `count` bytes; `copy_from_user` checks the other.
+            // SAFETY: `arg` has room for `count` bytes, and `copy_from_user` checks the address in
+            // user space.
             if unsafe { ffi::copy_from_user(to, user.cast(), count) } != 0 {
                 return Err(EFAULT);
             }
@@ -198,7 +254,9 @@ impl<R: Reader> File<R> {
 
 impl<T: Send + Sync> Drop for File<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; an error pointer is ignored. After it nobody is in a call.
+        // SAFETY: `self.dentry` is a file of debugfs, or an error pointer, which is ignored.
+        // Removing it waits for reads and writes; after that nobody uses `self.data`, which came
+        // from `into_foreign` by the type invariant.
         unsafe {
             ffi::debugfs_remove(self.dentry);
             drop(Arc::<T>::from_foreign(self.data));

@@ -4,21 +4,28 @@
 //!
 //! C header: [`include/linux/blkdev.h`](srctree/include/linux/blkdev.h)
 //!
-//! A disk has its driver data all the time, and *live* state while it has a capacity. I/O uses
-//! the live state without a lock or a reference count, because
+//! Upstream this would be `rust/kernel/block/gen_disk.rs`, of which `block/mq/gen_disk.rs` is the
+//! other kind. The limits and features in [`Disk::new`] are zram's, its only user's; they would
+//! become its arguments.
 //!
-//! - [`DiskRef::publish`] sets the state before the capacity, so that a bio for a sector that exists
-//!   finds it; a bio that comes without is failed;
-//! - [`claim::Claim::take_live`] takes it away. A [`claim::Claim`] is given only while nobody has the disk open, and
-//!   keeps it so. Bios and freed swap slots come from openers, and so do bios that wait for others.
-//!   The last bio of the last opener may have ended while `submit` still has the state in hand:
-//!   retiring waits for such calls by draining the disk's queue once;
-//! - what is left of it goes with the gendisk, which every opener holds.
+//! A disk has its driver data all the time, and *live* state while it has a capacity. I/O uses the
+//! live state without a lock or a reference count, because
 //!
-//! The gendisk may outlive the driver's [`Disk`], held by who was about to open it. [`ModuleExit`] keeps the
-//! module's text until the last is gone, and until no task is in the module any more.
+//! - [`DiskRef::publish`] sets the state before the capacity, so that a bio for a sector that
+//!   exists finds it; a bio that comes without is failed;
+//! - [`claim::Claim::take_live`] takes it away. A [`claim::Claim`] is given only while nobody has
+//!   the disk open, and keeps it so. Bios and freed swap slots come from openers, and so do the
+//!   bios that wait for a read from a backing device. The last bio of the last opener may have
+//!   ended while `submit` still uses the state: `take_live` waits for such calls by draining the
+//!   disk's queue once;
+//! - a state that was not taken away is freed with the gendisk, which every opener holds.
 //!
-//! Lock order: `open_mutex`, a leaf here; freezing waits for I/O, which takes the slots' locks.
+//! The gendisk may outlive the driver's [`Disk`], held by a task that was about to open it.
+//! [`ModuleExit`] keeps the module's text until the last gendisk is gone, and until no task is in
+//! the module any more.
+//!
+//! Lock order: `open_mutex` is a leaf here. Freezing the queue waits for I/O, which locks slots and
+//! streams.
 
 mod claim;
 mod disk_ref;
@@ -80,43 +87,55 @@ use kernel::{
 
 /// A driver of bio-based disks.
 pub(crate) trait Operations: Send + Sync + Sized + 'static {
-    /// The state behind a disk that has a capacity.
+    /// State behind a disk that has a capacity.
     type Live: Send + Sync;
 
-    /// The disk's files in sysfs.
+    /// Files of the disk in sysfs.
     const ATTRIBUTES: &'static [Attribute<Self>];
 
-    /// Carries out `bio`, which ends when this returns. May sleep, as memory reclaim does.
+    /// Carries out `bio`, which ends when this returns, except for the shares that reads from a
+    /// backing device have in it.
+    ///
+    /// Context: Process context. May sleep; may be called by memory reclaim.
     fn submit(live: &Self::Live, bio: &mut Bio<Self>);
 
-    /// Swap has no more use for page `index`.
+    /// Is told that swap has no more use for page `index`.
+    ///
+    /// Context: A spinlock is held.
     fn swap_slot_free(live: &Self::Live, index: usize, atomic: &AtomicContext);
 }
 
-/// What a gendisk's `private_data` points to.
+/// Driver data of a gendisk: its `private_data` points to this.
 struct Private<T: Operations> {
+    /// The data that the driver gave to [`Disk::new`].
     data: Arc<T>,
-    /// Null, or from `Arc::into_raw`.
+    /// Live state: null, or from `Arc::into_raw`.
     live: AtomicPtr<T::Live>,
-    /// Guarded by the disk's `open_mutex`.
+    /// State of claims, guarded by the disk's `open_mutex`.
     gate: UnsafeCell<Gate>,
+    /// List of the files in sysfs, which the driver core refers to.
     files: Files,
 }
 
 impl<T: Operations> Private<T> {
-    /// The live state, if there is one.
+    /// Returns the live state, or `None` if there is none.
     ///
     /// # Safety
     ///
-    /// `'a` is within the life of the state (see the top), which is that of an I/O or of an opener.
+    /// `'a` is within the life of the state, which a bio or an opener keeps as the module
+    /// documentation says.
     #[inline]
     unsafe fn live<'a>(&self) -> Option<&'a T::Live> {
         let live = self.live.load(Ordering::Acquire);
-        // SAFETY: By the safety requirement.
+        // SAFETY: `live` is null, or was published and stays during `'a` by the safety requirement
+        // of `live`, which is also that of `live_again`.
         unsafe { live.as_ref().or_else(|| self.live_again()) }
     }
 
-    /// Looks again, with the capacity read for certain before it: its reader had no barrier.
+    /// Looks for the live state again, after a barrier.
+    ///
+    /// A task that sees the new capacity may not yet see the state, since the capacity is read
+    /// without a barrier. [`DiskRef::publish`] has the barrier that this one pairs with.
     ///
     /// # Safety
     ///
@@ -124,7 +143,8 @@ impl<T: Operations> Private<T> {
     #[cold]
     unsafe fn live_again<'a>(&self) -> Option<&'a T::Live> {
         smp_mb(Read);
-        // SAFETY: By the safety requirement.
+        // SAFETY: The pointer is null, or was published and stays during `'a` by the safety
+        // requirement of `live_again`.
         unsafe { self.live.load(Ordering::Acquire).as_ref() }
     }
 }
@@ -132,19 +152,24 @@ impl<T: Operations> Private<T> {
 impl<T: Operations> Drop for Private<T> {
     fn drop(&mut self) {
         let live = NonNull::new(*self.live.get_mut());
-        // SAFETY: It came from `publish`, and with the gendisk all its users are gone.
+        // SAFETY: `live` came from `Arc::into_raw` in `publish`. All its users are gone, as they
+        // keep the gendisk.
         drop(live.map(|live| unsafe { Arc::from_raw(live.as_ptr()) }));
     }
 }
 
-/// Waits until all bios that are in the queue now have left it; new ones have to wait meanwhile. The caller
-/// holds no lock that a bio may need. May sleep.
+/// Waits until all calls of `submit` that are under way have returned.
+///
+/// New bios wait meanwhile, so the caller must hold no lock that carrying out a bio takes.
+///
+/// Context: Process context. May sleep.
 ///
 /// # Safety
 ///
 /// `queue` is live.
 unsafe fn drain(queue: *mut ffi::request_queue) {
-    // SAFETY: By the safety requirement. Nothing is allocated in between.
+    // SAFETY: `queue` is live by the safety requirement of `drain`. Nothing is allocated while it
+    // is frozen, so that the calls that leave the task's allocation flags alone will do.
     unsafe {
         ffi::blk_mq_freeze_queue_nomemsave(queue);
         ffi::blk_mq_unfreeze_queue_nomemrestore(queue);
@@ -153,22 +178,60 @@ unsafe fn drain(queue: *mut ffi::request_queue) {
 
 /// A disk that user space sees; removed when dropped.
 ///
+/// Call [`Disk::claim_for_removal`] before dropping it, so that it is not removed while a user has
+/// it open. The block layer fails the I/O of a user who has it open nevertheless.
+///
+/// Dropping it removes its files in sysfs, and waits for their users and for I/O under way.
+///
 /// # Invariants
 ///
-/// `raw` was added, its `private_data` came from `KBox::<Private<T>>::into_raw`, and it is counted in
-/// [`GENDISKS`].
+/// `raw` was added to the system, its `private_data` came from `KBox::<Private<T>>::into_raw`, and
+/// it is counted in `exit::GENDISKS`.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::{bio::Bio, disk::{Disk, Operations}};
+/// # use crate::zram::abstractions::{major::Major, sched::AtomicContext, sysfs::Attribute};
+/// struct Ramdisk;
+///
+/// impl Operations for Ramdisk {
+///     type Live = ();
+///     const ATTRIBUTES: &'static [Attribute<Self>] = &[];
+///
+///     fn submit(_live: &(), bio: &mut Bio<Self>) {
+///         bio.fail();
+///     }
+///
+///     fn swap_slot_free(_live: &(), _index: usize, _atomic: &AtomicContext) {}
+/// }
+///
+/// let major = Major::new(c"ramdisk")?;
+/// let disk = Disk::new(&major, 0, c"ramdisk0", Arc::new(Ramdisk, GFP_KERNEL)?)?;
+/// disk.handle().publish(Arc::new((), GFP_KERNEL)?, 16)?;
+/// disk.claim_for_removal()?;
+/// drop(disk);
+/// # Ok::<(), Error>(())
+/// ```
 pub(crate) struct Disk<T: Operations> {
     raw: NonNull<ffi::gendisk>,
     _data: PhantomData<T>,
 }
 
-// SAFETY: The block layer takes its own locks.
+// SAFETY: A gendisk is bound to no thread, and the block layer takes its own locks. `T` is
+// `Send + Sync`.
 unsafe impl<T: Operations> Send for Disk<T> {}
-// SAFETY: As above.
+// SAFETY: A `&Disk<T>` gives out `&T` only, and the block layer takes its own locks.
 unsafe impl<T: Operations> Sync for Disk<T> {}
 
 impl<T: Operations> Disk<T> {
-    /// Adds a disk without capacity to the system, for all to see and to open. May sleep.
+    /// Adds a disk without capacity to the system, where everybody may see and open it.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EINVAL` if `name` is too long; those of `device_add_disk()`.
     pub(crate) fn new(major: &Major, minor: u32, name: &CStr, data: Arc<T>) -> Result<Self> {
         let private = Private {
             data,
@@ -197,11 +260,11 @@ impl<T: Operations> Disk<T> {
             ffi::__blk_alloc_disk(&mut limits, ffi::NUMA_NO_NODE, class)
         })?;
         let disk = ScopeGuard::new_with_data(raw, |raw| {
-            // SAFETY: `raw` is ours, and was not added.
+            // SAFETY: `raw` was allocated above, and was not added.
             unsafe { ffi::put_disk(raw) }
         });
 
-        // SAFETY: The disk is not yet added, so we have it to ourselves.
+        // SAFETY: `raw` was allocated above, and nobody else has it before it is added.
         let raw = unsafe { &mut *raw };
         raw.major = major.number;
         raw.first_minor = minor as c_int;
@@ -214,22 +277,25 @@ impl<T: Operations> Disk<T> {
             .write_fmt(fmt!("{name}"))?;
 
         let counted = Counted::new();
-        // SAFETY: The disk is initialised; `private`, with the files, is freed after it.
+        // SAFETY: `raw` is initialised. `private`, which owns the list of files, is freed after it.
         to_result(unsafe { ffi::device_add_disk(ptr::null_mut(), raw, private.files.groups()) })?;
-        // From here on nothing may fail, for somebody may have opened it. `free_disk` has the rest.
+        // Nothing may fail from here on, as somebody may have opened the disk. `free_disk` takes
+        // back what is given up here.
         let _ = (KBox::into_raw(private), counted.into_raw());
         let raw = NonNull::from(raw);
         disk.dismiss();
-        // INVARIANT: Added above.
+        // INVARIANT: The disk was added above, with `private` as its data, and `counted` is in
+        // `GENDISKS`.
         Ok(Self {
             raw,
             _data: PhantomData,
         })
     }
 
-    /// A reference to the disk.
+    /// Returns a reference to the disk.
     pub(crate) fn handle(&self) -> DiskRef<'_, T> {
-        // INVARIANT: By the type invariant.
+        // INVARIANT: `self.raw` was made by `new` for `T`, and is live as long as `self`, by the
+        // type invariant of `Disk`.
         DiskRef {
             raw: self.raw,
             _disk: PhantomData,
@@ -245,11 +311,14 @@ impl<T: Operations> Disk<T> {
         ..pin_init::zeroed()
     };
 
+    /// Refuses to open a disk that is claimed, or that a claim waits for.
+    ///
     /// # Safety
     ///
     /// `disk` is a live disk of `T`, whose `open_mutex` is held.
     unsafe extern "C" fn open_trampoline(disk: *mut ffi::gendisk, _: ffi::blk_mode_t) -> c_int {
-        // SAFETY: By the safety requirements; `open_mutex` guards the gate.
+        // SAFETY: `disk` is a live disk of `T`, so its `private_data` is a `Private<T>`;
+        // `open_mutex`, which guards the gate, is held.
         let gate = unsafe { &*(*(*disk).private_data.cast::<Private<T>>()).gate.get() };
         match gate {
             Gate {
@@ -260,22 +329,28 @@ impl<T: Operations> Disk<T> {
         }
     }
 
+    /// Frees the driver data of a gendisk that goes.
+    ///
     /// # Safety
     ///
     /// `disk` was a disk of `T`, which nobody uses any more.
     unsafe extern "C" fn free_trampoline(disk: *mut ffi::gendisk) {
         let counted = Counted::from_raw();
-        // SAFETY: By the safety requirement; `new` made it so.
+        // SAFETY: `private_data` came from `KBox::<Private<T>>::into_raw` in `new`, and nobody uses
+        // it any more.
         drop(unsafe { KBox::from_raw((*disk).private_data.cast::<Private<T>>()) });
-        // Last of all: then the module may go as soon as this has returned.
+        // Last of all: the module may go as soon as this has returned.
         drop(counted);
     }
 
+    /// Hands a bio to the driver, and ends it.
+    ///
     /// # Safety
     ///
-    /// `bio` is a live bio, sent to a disk of `T`, and handed over to the driver.
+    /// `bio` is a live bio that was sent to a disk of `T` and now belongs to the driver.
     unsafe extern "C" fn submit_trampoline(bio: *mut ffi::bio) {
-        // SAFETY: By the safety requirements; the state lives until this returns (see the top).
+        // SAFETY: `bio` is live and was sent to a disk of `T`, whose `private_data` is a
+        // `Private<T>`. The live state stays until this returns: `take_live` waits for it.
         let (live, mut bio) = unsafe {
             let private = (*(*(*bio).bi_bdev).bd_disk)
                 .private_data
@@ -287,16 +362,19 @@ impl<T: Operations> Disk<T> {
             None => bio.fail(),
         }
         // After this the opener may go, and with it what keeps the state.
-        // SAFETY: The bio is ours to end.
+        // SAFETY: `bio` is live, and the block layer left ending it to the driver.
         unsafe { ffi::bio_endio(bio.into_raw()) };
     }
 
+    /// Tells the driver that swap has no more use for a page.
+    ///
     /// # Safety
     ///
     /// `bdev` is a live disk of `T` in use as swap.
     unsafe extern "C" fn swap_slot_free_trampoline(bdev: *mut ffi::block_device, index: c_ulong) {
-        // SAFETY: By the safety requirements; swap has the disk open (see the top), and has locked the
-        // swap cluster that the slot is in.
+        // SAFETY: `bdev` is a live disk of `T`, whose `private_data` is a `Private<T>`. Swap has
+        // the disk open, which keeps the live state, and has locked the swap cluster of the slot
+        // with a spinlock.
         let (live, atomic) = unsafe {
             let private = (*(*bdev).bd_disk).private_data.cast::<Private<T>>();
             ((*private).live(), AtomicContext::new())
@@ -310,9 +388,10 @@ impl<T: Operations> Disk<T> {
 impl<T: Operations> Drop for Disk<T> {
     fn drop(&mut self) {
         let raw = self.raw.as_ptr();
-        // SAFETY: By the type invariants. `del_gendisk` removes the files and waits for their users,
-        // then for all I/O; what comes later does not reach the driver. What openers may still have to do
-        // with is freed with the gendisk, when the last of them has let go.
+        // SAFETY: `raw` is a disk that was added, by the type invariant. `del_gendisk` removes the
+        // files and waits for their users, then for all I/O; later I/O does not reach the driver.
+        // The data that openers may still look at is freed with the gendisk, after the last of them
+        // has closed it.
         unsafe {
             ffi::del_gendisk(raw);
             ffi::put_disk(raw);

@@ -2,7 +2,7 @@
 
 //! Raw C items: those of the kernel's `bindings` crate, and what Kbuild binds from `bindings.h`.
 //!
-//! Nothing here is safe, and nothing outside `abstractions` may see it.
+//! Nothing here is safe to call, and nothing outside `abstractions` and `codecs` uses it.
 
 #![allow(
     clippy::all,
@@ -23,14 +23,18 @@ use kernel::ffi;
 
 include!("bindings_generated.rs");
 
-/// User-mode Linux, which runs on x86 only, has it as a macro, of which a C compiler makes this; its `memcpy` takes longer.
+/// Copies the page at `from` to the page at `to`.
+///
+/// User-mode Linux, which runs on x86 only, defines `copy_page()` as a macro, which bindgen can't
+/// bind. A C compiler makes this of it; user-mode Linux's `memcpy()` is slower.
 ///
 /// # Safety
 ///
-/// Both are pages, and not the same.
+/// `from` is valid for reads and `to` for writes of a page, and they don't overlap.
 #[cfg(CONFIG_UML)]
 pub(super) unsafe fn copy_page(to: *mut ffi::c_void, from: *mut ffi::c_void) {
-    // SAFETY: By the safety requirement; the kernel runs with the direction flag clear.
+    // SAFETY: `from` and `to` are two pages by the safety requirement of `copy_page`. The kernel
+    // runs with the direction flag clear.
     unsafe {
         core::arch::asm!(
             "rep movsq",
@@ -42,7 +46,10 @@ pub(super) unsafe fn copy_page(to: *mut ffi::c_void, from: *mut ffi::c_void) {
     };
 }
 
-/// Where one cache line serves all mappings of a page there is nothing to flush, and no such function.
+/// Does nothing.
+///
+/// On x86 all mappings of a page share its cache lines, so there is nothing to flush, and the
+/// kernel has no such function.
 ///
 /// # Safety
 ///

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Files that the kernel reads whole.
+//! Files that are read as a whole, such as a dictionary.
 //!
 //! C header: [`include/linux/kernel_read_file.h`](srctree/include/linux/kernel_read_file.h)
+//!
+//! Upstream this would be `rust/kernel/fs/kernel_read_file.rs`.
 
 use super::ffi;
 use core::{
@@ -20,7 +22,7 @@ use kernel::{
     types::ScopeGuard, //
 };
 
-/// `path` as a C string.
+/// Returns `path` with a NUL at its end.
 pub(super) fn name(path: &[u8]) -> Result<KVec<u8>> {
     let mut name = KVec::with_capacity(path.len().saturating_add(1), GFP_KERNEL)?;
     name.extend_from_slice(path, GFP_KERNEL)?;
@@ -28,25 +30,34 @@ pub(super) fn name(path: &[u8]) -> Result<KVec<u8>> {
     Ok(name)
 }
 
-/// What was in a file; by default nothing.
+/// The contents of a file; empty by default.
 ///
 /// # Invariants
 ///
-/// `data` is null and `len` zero; or `data` was allocated with vmalloc, belongs to `self`, and has `len`
-/// bytes that are initialised.
+/// Either `data` is null and `len` is zero, or `data` was allocated by `vrealloc`, belongs to
+/// `self`, and has `len` initialised bytes.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::files::Contents;
+/// let dictionary = Contents::read(b"/etc/zram.dict")?;
+/// pr_info!("{} bytes\n", dictionary.len());
+/// # Ok::<(), Error>(())
+/// ```
 pub(crate) struct Contents {
     data: *mut u8,
     len: usize,
 }
 
-// SAFETY: Memory.
+// SAFETY: `Contents` is memory that it owns.
 unsafe impl Send for Contents {}
-// SAFETY: As above.
+// SAFETY: A `&Contents` gives out `&[u8]` only.
 unsafe impl Sync for Contents {}
 
 impl Default for Contents {
     fn default() -> Self {
-        // INVARIANT: Nothing.
+        // INVARIANT: `data` is null and `len` is zero.
         Self {
             data: ptr::null_mut(),
             len: 0,
@@ -55,12 +66,16 @@ impl Default for Contents {
 }
 
 impl Contents {
-    /// Reads the file at `path`. May sleep; with little memory it gives up before anyone is killed.
+    /// Reads the file at `path`, which may be any bytes; a NUL ends it.
+    ///
+    /// Fails when there is little memory, rather than have a task killed.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// What opening and reading it returns; `EINVAL` if it is empty or no file, `EFBIG` if it is longer
-    /// than an `int` tells, `ENOMEM`.
+    /// Those of opening and reading the file; `EINVAL` if the file is empty or not a regular one,
+    /// or if `path` is empty; `EFBIG` if the file has more than `INT_MAX` bytes; `ENOMEM`.
     pub(crate) fn read(path: &[u8]) -> Result<Self> {
         if path.is_empty() {
             return Err(EINVAL);
@@ -69,32 +84,33 @@ impl Contents {
         // SAFETY: `name` ends with a NUL.
         let file = unsafe { ffi::filp_open(name.as_ptr().cast(), ffi::O_RDONLY as c_int, 0) };
         let file = ScopeGuard::new_with_data(from_err_ptr(file)?, |file| {
-            // SAFETY: Opened above.
+            // SAFETY: `file` was opened above.
             unsafe { ffi::fput(file) }
         });
-        // SAFETY: An open file has an inode.
+        // SAFETY: `file` is open, so it has an inode.
         let inode = unsafe { (**file).f_inode };
-        // SAFETY: As above; the type of an inode does not change.
+        // SAFETY: `inode` lives as long as the file, and the type of an inode does not change.
         if u32::from(unsafe { (*inode).i_mode }) & ffi::S_IFMT != ffi::S_IFREG {
             return Err(EINVAL);
         }
-        // SAFETY: As above.
+        // SAFETY: `inode` lives as long as the file. Its size may change meanwhile, so it is read
+        // once.
         let size = unsafe { (&raw const (*inode).i_size).read_volatile() };
         let room = match usize::try_from(size) {
             Err(_) | Ok(0) => return Err(EINVAL),
             Ok(room) if room > c_int::MAX as usize => return Err(EFBIG),
             Ok(room) => room,
         };
-        // INVARIANT: Of this memory nothing is initialised yet.
+        // INVARIANT: `data` was just allocated; none of it is initialised yet.
         let mut this = Self {
             data: allocate(room)?.as_ptr(),
             len: 0,
         };
         let mut data = this.data.cast();
         let id = ffi::kernel_read_file_id_READING_POLICY;
-        // SAFETY: The file is open, and `data` has that much room.
+        // SAFETY: `file` is open, and `data` has room for `room` bytes.
         let len = unsafe { ffi::kernel_read_file(*file, 0, &mut data, room, ptr::null_mut(), id) };
-        // INVARIANT: The call has read that many bytes.
+        // INVARIANT: `kernel_read_file` has written `len` bytes to `data`.
         this.len = usize::try_from(len).map_err(|_| Error::from_errno(len as c_int))?;
         if this.len == 0 {
             return Err(EINVAL);
@@ -103,19 +119,21 @@ impl Contents {
     }
 }
 
-/// Memory for `len` bytes, not to be had at any price.
+/// Allocates `len` bytes, or fails rather than have a task killed.
 fn allocate(len: usize) -> Result<NonNull<u8>> {
-    /// What may be asked for without a look, for reclaim to find.
+    /// Largest allocation that is tried without checking the available memory: reclaim may find
+    /// that much.
     const MODEST: usize = 16 << 20;
 
-    // An allocation that takes all there is before it fails has others killed meanwhile.
+    // An allocation takes all memory there is before it fails, and others may be killed for theirs
+    // meanwhile.
     // SAFETY: The call has no requirements.
     let available = usize::try_from(unsafe { ffi::si_mem_available() }).unwrap_or(0);
     if len > MODEST && len.div_ceil(PAGE_SIZE) >= available {
         return Err(ENOMEM);
     }
     let (flags, node) = (ffi::ZRAM_GFP_SOFT, ffi::NUMA_NO_NODE);
-    // SAFETY: The call has no requirements.
+    // SAFETY: A null pointer makes the call allocate, which has no requirements.
     let raw = unsafe { ffi::vrealloc_node_align(ptr::null(), len, 1, flags, node) };
     NonNull::new(raw.cast()).ok_or(ENOMEM)
 }
@@ -127,14 +145,16 @@ impl Deref for Contents {
         if self.data.is_null() {
             return &[];
         }
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.data` is not null, so that it has `self.len` initialised bytes that belong
+        // to `self`, by the type invariant.
         unsafe { slice::from_raw_parts(self.data, self.len) }
     }
 }
 
 impl Drop for Contents {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant; null is ignored.
+        // SAFETY: `self.data` is null, which `kvfree` ignores, or was allocated by `vrealloc` and
+        // belongs to `self`, by the type invariant.
         unsafe { ffi::kvfree(self.data.cast()) };
     }
 }

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What lockdep is told of locks that it does not know.
+//! Annotations for locks that lockdep does not know, such as a bit of a word.
 //!
-//! In a kernel without lockdep this is nothing.
+//! In a kernel without lockdep they do nothing.
 //!
 //! C header: [`include/linux/lockdep.h`](srctree/include/linux/lockdep.h)
+//!
+//! Upstream this would be `rust/kernel/sync/lockdep.rs`.
 
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
 use super::ffi;
@@ -15,28 +17,41 @@ use kernel::{
     sync::LockClassKey, //
 };
 
-/// One lock, or many of a kind, of which a task has one at a time.
+/// A lock in the eyes of lockdep, or many of a kind, of which a task holds one at a time.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::lockdep::Map;
+/// let map = Map::new(c"slot", kernel::static_lock_class!())?;
+/// map.acquire(true);
+/// // The slot is locked here.
+/// map.release();
+/// # Ok::<(), Error>(())
+/// ```
 pub(crate) struct Map {
-    /// Stays where it is: lockdep knows it by its address.
+    /// Has an allocation of its own, since lockdep knows it by its address.
     #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
     raw: Pin<KBox<Opaque<ffi::lockdep_map>>>,
 }
 
-// SAFETY: lockdep takes its own locks.
+// SAFETY: A lockdep map is bound to no thread.
 unsafe impl Send for Map {}
-// SAFETY: As above.
+// SAFETY: lockdep takes its own locks.
 unsafe impl Sync for Map {}
 
 #[cfg(CONFIG_DEBUG_LOCK_ALLOC)]
 impl Map {
-    /// Registers locks that a task may sleep with. May sleep.
+    /// Registers a kind of lock that a task may sleep with.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
     pub(crate) fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> Result<Self> {
         let raw = KBox::pin_init(Opaque::zeroed(), GFP_KERNEL)?;
-        // SAFETY: `raw` is there to be initialised; name and key are static.
+        // SAFETY: `raw` is valid for writes, and is initialised here; `name` and `key` are static.
         unsafe {
             ffi::lockdep_init_map_type(
                 raw.get(),
@@ -51,10 +66,13 @@ impl Map {
         Ok(Self { raw })
     }
 
-    /// The current task has got a lock at once, or is about to wait for it. Any context.
+    /// Tells lockdep that the current task has got the lock at once, or else is about to wait for
+    /// it.
+    ///
+    /// Context: Any context.
     pub(crate) fn acquire(&self, at_once: bool) {
         let here = Self::acquire as *const () as usize;
-        // SAFETY: `raw` was initialised by `new`.
+        // SAFETY: `self.raw` was initialised by `new`.
         unsafe {
             ffi::lock_acquire(
                 self.raw.get(),
@@ -68,26 +86,28 @@ impl Map {
         };
     }
 
-    /// The current task lets the lock go. Any context.
+    /// Tells lockdep that the current task releases the lock.
+    ///
+    /// Context: Any context.
     pub(crate) fn release(&self) {
         let here = Self::release as *const () as usize;
-        // SAFETY: `raw` was initialised by `new`.
+        // SAFETY: `self.raw` was initialised by `new`.
         unsafe { ffi::lock_release(self.raw.get(), here) };
     }
 }
 
 #[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
 impl Map {
-    /// Nothing.
+    /// Does nothing.
     pub(crate) fn new(_: &'static CStr, _: Pin<&'static LockClassKey>) -> Result<Self> {
         Ok(Self {})
     }
 
-    /// Nothing.
+    /// Does nothing.
     #[inline(always)]
     pub(crate) fn acquire(&self, _: bool) {}
 
-    /// Nothing.
+    /// Does nothing.
     #[inline(always)]
     pub(crate) fn release(&self) {}
 }

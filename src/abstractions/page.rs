@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Pages of our own.
+//! Pages of memory that the driver owns.
 //!
 //! C header: [`include/linux/gfp.h`](srctree/include/linux/gfp.h)
+//!
+//! Upstream this would be a part of `rust/kernel/page.rs`, whose `Page` has unknown contents; this
+//! is a known type that fills a page. The `kernel` crate has neither `GFP_NOIO` nor
+//! `__GFP_RETRY_MAYFAIL`, so that none of its own types can be allocated for I/O.
 
 use super::ffi;
 use core::{
@@ -21,7 +25,7 @@ use kernel::{
 // The table, the formats and the limits of the disk are made for this size.
 const _: () = assert!(PAGE_SIZE == 4096, "rust_zram needs 4 KiB pages");
 
-/// A page of our own.
+/// The bytes of a page, aligned like a page.
 #[repr(C, align(4096))]
 #[derive(Zeroable)]
 pub(crate) struct PageBuf(pub(crate) [u8; PAGE_SIZE]);
@@ -30,26 +34,39 @@ pub(crate) struct PageBuf(pub(crate) [u8; PAGE_SIZE]);
 ///
 /// # Invariants
 ///
-/// `0` is a page from the page allocator that holds a `T`.
+/// `0` is a page from the page allocator that holds a `T` and belongs to `self`.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::page::{PageBox, PageBuf};
+/// let mut page = PageBox::<PageBuf>::new_noio()?;
+/// page.0[..5].copy_from_slice(b"hello");
+/// # Ok::<(), Error>(())
+/// ```
 pub(crate) struct PageBox<T>(NonNull<T>, PhantomData<T>);
 
-// SAFETY: Owns its `T`.
+// SAFETY: `PageBox` owns its `T`, like `KBox`.
 unsafe impl<T: Send> Send for PageBox<T> {}
-// SAFETY: Gives out `&T` to those who share it.
+// SAFETY: A `&PageBox<T>` gives out `&T` only.
 unsafe impl<T: Sync> Sync for PageBox<T> {}
 
 impl<T: Zeroable> PageBox<T> {
-    /// Allocates a zeroed page. May sleep and reclaim memory, but starts no I/O, and gives up in the end: see
+    /// Allocates a zeroed page.
+    ///
+    /// Fails when there is no memory, rather than have a task killed; see
     /// [`super::memory::Patience`].
+    ///
+    /// Context: Process context. May sleep and reclaim memory, but starts no I/O.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, without a word in the log.
+    /// `ENOMEM`, without a message in the log.
     pub(crate) fn new_noio() -> Result<Self> {
         const { assert!(size_of::<T>() == PAGE_SIZE) };
         // SAFETY: The call has no requirements.
         let address = unsafe { ffi::get_free_pages_noprof(ffi::ZRAM_GFP_TABLE, 0) };
-        // INVARIANT: A new page, whose zeroes are a `T`.
+        // INVARIANT: `page` was just allocated, and is all zeroes, which is a valid `T`.
         NonNull::new(address as *mut T)
             .map(|page| Self(page, PhantomData))
             .ok_or(ENOMEM)
@@ -62,11 +79,14 @@ impl<T> PageBox<T> {
         core::mem::ManuallyDrop::new(self).0
     }
 
+    /// Takes back a page that [`PageBox::into_raw`] gave up.
+    ///
     /// # Safety
     ///
-    /// `raw` came from [`PageBox::into_raw`], and was not taken back since.
+    /// `raw` came from [`PageBox::into_raw`] and was not taken back since.
     pub(crate) unsafe fn from_raw(raw: NonNull<T>) -> Self {
-        // INVARIANT: By the safety requirement.
+        // INVARIANT: `raw` is a page that holds a `T`, and has no other owner, by the safety
+        // requirement of `from_raw`.
         Self(raw, PhantomData)
     }
 }
@@ -75,21 +95,22 @@ impl<T> Deref for PageBox<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` holds a `T` that `self` owns, by the type invariant.
         unsafe { self.0.as_ref() }
     }
 }
 
 impl<T> DerefMut for PageBox<T> {
     fn deref_mut(&mut self) -> &mut T {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` holds a `T` that `self` owns, by the type invariant.
         unsafe { self.0.as_mut() }
     }
 }
 
 impl<T> Drop for PageBox<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` is a page of the page allocator, by the type invariant. It holds a `T`,
+        // which is not used after this.
         unsafe {
             self.0.drop_in_place();
             ffi::free_pages(self.0.as_ptr() as usize, 0);

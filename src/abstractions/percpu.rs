@@ -3,6 +3,9 @@
 //! Per-CPU data.
 //!
 //! C header: [`include/linux/percpu.h`](srctree/include/linux/percpu.h)
+//!
+//! Upstream this would be `rust/kernel/percpu.rs`, which 7.3 does not have, with the counters in
+//! `rust/kernel/percpu/counters.rs`.
 
 use super::{
     arch,
@@ -30,32 +33,52 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `base` was returned by `pcpu_alloc_noprof` for a `T`, and each possible CPU's copy is initialised.
+/// `base` was returned by `pcpu_alloc_noprof` for a `T` and belongs to `self`. The copy of each
+/// possible CPU is initialised.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::percpu::{possible_cpus, PerCpu};
+/// # use core::sync::atomic::{AtomicUsize, Ordering};
+/// let calls = PerCpu::<AtomicUsize>::new(|| AtomicUsize::new(0))?;
+/// calls.this().fetch_add(1, Ordering::Relaxed);
+/// for cpu in possible_cpus() {
+///     if let Some(calls) = calls.get(cpu) {
+///         pr_info!("{} on CPU {}\n", calls.load(Ordering::Relaxed), cpu.as_u32());
+///     }
+/// }
+/// # Ok::<(), Error>(())
+/// ```
 pub(crate) struct PerCpu<T> {
     base: NonNull<T>,
     _owner: PhantomData<T>,
 }
 
-// SAFETY: Owns its `T`s, and they may be dropped from any thread.
+// SAFETY: `PerCpu` owns its `T`s, which may be dropped on any CPU as they are `Send`.
 unsafe impl<T: Send> Send for PerCpu<T> {}
-// SAFETY: Gives out only `&T`, to any CPU.
+// SAFETY: A `&PerCpu<T>` gives out `&T` only, to any CPU.
 unsafe impl<T: Sync> Sync for PerCpu<T> {}
 
 impl<T: Sync> PerCpu<T> {
-    /// Allocates the copies, which never move, and initialises that of each possible CPU. May sleep.
+    /// Allocates a copy for each possible CPU, which never moves, and initialises each with a call
+    /// of `init`.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` when the per-CPU allocator has no room.
+    /// `ENOMEM` if the per-CPU allocator has no room.
     pub(crate) fn new<I: PinInit<T>>(mut init: impl FnMut() -> I) -> Result<Self> {
         let layout = Layout::new::<T>();
-        // SAFETY: The call has no requirements; the size is that of a type, so not absurd.
+        // SAFETY: The call has no requirements: size and alignment are those of a type.
         let base = unsafe {
             ffi::pcpu_alloc_noprof(layout.size(), layout.align(), false, ffi::GFP_KERNEL)
         };
         let base = NonNull::new(base.cast::<T>()).ok_or(ENOMEM)?;
         for cpu in possible_cpus() {
-            // SAFETY: `base` is a per-CPU allocation for a `T`, and nobody else has it yet.
+            // SAFETY: `base` was allocated for a `T` above, nobody else has it yet, and `cpu` is
+            // possible.
             unsafe { pin_init::raw_init(remote(base, cpu).as_ptr(), init()) };
         }
         // INVARIANT: All copies were initialised above.
@@ -65,16 +88,23 @@ impl<T: Sync> PerCpu<T> {
         })
     }
 
-    /// The copy of the CPU that this task ran on a moment ago; it may have moved since.
+    /// Returns the copy of the CPU that the task runs on.
+    ///
+    /// The task may migrate at any moment, after which this is the copy of another CPU.
+    ///
+    /// Context: Any context.
     #[inline]
     pub(crate) fn this(&self) -> &T {
-        // SAFETY: The CPU is possible, so by the type invariant its copy is there.
+        // SAFETY: A CPU that runs this is possible, so that its copy is initialised by the type
+        // invariant.
         unsafe { &*arch::local(self.base) }
     }
 
-    /// The copy of `cpu`, or nothing if that CPU is impossible.
+    /// Returns the copy of `cpu`, or `None` if that CPU is not possible.
+    ///
+    /// Context: Any context.
     pub(crate) fn get(&self, cpu: CpuId) -> Option<&T> {
-        // SAFETY: By the type invariant, and only for a possible CPU.
+        // SAFETY: `cpu` is possible, so that its copy is initialised by the type invariant.
         is_possible(cpu).then(|| unsafe { remote(self.base, cpu).as_ref() })
     }
 }
@@ -83,36 +113,59 @@ impl<T> Drop for PerCpu<T> {
     fn drop(&mut self) {
         if needs_drop::<T>() {
             for cpu in possible_cpus() {
-                // SAFETY: By the type invariant, and `self` is the last user.
+                // SAFETY: `cpu` is possible, so that its copy is initialised by the type invariant;
+                // it is not used after this.
                 unsafe { remote(self.base, cpu).drop_in_place() };
             }
         }
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.base` was returned by the per-CPU allocator and belongs to `self`, by the
+        // type invariant.
         unsafe { ffi::free_percpu(self.base.as_ptr().cast()) };
     }
 }
 
-/// `N` event counters, each the sum of a word per CPU.
+/// `N` counters of events, each the sum of a word per CPU.
 ///
-/// Adding is one instruction on x86-64, and needs no lock and no atomic: [`LocalCounters::add`] works in
-/// any context. A sum read while others add is exact for some moment of each CPU.
+/// Adding is one instruction on x86-64, without a lock or an atomic operation, and works in any
+/// context: see [`LocalCounters::add`]. A sum that is taken while others add has for each CPU the
+/// value of some moment, but not of the same one for all.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::percpu::Counters;
+/// let counters = Counters::<2>::new()?;
+/// counters.this_cpu().add::<0>(4096);
+/// counters.this_cpu().add_const::<1, 1>();
+/// pr_info!("{} bytes in {} pages\n", counters.sum(0), counters.sum(1));
+/// # Ok::<(), Error>(())
+/// ```
 pub(crate) struct Counters<const N: usize>(PerCpu<[AtomicI64; N]>);
 
 impl<const N: usize> Counters<N> {
-    /// Allocates counters that are all zero. May sleep.
+    /// Allocates counters that are all zero.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if the per-CPU allocator has no room.
     pub(crate) fn new() -> Result<Self> {
         let zero = || [const { AtomicI64::new(0) }; N];
         Ok(Self(PerCpu::new(zero)?))
     }
 
-    /// The words to add to, for who adds to several.
+    /// Returns the words to add to, for callers that add to several.
     #[inline]
     pub(crate) fn this_cpu(&self) -> LocalCounters<'_, N> {
-        // INVARIANT: There are `N` for each CPU.
+        // INVARIANT: `self.0` has `N` words for each CPU, and is borrowed for the life of the
+        // result.
         LocalCounters(self.0.base.cast(), PhantomData)
     }
 
-    /// The sum of counter `which`; zero if there is no such counter. Any context.
+    /// Returns the sum of counter `which`, or zero if there is no such counter.
+    ///
+    /// Context: Any context.
     pub(crate) fn sum(&self, which: usize) -> i64 {
         possible_cpus()
             .filter_map(|cpu| self.0.get(cpu)?.get(which))
@@ -122,11 +175,11 @@ impl<const N: usize> Counters<N> {
     }
 }
 
-/// The words of [`Counters`].
+/// The words of [`Counters`], for adding to those of the current CPU.
 ///
 /// # Invariants
 ///
-/// `0` is the first of `N` words of each CPU, which live during `'c`.
+/// `0` is the first of `N` words in a live per-CPU object, which lives during `'c`.
 #[derive(Clone, Copy)]
 pub(crate) struct LocalCounters<'c, const N: usize>(
     NonNull<AtomicI64>,
@@ -134,68 +187,77 @@ pub(crate) struct LocalCounters<'c, const N: usize>(
 );
 
 impl<const N: usize> LocalCounters<'_, N> {
-    /// Adds `delta` to counter `WHICH`. Any context.
+    /// Adds `delta` to counter `WHICH`.
+    ///
+    /// Context: Any context.
     #[inline]
     pub(crate) fn add<const WHICH: usize>(self, delta: i64) {
         const { assert!(WHICH < N) };
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` has `N` words by the type invariant, and `WHICH` is less.
         unsafe { arch::local_add::<WHICH>(self.0, delta) };
     }
 
-    /// Adds `DELTA` to counter `WHICH`. Any context.
+    /// Adds `DELTA`, which must fit in 32 bits, to counter `WHICH`.
+    ///
+    /// Context: Any context.
     #[inline]
     pub(crate) fn add_const<const WHICH: usize, const DELTA: i64>(self) {
         const { assert!(WHICH < N && DELTA as i32 as i64 == DELTA) };
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` has `N` words by the type invariant, and `WHICH` is less.
         unsafe { arch::local_add_const::<WHICH, DELTA>(self.0) };
     }
 }
 
-/// Sets each possible CPU's copy to zeroes.
+/// Sets the copy of each possible CPU to zeroes.
 ///
 /// # Safety
 ///
-/// `base` is a live per-CPU object, whose users bear it.
+/// `base` is null or a live per-CPU object, for which all zeroes is valid and whose users tolerate
+/// losing concurrent updates.
 pub(super) unsafe fn clear<T>(base: *mut T) {
     let Some(base) = NonNull::new(base) else {
         return;
     };
     for cpu in possible_cpus() {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `base` is a live per-CPU object for which all zeroes is valid, by the safety
+        // requirement of `clear`, and `cpu` is possible.
         unsafe { remote(base, cpu).write_bytes(0, 1) };
     }
 }
 
-/// The CPUs that this system may ever bring up.
+/// Returns an iterator over the CPUs that the system may ever bring up.
 pub(crate) fn possible_cpus() -> impl Iterator<Item = CpuId> {
     (0..nr_cpu_ids())
         .filter_map(CpuId::from_u32)
         .filter(|&cpu| is_possible(cpu))
 }
 
+/// Returns whether the system may ever bring up `cpu`.
 fn is_possible(cpu: CpuId) -> bool {
     let (word, bit) = (cpu.as_u32() / usize::BITS, cpu.as_u32() % usize::BITS);
     let mask = &raw const ffi::__cpu_possible_mask;
-    // SAFETY: The mask is only written during boot.
+    // SAFETY: `__cpu_possible_mask` is written to during boot only.
     let bits = unsafe { &(*mask).bits }.get(word as usize);
     bits.is_some_and(|bits| bits >> bit & 1 == 1)
 }
 
-/// The address of `cpu`'s copy of a per-CPU object.
+/// Returns the address of `cpu`'s copy of a per-CPU object.
 ///
 /// # Safety
 ///
 /// `base` came from the per-CPU allocator, and `cpu` is possible.
 pub(super) unsafe fn remote<T>(base: NonNull<T>, cpu: CpuId) -> NonNull<T> {
-    // SAFETY: The per-CPU areas do not contain address zero.
+    // SAFETY: `base` is a per-CPU object by the safety requirement of `remote`. No CPU's area
+    // contains address zero.
     unsafe { NonNull::new_unchecked(base.as_ptr().wrapping_byte_add(area(cpu))) }
 }
 
-/// Where `cpu`'s area lies.
+/// Returns the offset of `cpu`'s area.
 #[cfg(CONFIG_SMP)]
 #[inline]
 fn area(cpu: CpuId) -> usize {
-    // SAFETY: `CpuId` is below `nr_cpu_ids`, hence inside the array, which only boot writes.
+    // SAFETY: `__per_cpu_offset` has an element for each CPU below `nr_cpu_ids`, as a `CpuId` is,
+    // and is written to during boot only.
     unsafe {
         (&raw const ffi::__per_cpu_offset)
             .cast::<usize>()
@@ -204,7 +266,7 @@ fn area(cpu: CpuId) -> usize {
     }
 }
 
-/// There is but one.
+/// Returns the offset of the only CPU's area.
 #[cfg(not(CONFIG_SMP))]
 #[inline]
 fn area(_cpu: CpuId) -> usize {

@@ -1,19 +1,36 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Signals that end what a task does.
+//! Signals that end long work of a task, and freezing it.
 //!
-//! The kernel's own flag for a pending signal says more than that a signal ends what the task does: job
-//! control, a tracer, a control group that is frozen, the system that goes to sleep, and work of io_uring
-//! set it, too. These have the task stop where it returns to user space, or do something there, which
-//! is no reason to leave work undone.
+//! A task's flag for pending signals says more than that a signal is to end its work. Job control,
+//! a tracer, a control group that is frozen, the system that is about to sleep, and work of
+//! io_uring set it, too. These have the task stop, or do something, when it returns to user space,
+//! which is no reason to leave work undone.
 //!
 //! C headers: [`include/linux/sched/signal.h`](srctree/include/linux/sched/signal.h),
 //! [`include/linux/freezer.h`](srctree/include/linux/freezer.h)
+//!
+//! Upstream this would be a part of `rust/kernel/task.rs`.
+//!
+//! # Examples
+//!
+//! ```
+//! # use crate::zram::abstractions::signal::{freeze_if_asked, is_interrupted};
+//! fn work_on_all(pages: usize) -> Result {
+//!     for _page in 0..pages {
+//!         if is_interrupted() {
+//!             return Err(EINTR);
+//!         }
+//!         freeze_if_asked();
+//!     }
+//!     Ok(())
+//! }
+//! ```
 
 use super::ffi;
 use kernel::current;
 
-/// What a signal without a handler does nothing of, or what stops the task in user space.
+/// Signals that without a handler are ignored, or stop the task when it returns to user space.
 const HARMLESS: u64 = mask(&[
     ffi::SIGCONT,
     ffi::SIGCHLD,
@@ -28,6 +45,7 @@ const HARMLESS: u64 = mask(&[
 const SIG_DFL: usize = 0;
 const SIG_IGN: usize = 1;
 
+/// Returns a set of signals, in the form of the kernel's `sigset_t`.
 const fn mask(mut signals: &[u32]) -> u64 {
     let mut mask = 0;
     while let [signal, rest @ ..] = signals {
@@ -37,15 +55,21 @@ const fn mask(mut signals: &[u32]) -> u64 {
     mask
 }
 
-/// Freezes the current task here, until the system goes on, if that is about to go to sleep: it does not wait for a
-/// task that works for long. A control group alone that is frozen does wait, and others go on meanwhile, which want
-/// what the task has locked. May sleep; to be called with nothing locked that the system's devices may need.
+/// Freezes the current task here until the system goes on, if the system is about to sleep.
+///
+/// The system does not wait for a task that works for long, so such a task calls this from time to
+/// time. It does not freeze when only its control group is frozen: the rest of the system goes on,
+/// and would wait for what the task has locked.
+///
+/// Context: Process context. May sleep. The caller holds no lock that the system's devices may need
+/// while the system goes to sleep.
 pub(crate) fn freeze_if_asked() {
-    // What asks for it sets this flag. A kernel that can't sleep has none of this.
+    // Whatever asks a task to freeze sets this flag. A kernel that can't sleep has none of this.
     #[cfg(CONFIG_FREEZER)]
     if current!().signal_pending() {
-        // SAFETY: The current task may sleep here, and is one of user space. The first one of the system never ends;
-        // it is asked about because it is in no group that is frozen.
+        // SAFETY: The current task may sleep here, and is one of user space. `child_reaper` is the
+        // first task of the system, which never ends. It is in no control group that is frozen, so
+        // that it is asked to freeze only if the system goes to sleep.
         unsafe {
             let first = (&raw const ffi::init_pid_ns.child_reaper).read_volatile();
             if ffi::freezing_slow_path(ffi::get_current()) && ffi::freezing_slow_path(first) {
@@ -55,17 +79,21 @@ pub(crate) fn freeze_if_asked() {
     }
 }
 
-/// Whether a signal waits for the current task that ends it or that it has a handler for. Takes no lock; any
-/// context of a task of user space.
+/// Returns whether a signal is pending for the current task that ends the task or has a handler.
+///
+/// Takes no lock.
+///
+/// Context: Process context, in a task of user space.
 pub(crate) fn is_interrupted() -> bool {
     current!().signal_pending() && ends()
 }
 
-/// Looks at the signals themselves.
+/// Returns whether one of the pending signals ends the task or has a handler.
 #[cold]
 fn ends() -> bool {
-    // SAFETY: The current task has these for as long as it runs, and is the only one to replace them or
-    // to change what it blocks. The rest is words, which others change under a lock: each is read once.
+    // SAFETY: `signal` and `sighand` stay as long as the current task runs, which is the only one
+    // to replace them, or to change what it blocks. The rest is machine words that others change
+    // under a lock: each is read once.
     let (own, shared, blocked, actions) = unsafe {
         let task = ffi::get_current();
         let (signal, sighand) = ((*task).signal, (*task).sighand);
@@ -83,7 +111,8 @@ fn ends() -> bool {
         while waiting != 0 {
             let at = number.wrapping_add(waiting.trailing_zeros());
             waiting &= waiting.wrapping_sub(1);
-            // SAFETY: There is an action for each signal of a set; a handler is a word.
+            // SAFETY: `at` is below the number of signals in a set, and `action` has an element for
+            // each. A handler is a machine word.
             let handler = unsafe {
                 let action = actions.cast::<ffi::k_sigaction>().add(at as usize);
                 (&raw const (*action).sa.sa_handler)

@@ -4,8 +4,11 @@
 //!
 //! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
 //!
-//! Every function here is called in process context and may sleep. What user space writes reaches
-//! it as the C string that the kernel's own parsers would see: up to the first NUL.
+//! Upstream this would be `rust/kernel/sysfs.rs`, on top of `device::Device`, and
+//! `rust/kernel/class.rs`.
+//!
+//! Functions of files are called in process context and may sleep. What user space writes reaches
+//! them as the C string that the kernel's own parsers would see: up to the first NUL.
 
 use super::ffi;
 use core::{
@@ -23,21 +26,22 @@ use kernel::{
     prelude::*, //
 };
 
-/// What a file shows, as it is written. Nothing may be longer than a page.
+/// Contents of a file while they are written; no file can be longer than a page.
 pub(crate) struct Text<'a> {
     room: &'a mut [u8],
     len: usize,
 }
 
 impl Text<'_> {
-    /// Appends `bytes`, which may be no text at all.
+    /// Appends `bytes`, which need not be UTF-8.
     ///
     /// # Errors
     ///
-    /// `EMSGSIZE` if there is no room for all.
+    /// `EMSGSIZE` if there is no room for all of `bytes`; then none is appended.
     pub(super) fn write_bytes(&mut self, bytes: &[u8]) -> Result {
         let room = self.room.get_mut(self.len..).ok_or(EMSGSIZE)?;
-        // As long as the bytes by construction, which the compiler sees: no check of it is left, nor its panic.
+        // The compiler sees that both slices have the same length, and so leaves out that check and
+        // its panic.
         room.get_mut(..bytes.len())
             .ok_or(EMSGSIZE)?
             .copy_from_slice(bytes);
@@ -52,12 +56,12 @@ impl fmt::Write for Text<'_> {
     }
 }
 
-/// What owns the files below a device: its driver.
+/// A driver that has files below its devices.
 pub(crate) trait Owner: Sized + 'static {
-    /// A reference to one of its devices.
+    /// Reference to a device of this driver.
     type Ref<'a>: Copy;
 
-    /// The reference to the device `dev`.
+    /// Returns a reference to the device `dev`.
     ///
     /// # Safety
     ///
@@ -68,7 +72,21 @@ pub(crate) trait Owner: Sized + 'static {
 type Show<T> = fn(<T as Owner>::Ref<'_>, &mut Text<'_>) -> Result;
 type Store<T> = fn(<T as Owner>::Ref<'_>, &[u8]) -> Result;
 
-/// One file under `/sys/block/<disk>/`.
+/// One file below a device, such as `/sys/block/zram0/disksize`.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::{disk::{DiskRef, Operations}, sysfs::{Attribute, Text}};
+/// # use kernel::fmt::Write as _;
+/// fn show_name_len<T: Operations>(disk: DiskRef<'_, T>, out: &mut Text<'_>) -> Result {
+///     Ok(writeln!(out, "{}", disk.name().to_bytes().len())?)
+/// }
+///
+/// const fn attributes<T: Operations>() -> [Attribute<T>; 1] {
+///     [Attribute::ro(c"name_len", show_name_len)]
+/// }
+/// ```
 #[repr(C)]
 pub(crate) struct Attribute<T: Owner> {
     raw: ffi::device_attribute,
@@ -76,21 +94,21 @@ pub(crate) struct Attribute<T: Owner> {
     store: Option<Store<T>>,
 }
 
-// SAFETY: Never written after construction.
+// SAFETY: An `Attribute` is never written to after its construction.
 unsafe impl<T: Owner> Sync for Attribute<T> {}
 
 impl<T: Owner> Attribute<T> {
-    /// A file that anyone may read.
+    /// Makes a file that everybody may read.
     pub(crate) const fn ro(name: &'static CStr, show: Show<T>) -> Self {
         Self::new(name, 0o444, Some(show), None)
     }
 
-    /// A file that only root may write.
+    /// Makes a file that only root may write.
     pub(crate) const fn wo(name: &'static CStr, store: Store<T>) -> Self {
         Self::new(name, 0o200, None, Some(store))
     }
 
-    /// A file that anyone may read and only root may write.
+    /// Makes a file that everybody may read and only root may write.
     pub(crate) const fn rw(name: &'static CStr, show: Show<T>, store: Store<T>) -> Self {
         Self::new(name, 0o644, Some(show), Some(store))
     }
@@ -109,44 +127,52 @@ impl<T: Owner> Attribute<T> {
         Self { raw, show, store }
     }
 
+    /// Calls the function that shows the file.
+    ///
     /// # Safety
     ///
-    /// `dev` is a disk of `T`, `attr` is the first field of a `Self`, `buf` is a whole page.
+    /// `dev` is a device of `T`, `attr` is the first field of a `Self`, and `buf` is a whole page
+    /// that nobody else uses.
     unsafe extern "C" fn show_trampoline(
         dev: *mut ffi::device,
         attr: *const ffi::device_attribute,
         buf: *mut c_char,
     ) -> isize {
-        // SAFETY: By the safety requirements.
+        // SAFETY: `attr` is the first field of a `Self`, which is `repr(C)` and static, and `dev`
+        // is a device of `T`.
         let (this, disk) = unsafe { (&*attr.cast::<Self>(), T::from_device(dev)) };
-        // SAFETY: By the safety requirements.
+        // SAFETY: `buf` is a whole page that nobody else uses.
         unsafe { show(buf, |out| this.show.ok_or(EIO)?(disk, out)) }
     }
 
+    /// Calls the function that takes what was written.
+    ///
     /// # Safety
     ///
-    /// As for `show_trampoline`; `buf` is valid for `len` bytes.
+    /// `dev` is a device of `T`, `attr` is the first field of a `Self`, and `buf` is valid for
+    /// reads of `len` bytes.
     unsafe extern "C" fn store_trampoline(
         dev: *mut ffi::device,
         attr: *const ffi::device_attribute,
         buf: *const c_char,
         len: usize,
     ) -> isize {
-        // SAFETY: By the safety requirements.
+        // SAFETY: `attr` is the first field of a `Self`, which is `repr(C)` and static, and `dev`
+        // is a device of `T`.
         let (this, disk) = unsafe { (&*attr.cast::<Self>(), T::from_device(dev)) };
-        // SAFETY: By the safety requirements.
+        // SAFETY: `buf` is valid for reads of `len` bytes.
         unsafe { store(buf, len, |arg| this.store.ok_or(EIO)?(disk, arg)) }
     }
 }
 
-/// Lets `f` write to the page that sysfs shows.
+/// Calls `f` to fill the page that sysfs shows; returns the length, or a negative error number.
 ///
 /// # Safety
 ///
 /// `buf` is a whole page that nobody else uses.
 unsafe fn show(buf: *mut c_char, f: impl FnOnce(&mut Text<'_>) -> Result) -> isize {
     from_result(|| {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `buf` is a whole page that nobody else uses, by the safety requirement of `show`.
         let room = unsafe { slice::from_raw_parts_mut(buf.cast(), PAGE_SIZE) };
         let mut out = Text { room, len: 0 };
         f(&mut out)?;
@@ -154,14 +180,15 @@ unsafe fn show(buf: *mut c_char, f: impl FnOnce(&mut Text<'_>) -> Result) -> isi
     })
 }
 
-/// Lets `f` take what user space wrote.
+/// Calls `f` with what user space wrote, up to the first NUL; returns `len`, or a negative error
+/// number.
 ///
 /// # Safety
 ///
 /// `buf` is valid for reads of `len` bytes.
 unsafe fn store(buf: *const c_char, len: usize, f: impl FnOnce(&[u8]) -> Result) -> isize {
     from_result(|| {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `buf` is valid for reads of `len` bytes by the safety requirement of `store`.
         let bytes: &[u8] = unsafe { slice::from_raw_parts(buf.cast(), len) };
         let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(len);
         f(bytes.get(..end).ok_or(EINVAL)?)?;
@@ -169,7 +196,7 @@ unsafe fn store(buf: *const c_char, len: usize, f: impl FnOnce(&[u8]) -> Result)
     })
 }
 
-/// A list of files in the shape that the driver core wants.
+/// A list of files in the form that the driver core wants.
 pub(super) struct Files {
     _attributes: KVec<*const ffi::attribute>,
     _group: KBox<ffi::attribute_group>,
@@ -177,10 +204,12 @@ pub(super) struct Files {
 }
 
 impl Files {
+    /// Makes a list of the files of a device.
     pub(super) fn new<T: Owner>(files: &'static [Attribute<T>]) -> Result<Self> {
         Self::from_raw(files.iter().map(|file| &raw const file.raw.attr))
     }
 
+    /// Makes a list of files, which have to outlive it.
     fn from_raw(files: impl Iterator<Item = *const ffi::attribute>) -> Result<Self> {
         let mut attributes = KVec::new();
         for file in files {
@@ -197,7 +226,7 @@ impl Files {
         })
     }
 
-    /// The list, which must be in use no longer than `self` lives.
+    /// Returns the list, which must not be used after `self` is dropped.
     pub(super) fn groups(&mut self) -> *mut *const ffi::attribute_group {
         self.groups.as_mut_ptr()
     }
@@ -206,7 +235,7 @@ impl Files {
 type ClassShow<T> = fn(&T, &mut Text<'_>) -> Result;
 type ClassStore<T> = fn(&T, &[u8]) -> Result;
 
-/// One file under `/sys/class/<class>/`.
+/// One file of a class, such as `/sys/class/zram-control/hot_add`.
 #[repr(C)]
 pub(crate) struct ClassAttribute<T> {
     raw: ffi::class_attribute,
@@ -214,11 +243,11 @@ pub(crate) struct ClassAttribute<T> {
     store: Option<ClassStore<T>>,
 }
 
-// SAFETY: Never written after construction.
+// SAFETY: A `ClassAttribute` is never written to after its construction.
 unsafe impl<T> Sync for ClassAttribute<T> {}
 
 impl<T> ClassAttribute<T> {
-    /// A file that only root may read.
+    /// Makes a file that only root may read.
     pub(crate) const fn ro(name: &'static CStr, show: ClassShow<T>) -> Self {
         let mut raw = Self::raw(name, 0o400);
         raw.show = Some(Self::show_trampoline);
@@ -226,7 +255,7 @@ impl<T> ClassAttribute<T> {
         Self { raw, show, store }
     }
 
-    /// A file that only root may write.
+    /// Makes a file that only root may write.
     pub(crate) const fn wo(name: &'static CStr, store: ClassStore<T>) -> Self {
         let mut raw = Self::raw(name, 0o200);
         raw.store = Some(Self::store_trampoline);
@@ -241,42 +270,61 @@ impl<T> ClassAttribute<T> {
         raw
     }
 
+    /// Calls the function that shows the file.
+    ///
     /// # Safety
     ///
-    /// `class` is that of a live `Class<T>`, `attr` is the first field of a `Self`, `buf` is a whole
-    /// page.
+    /// `class` is the `raw` of a live `Registered<T>`, `attr` is the first field of a `Self`, and
+    /// `buf` is a whole page that nobody else uses.
     unsafe extern "C" fn show_trampoline(
         class: *const ffi::class,
         attr: *const ffi::class_attribute,
         buf: *mut c_char,
     ) -> isize {
-        // SAFETY: By the safety requirements.
+        // SAFETY: `attr` is the first field of a `Self`, which is `repr(C)` and static, and `class`
+        // is the `raw` of a live `Registered<T>`.
         let (this, class) = unsafe { (&*attr.cast::<Self>(), Registered::<T>::from_raw(class)) };
-        // SAFETY: By the safety requirements.
+        // SAFETY: `buf` is a whole page that nobody else uses.
         unsafe { show(buf, |out| this.show.ok_or(EIO)?(&class.data, out)) }
     }
 
+    /// Calls the function that takes what was written.
+    ///
     /// # Safety
     ///
-    /// As for `show_trampoline`; `buf` is valid for `len` bytes.
+    /// `class` is the `raw` of a live `Registered<T>`, `attr` is the first field of a `Self`, and
+    /// `buf` is valid for reads of `len` bytes.
     unsafe extern "C" fn store_trampoline(
         class: *const ffi::class,
         attr: *const ffi::class_attribute,
         buf: *const c_char,
         len: usize,
     ) -> isize {
-        // SAFETY: By the safety requirements.
+        // SAFETY: `attr` is the first field of a `Self`, which is `repr(C)` and static, and `class`
+        // is the `raw` of a live `Registered<T>`.
         let (this, class) = unsafe { (&*attr.cast::<Self>(), Registered::<T>::from_raw(class)) };
-        // SAFETY: By the safety requirements.
+        // SAFETY: `buf` is valid for reads of `len` bytes.
         unsafe { store(buf, len, |arg| this.store.ok_or(EIO)?(&class.data, arg)) }
     }
 }
 
-/// A class of devices that has none, only files; unregistered when dropped.
+/// A class without devices, which has only files; unregistered when dropped.
 ///
 /// # Invariants
 ///
 /// `0.raw` is registered.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::sysfs::{Class, ClassAttribute};
+/// # use kernel::fmt::Write as _;
+/// static FILES: [ClassAttribute<u32>; 1] =
+///     [ClassAttribute::ro(c"answer", |answer, out| Ok(writeln!(out, "{answer}")?))];
+///
+/// let _class = Class::new(c"ramdisk-control", &FILES, Ok(42))?;
+/// # Ok::<(), Error>(())
+/// ```
 pub(crate) struct Class<T>(Pin<KBox<Registered<T>>>);
 
 #[pin_data]
@@ -288,22 +336,32 @@ struct Registered<T> {
 }
 
 impl<T> Registered<T> {
+    /// Returns the class that the C class is in.
+    ///
     /// # Safety
     ///
     /// `raw` is the field of a `Self` that lives for `'a`.
     unsafe fn from_raw<'a>(raw: *const ffi::class) -> &'a Self {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `raw` is the field of a `Self` that lives for `'a`, by the safety requirement of
+        // `from_raw`.
         unsafe { &*container_of!(raw, Self, raw) }
     }
 }
 
-// SAFETY: The driver core takes its own locks.
+// SAFETY: The driver core takes its own locks, and a class is bound to no thread.
 unsafe impl<T: Send> Send for Class<T> {}
-// SAFETY: Gives out `&T` only.
+// SAFETY: A `&Class<T>` gives out `&T` only.
 unsafe impl<T: Sync> Sync for Class<T> {}
 
 impl<T: Send + Sync> Class<T> {
-    /// Makes the files appear. May sleep.
+    /// Registers a class with `files`, whose functions get a reference to `data`.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// Those of `data`; those of `class_register()`, such as `EEXIST` if there is a class of that
+    /// name; `ENOMEM`.
     pub(crate) fn new(
         name: &'static CStr,
         files: &'static [ClassAttribute<T>],
@@ -319,9 +377,9 @@ impl<T: Send + Sync> Class<T> {
             data <- data,
         });
         let class = KBox::pin_init(init, GFP_KERNEL)?;
-        // SAFETY: `class` is complete and stays where it is until it is unregistered.
+        // SAFETY: `class` is initialised and pinned, and is not freed before it is unregistered.
         to_result(unsafe { ffi::class_register(&class.raw) })?;
-        // INVARIANT: Registered above.
+        // INVARIANT: `class.raw` was registered above.
         Ok(Self(class))
     }
 }
@@ -336,7 +394,8 @@ impl<T> Deref for Class<T> {
 
 impl<T> Drop for Class<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant. This waits for whoever uses a file.
+        // SAFETY: `self.0.raw` is registered by the type invariant. The call removes the files, and
+        // waits until no function of theirs runs.
         unsafe { ffi::class_unregister(&self.0.raw) };
     }
 }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The allocator for compressed objects.
+//! zsmalloc, the allocator for compressed pages.
 //!
 //! C header: [`include/linux/zsmalloc.h`](srctree/include/linux/zsmalloc.h)
+//!
+//! Upstream this would be `rust/kernel/mm/zsmalloc.rs`. The driver needs two sets of allocation
+//! flags, so there is a function for each; upstream they would be arguments, with a `NumaNode` for
+//! the memory node.
 
 use super::{
     ffi,
@@ -32,38 +36,65 @@ use kernel::{
 /// # Invariants
 ///
 /// `self.0` is a live pool owned by `self`.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::{page::{PageBox, PageBuf}, zsmalloc::Pool};
+/// let pool = Pool::new(c"ramdisk")?;
+/// let mut object = pool.alloc(5, -1)?;
+/// object.write(b"hello"[..].into());
+///
+/// let mut copy = PageBox::<PageBuf>::new_noio()?;
+/// pr_info!("{} bytes\n", object.read(&mut copy.0).len());
+/// # Ok::<(), Error>(())
+/// ```
 pub(crate) struct Pool(NonNull<ffi::zs_pool>);
 
-// SAFETY: zsmalloc does its own locking; a pool is bound to no thread.
+// SAFETY: A pool is bound to no thread.
 unsafe impl Send for Pool {}
-// SAFETY: As above.
+// SAFETY: zsmalloc takes its own locks.
 unsafe impl Sync for Pool {}
 
 impl Pool {
-    /// Creates an empty pool. May sleep.
-    pub(crate) fn new(name: &CStr) -> Result<Self> {
-        // SAFETY: `name` is a valid C string, and is copied by the callee.
-        let pool = unsafe { ffi::zs_create_pool(name.as_char_ptr()) };
-        // INVARIANT: A non-null result is a new pool, which no one else owns.
-        NonNull::new(pool).map(Self).ok_or(ENOMEM)
-    }
-
-    /// Allocates `size` bytes near memory node `nid`. May sleep and reclaim memory, but starts no I/O, and gives
-    /// up in the end: see [`super::memory::Patience`]. To be called with nothing locked that others may wait for.
+    /// Creates an empty pool, which zsmalloc's statistics show as `name`.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EINVAL` and `ENOSPC` for a size that no pool has.
+    /// `ENOMEM`.
+    pub(crate) fn new(name: &CStr) -> Result<Self> {
+        // SAFETY: `name` is a valid C string, which the call copies.
+        let pool = unsafe { ffi::zs_create_pool(name.as_char_ptr()) };
+        // INVARIANT: A pointer that is not null is a new pool, which nobody else owns.
+        NonNull::new(pool).map(Self).ok_or(ENOMEM)
+    }
+
+    /// Allocates `size` bytes near memory node `nid`, or near the current CPU for -1.
+    ///
+    /// Fails when there is no memory, rather than have a task killed; see
+    /// [`super::memory::Patience`].
+    ///
+    /// Context: Process context. May sleep and reclaim memory, but starts no I/O. The caller holds
+    /// no lock that memory reclaim, or another request, may need: no slot and no stream.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, without a message in the log; `EINVAL` for no bytes; `ENOSPC` for more than
+    /// [`PAGE_SIZE`].
     pub(crate) fn alloc(&self, size: usize, nid: i32) -> Result<Object<'_>> {
         self.alloc_with(size, ffi::ZRAM_GFP_OBJECT, nid)
     }
 
-    /// Allocates `size` bytes near memory node `nid`, if there is memory without reclaiming any: a slot and a
-    /// stream may be locked.
+    /// Allocates `size` bytes near memory node `nid`, or near the current CPU for -1, if there is
+    /// memory without reclaiming any.
+    ///
+    /// Context: Process context. Does not sleep; a slot and a stream may be locked.
     ///
     /// # Errors
     ///
-    /// As of [`Pool::alloc`].
+    /// Those of [`Pool::alloc`].
     #[inline]
     pub(crate) fn try_alloc(&self, size: usize, nid: i32) -> Result<Object<'_>> {
         self.alloc_with(size, ffi::ZRAM_GFP_OBJECT_NOWAIT, nid)
@@ -73,12 +104,13 @@ impl Pool {
     fn alloc_with(&self, size: usize, flags: ffi::gfp_t, nid: i32) -> Result<Object<'_>> {
         // SAFETY: `self.0` is live by the type invariant.
         let raw = unsafe { ffi::zs_malloc(self.0.as_ptr(), size, flags, nid) };
-        // Errors come back as `ERR_PTR` values, the only ones that are so near the end.
+        // zs_malloc() returns errors like ERR_PTR() does; no handle is among the last `MAX_ERRNO`
+        // values.
         if raw > usize::MAX - ffi::MAX_ERRNO as usize {
             return Err(Error::from_errno(raw as c_int));
         }
         let raw = NonZero::new(raw).ok_or(ENOMEM)?;
-        // INVARIANT: `raw` was just allocated from `self`, and has one owner.
+        // INVARIANT: `raw` is a handle of `self`, was just allocated, and has no other owner.
         Ok(Object {
             pool: self,
             raw,
@@ -86,49 +118,66 @@ impl Pool {
         })
     }
 
-    /// The size from which on an object takes a page of its own.
+    /// Returns the size in bytes from which on an object takes a page of its own.
+    ///
+    /// Context: Any context.
     pub(crate) fn huge_class_size(&self) -> usize {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` is live by the type invariant.
         unsafe { ffi::zs_huge_class_size(self.0.as_ptr()) }
     }
 
-    /// The class that objects of `size` bytes are in; objects of a lower one take less memory.
+    /// Returns the number of the class that objects of `size` bytes are in; those of a lower class
+    /// take less memory.
+    ///
+    /// Context: Any context.
     pub(crate) fn class(&self, size: usize) -> u32 {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` is live by the type invariant.
         unsafe { ffi::zs_lookup_class_index(self.0.as_ptr(), size as c_uint) }
     }
 
-    /// How many pages the pool has taken. Any context.
+    /// Returns the number of pages that the pool has taken.
+    ///
+    /// Context: Any context.
     pub(crate) fn total_pages(&self) -> usize {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` is live by the type invariant.
         unsafe { ffi::zs_get_total_pages(self.0.as_ptr()) }
     }
 
-    /// How many pages compaction has freed since the pool was made. Any context.
+    /// Returns the number of pages that compaction has freed since the pool was created.
+    ///
+    /// Context: Any context.
     pub(crate) fn pages_compacted(&self) -> usize {
         let mut stats = ffi::zs_pool_stats {
             pages_compacted: pin_init::zeroed(),
         };
-        // SAFETY: By the type invariant, and `stats` is there to be written to.
+        // SAFETY: `self.0` is live by the type invariant, and `stats` is valid for writes.
         unsafe { ffi::zs_pool_stats(self.0.as_ptr(), &mut stats) };
         stats.pages_compacted.counter as usize
     }
 
-    /// Moves objects together and frees the pages that this empties. May sleep.
+    /// Moves objects together, and frees the pages that this empties.
+    ///
+    /// Does nothing while another task does this already.
+    ///
+    /// Context: Process context. May sleep.
     pub(crate) fn compact(&self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` is live by the type invariant.
         unsafe { ffi::zs_compact(self.0.as_ptr()) };
     }
 }
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant the pool is live, and every `Object` borrows it.
+        // SAFETY: `self.0` is live by the type invariant. Every `Object` borrows the pool, so that
+        // no object is left but those given up with `into_raw`, which nobody can take back any
+        // more.
         unsafe { ffi::zs_destroy_pool(self.0.as_ptr()) }
     }
 }
 
-/// An object; freed when dropped, in any context.
+/// An object in a pool; freed when dropped.
+///
+/// It may be dropped in any context but an interrupt.
 ///
 /// # Invariants
 ///
@@ -141,36 +190,42 @@ pub(crate) struct Object<'p> {
 }
 
 impl<'p> Object<'p> {
-    /// How many bytes it holds.
+    /// Returns the number of bytes that the object holds.
     pub(crate) fn size(&self) -> usize {
         self.size
     }
 
-    /// Lets it hold no more than `size` bytes. It goes on to take the memory that it was allocated with.
+    /// Shortens the object to `size` bytes, if it is longer.
+    ///
+    /// It goes on to take the memory that it was allocated with.
     pub(crate) fn truncate(&mut self, size: usize) {
         self.size = self.size.min(size);
     }
 
-    /// Copies `bytes` to the object's start, as far as they fit.
+    /// Copies `bytes` to the start of the object; what does not fit is left out.
     #[inline]
     pub(crate) fn write(&mut self, bytes: RacyBytes<'_>) {
         let len = bytes.len().min(self.size);
         let from = bytes.as_ptr().cast_mut().cast();
-        // SAFETY: The handle is live by the type invariant; `bytes` and the object are as long as `len`.
+        // SAFETY: `self.raw` is a live handle of `self.pool` by the type invariant. `bytes` and the
+        // object have at least `len` bytes.
         unsafe { ffi::zs_obj_write(self.pool.0.as_ptr(), self.raw.get(), from, len) }
     }
 
-    /// Maps the object to read it. What lies across two pages is put together in `copy`.
+    /// Maps the object to read it as a whole; one that lies across two pages is put together in
+    /// `copy`.
     ///
-    /// Takes the object's read lock until the result is dropped: may sleep in between, but must
-    /// not allocate from the pool.
+    /// Holds the read lock of the object until the result is dropped. The caller may sleep
+    /// meanwhile, but must not allocate from the pool: this is the last lock in zsmalloc's lock
+    /// order.
     pub(crate) fn read<'a>(&'a self, copy: &'a mut [u8; PAGE_SIZE]) -> Reading<'a> {
         let copy = (&raw mut *copy).cast();
-        // SAFETY: By the type invariant; an object is no larger than a page, and so than `copy`.
+        // SAFETY: `self.raw` is a live handle of `self.pool` for `self.size` bytes, by the type
+        // invariant. `copy` is as large as a page, and an object is no larger.
         let bytes = unsafe {
             ffi::zs_obj_read_begin(self.pool.0.as_ptr(), self.raw.get(), self.size, copy)
         };
-        // INVARIANT: Begun above.
+        // INVARIANT: `bytes` was returned by `zs_obj_read_begin` for `self`.
         Reading {
             object: self,
             bytes: bytes.cast(),
@@ -180,20 +235,22 @@ impl<'p> Object<'p> {
 
     /// Maps the object to read it where it is: in one page or across two.
     ///
-    /// Takes the object's read lock until the result is dropped: may sleep in between, but must
-    /// not allocate from the pool.
+    /// Holds the read lock of the object until the result is dropped. The caller may sleep
+    /// meanwhile, but must not allocate from the pool: this is the last lock in zsmalloc's lock
+    /// order.
     #[inline]
     pub(crate) fn read_parts(&self) -> Parts<'_> {
         let mut list = MaybeUninit::<[ffi::scatterlist; 2]>::uninit();
         let first = list.as_mut_ptr().cast::<ffi::scatterlist>();
-        // SAFETY: By the type invariant; an object is in two pages at most.
+        // SAFETY: `self.raw` is a live handle of `self.pool` for `self.size` bytes, by the type
+        // invariant. `list` has room for two entries, and an object is in two pages at most.
         unsafe {
             ffi::zs_obj_read_sg_begin(self.pool.0.as_ptr(), self.raw.get(), first, self.size)
         };
-        // INVARIANT: Begun above.
+        // INVARIANT: The read lock of `self` was taken by `zs_obj_read_sg_begin` above.
         let locked = ReadLock(self);
-        // SAFETY: The first entry was filled in just now, and the second, if it does not end there. The
-        // pages stay as long as the lock is held.
+        // SAFETY: `zs_obj_read_sg_begin` has filled in the first entry, and the second if the
+        // object does not end in the first page. The pages stay as long as the lock is held.
         unsafe {
             let head = Part::new(first);
             let across = head.len < self.size;
@@ -205,17 +262,21 @@ impl<'p> Object<'p> {
         }
     }
 
-    /// Maps an object of a whole page, which is never across two; nothing for any other.
+    /// Maps an object of a whole page, which never lies across two; returns `None` for any other.
+    ///
+    /// Holds the read lock like [`Object::read`].
     pub(crate) fn read_huge(&self) -> Option<Reading<'_>> {
         if self.size != PAGE_SIZE {
             return None;
         }
-        // SAFETY: By the type invariant; no copy is made of an object in one page.
+        // SAFETY: `self.raw` is a live handle of `self.pool` for `PAGE_SIZE` bytes, by the type
+        // invariant and the check above. Such an object lies in one page, so that no copy of it is
+        // made.
         let bytes = unsafe {
             let copy = core::ptr::null_mut();
             ffi::zs_obj_read_begin(self.pool.0.as_ptr(), self.raw.get(), PAGE_SIZE, copy)
         };
-        // INVARIANT: Begun above.
+        // INVARIANT: `bytes` was returned by `zs_obj_read_begin` for `self`.
         Some(Reading {
             object: self,
             bytes: bytes.cast(),
@@ -223,7 +284,7 @@ impl<'p> Object<'p> {
         })
     }
 
-    /// Whether `pool` is where this object lives.
+    /// Returns whether the object is in `pool`.
     #[inline]
     pub(crate) fn is_of(&self, pool: &Pool) -> bool {
         ptr::eq(self.pool, pool)
@@ -238,25 +299,28 @@ impl<'p> Object<'p> {
     ///
     /// # Safety
     ///
-    /// `raw` came from `into_raw` of an object of `pool` of that `size` or more, and was not taken back.
+    /// `raw` came from `into_raw` of an object of `pool` that holds `size` bytes or more, and was
+    /// not taken back since.
     pub(crate) unsafe fn from_raw(pool: &'p Pool, raw: NonZero<usize>, size: usize) -> Self {
-        // INVARIANT: By the safety requirement.
+        // INVARIANT: `raw` is a live handle of `pool` for at least `size` bytes, and has no other
+        // owner, by the safety requirement of `from_raw`.
         Self { pool, raw, size }
     }
 }
 
 impl Drop for Object<'_> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.raw` is a live handle of `self.pool` that `self` owns, by the type
+        // invariant.
         unsafe { ffi::zs_free(self.pool.0.as_ptr(), self.raw.get()) }
     }
 }
 
-/// The bytes of an object.
+/// The bytes of an object, as a whole.
 ///
 /// # Invariants
 ///
-/// `bytes` came from `zs_obj_read_begin` for `object`.
+/// `bytes` was returned by `zs_obj_read_begin` for `object`, and was not given back.
 pub(crate) struct Reading<'a> {
     object: &'a Object<'a>,
     bytes: *const u8,
@@ -267,7 +331,8 @@ impl Deref for Reading<'_> {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
-        // SAFETY: By the type invariant; only an object's owner writes to it.
+        // SAFETY: `self.bytes` points to the `size` bytes of `self.object` by the type invariant.
+        // Only the owner of an object writes to it, and it is borrowed.
         unsafe { core::slice::from_raw_parts(self.bytes, self.object.size) }
     }
 }
@@ -276,21 +341,22 @@ impl Drop for Reading<'_> {
     fn drop(&mut self) {
         let Object { pool, raw, size } = self.object;
         let bytes = self.bytes.cast_mut().cast();
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.bytes` was returned by `zs_obj_read_begin` for this object, by the type
+        // invariant.
         unsafe { ffi::zs_obj_read_end(pool.0.as_ptr(), raw.get(), *size, bytes) }
     }
 }
 
 /// The bytes of an object, where they are.
 pub(crate) struct Parts<'a> {
-    // What was mapped last is dropped first, and then unlocked.
+    // Dropped in this order: mappings are undone in reverse order, and then the object is unlocked.
     tail: Option<Part<'a>>,
     head: Part<'a>,
     _locked: ReadLock<'a>,
 }
 
 impl Parts<'_> {
-    /// The bytes in the first page, and those in the second, if there are any.
+    /// Returns the bytes in the first page, and those in the second, which may be none.
     #[inline]
     pub(crate) fn slices(&self) -> (&[u8], &[u8]) {
         let tail = self.tail.as_ref().map_or(&[][..], Part::bytes);
@@ -298,11 +364,11 @@ impl Parts<'_> {
     }
 }
 
-/// What an object has in one page.
+/// The part of an object that lies in one page.
 ///
 /// # Invariants
 ///
-/// The `len` bytes at `offset` of the page are the object's.
+/// The `len` bytes at `offset` of `page` belong to the object, which is locked for reading.
 struct Part<'a> {
     page: KmapLocal<'a>,
     offset: usize,
@@ -310,17 +376,21 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
+    /// Maps the part that `entry` describes.
+    ///
     /// # Safety
     ///
-    /// `entry` is what `zs_obj_read_sg_begin` made, and not ended while this lives.
+    /// `entry` was filled in by `zs_obj_read_sg_begin`, which is not ended during the life of the
+    /// result.
     #[inline]
     unsafe fn new(entry: *const ffi::scatterlist) -> Self {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `entry` was filled in, by the safety requirement of `new`.
         let entry = unsafe { &*entry };
-        // The lowest bits say whether it is the last one.
+        // The lowest bits say whether the entry is the last one.
         let page = entry.page_link & !((ffi::SG_CHAIN | ffi::SG_END) as usize);
         Self {
-            // SAFETY: As above.
+            // SAFETY: `page` is a page of the object, which stays while that is locked, by the
+            // safety requirement of `new`.
             page: unsafe { KmapLocal::new(page as *mut ffi::page) },
             offset: entry.offset as usize,
             len: entry.length as usize,
@@ -329,7 +399,8 @@ impl Part<'_> {
 
     #[inline]
     fn bytes(&self) -> &[u8] {
-        // SAFETY: By the type invariant; only an object's owner writes to it.
+        // SAFETY: The `len` bytes at `offset` of `self.page` belong to the object by the type
+        // invariant. Only the owner of an object writes to it, and it is borrowed.
         unsafe { core::slice::from_raw_parts(self.page.as_ptr().add(self.offset), self.len) }
     }
 }
@@ -338,14 +409,14 @@ impl Part<'_> {
 ///
 /// # Invariants
 ///
-/// Taken by `zs_obj_read_sg_begin`.
+/// `zs_obj_read_sg_begin` has taken the read lock of the object in `0`.
 struct ReadLock<'a>(&'a Object<'a>);
 
 impl Drop for ReadLock<'_> {
     #[inline]
     fn drop(&mut self) {
         let Object { pool, raw, .. } = self.0;
-        // SAFETY: By the type invariant.
+        // SAFETY: `zs_obj_read_sg_begin` has taken the lock of this object by the type invariant.
         unsafe { ffi::zs_obj_read_sg_end(pool.0.as_ptr(), raw.get()) }
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! x86-64: what a string instruction does faster, and what one instruction does at once.
+//! x86-64: string instructions for whole pages, and per-CPU accesses of one instruction.
 
 use crate::zram::abstractions::ffi;
 use core::{
@@ -11,9 +11,10 @@ use kernel::page::PAGE_SIZE;
 
 const WORDS: usize = PAGE_SIZE / size_of::<usize>();
 
-/// Whether each word of the page at `from` is `word`.
+/// Returns whether each word of the page at `from` is `word`.
 ///
-/// Two instructions a word: the compiler loads what is volatile before it compares.
+/// Written in assembly for two instructions a word: the compiler loads a volatile value into a
+/// register before it compares.
 ///
 /// # Safety
 ///
@@ -21,7 +22,8 @@ const WORDS: usize = PAGE_SIZE / size_of::<usize>();
 #[inline]
 pub(in super::super) unsafe fn is_all(from: *const usize, word: usize) -> bool {
     let all: u8;
-    // SAFETY: By the safety requirement.
+    // SAFETY: `from` is valid for reads of a page by the safety requirement of `is_all`; the loop
+    // ends at `end`, a page after it.
     unsafe {
         core::arch::asm!(
             "2:",
@@ -53,7 +55,8 @@ pub(in super::super) unsafe fn is_all(from: *const usize, word: usize) -> bool {
 /// `to` is page-aligned and valid for writes of a page.
 #[inline]
 pub(in super::super) unsafe fn fill(to: *mut usize, word: usize) {
-    // SAFETY: By the safety requirement; the kernel runs with the direction flag clear.
+    // SAFETY: `to` is valid for writes of a page by the safety requirement of `fill`. The kernel
+    // runs with the direction flag clear.
     unsafe {
         core::arch::asm!(
             "rep stosq",
@@ -65,7 +68,7 @@ pub(in super::super) unsafe fn fill(to: *mut usize, word: usize) {
     };
 }
 
-/// The segment of a CPU's own area, which user-mode Linux lacks.
+/// Names the segment that a CPU's own area is in; user-mode Linux has none.
 #[cfg(not(CONFIG_UML))]
 macro_rules! segment {
     () => {
@@ -79,12 +82,15 @@ macro_rules! segment {
     };
 }
 
-/// The address of this CPU's copy of a per-CPU object.
+/// Returns the address of the current CPU's copy of the per-CPU object `base`.
+///
+/// The task may migrate at any moment, after which this is the copy of another CPU.
 #[cfg(CONFIG_SMP)]
 #[inline]
 pub(in super::super) fn local<T>(base: NonNull<T>) -> *mut T {
     let offset: usize;
-    // SAFETY: Reads a word that each CPU has at this address of its own segment.
+    // SAFETY: `this_cpu_off` is a per-CPU variable of the kernel, which every CPU may read in its
+    // own segment.
     unsafe {
         core::arch::asm!(
             concat!("mov {}, ", segment!(), "[rip + {}]"),
@@ -96,24 +102,25 @@ pub(in super::super) fn local<T>(base: NonNull<T>) -> *mut T {
     base.as_ptr().wrapping_byte_add(offset)
 }
 
-/// The address of the only CPU's copy of a per-CPU object.
+/// Returns the address of the only CPU's copy of the per-CPU object `base`.
 #[cfg(not(CONFIG_SMP))]
 #[inline]
 pub(in super::super) fn local<T>(base: NonNull<T>) -> *mut T {
     base.as_ptr()
 }
 
-/// Adds `delta` to the word with this index in this CPU's copy of `words`.
+/// Adds `delta` to the word with number `INDEX` in the current CPU's copy of `words`.
 ///
 /// # Safety
 ///
-/// `words` is a live per-CPU object with such a word.
+/// `words` is a live per-CPU object of more than `INDEX` words.
 #[inline]
 pub(in super::super) unsafe fn local_add<const INDEX: usize>(
     words: NonNull<AtomicI64>,
     delta: i64,
 ) {
-    // SAFETY: One instruction can't be torn by preemption or migration, and remote CPUs only read.
+    // SAFETY: `words` has word `INDEX` by the safety requirement of `local_add`. Preemption and
+    // migration can't tear one instruction, and remote CPUs only read the word.
     unsafe {
         core::arch::asm!(
             concat!("add qword ptr ", segment!(), "[{} + {}], {}"),
@@ -125,16 +132,18 @@ pub(in super::super) unsafe fn local_add<const INDEX: usize>(
     };
 }
 
-/// Adds `DELTA`, which has 32 bits, to the word with this index in this CPU's copy of `words`.
+/// Adds `DELTA`, which fits in 32 bits, to the word with number `INDEX` in the current CPU's copy
+/// of `words`.
 ///
 /// # Safety
 ///
-/// `words` is a live per-CPU object with such a word.
+/// `words` is a live per-CPU object of more than `INDEX` words.
 #[inline]
 pub(in super::super) unsafe fn local_add_const<const INDEX: usize, const DELTA: i64>(
     words: NonNull<AtomicI64>,
 ) {
-    // SAFETY: One instruction can't be torn by preemption or migration, and remote CPUs only read.
+    // SAFETY: `words` has word `INDEX` by the safety requirement of `local_add_const`. Preemption
+    // and migration can't tear one instruction, and remote CPUs only read the word.
     unsafe {
         core::arch::asm!(
             concat!("add qword ptr ", segment!(), "[{} + {}], {}"),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Reads from a backing device to the memory of a bio, which does not end before they have.
+//! Reads from a backing device to the memory of a bio, which does not end before the read has.
+//!
+//! Upstream this would be `rust/kernel/block/bdev/chained_read.rs`.
 
 use super::{
     sector,
@@ -33,18 +35,29 @@ use kernel::{
     types::Opaque, //
 };
 
-/// What a disk's driver does when a read from a backing device has ended.
+/// A driver's part of a read from a backing device: called when the device has answered.
 pub(crate) trait ReadEnd<T: Operations>: Send {
-    /// Makes of `page`, which is what the backing device had, what the bio is to read. `live` is the state of
-    /// the disk that the bio was sent to. An error fails that bio.
+    /// Turns `page`, as the backing device had it, into the page that the bio is to read.
+    ///
+    /// `live` is the state of the disk that the bio was sent to.
     ///
     /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// Any error fails the bio, with `EIO` for user space.
     fn end(self, live: &T::Live, page: RacyPageMut<'_>) -> Result;
 }
 
 impl BackingDevice {
-    /// Reads block `index` to the memory that `request` is for; then calls [`ReadEnd::end`] of `end`, unless the
-    /// read failed. The bio that the memory belongs to does not end before. Does not wait for the device.
+    /// Starts to read block `index` to the memory that `request` was made for, and returns without
+    /// waiting for the device.
+    ///
+    /// When the block was read, [`ReadEnd::end`] of `end` is called; if reading it failed, `end` is
+    /// dropped and the bio fails. The bio that the memory belongs to does not end before that. The
+    /// device must stay open until then, as it does if the disk's live state owns it.
+    ///
+    /// Context: Process context. May sleep.
     pub(crate) fn read<T: Operations, E: ReadEnd<T>>(
         &self,
         index: usize,
@@ -60,12 +73,15 @@ impl BackingDevice {
         });
         let (raw, flags) = (read.raw.get(), read.destination.bio().flags());
         let read = KBox::into_raw(read);
-        // SAFETY: The request stays where it is until its bio has ended, and so does its destination.
+        // SAFETY: `raw` and `vec` are fields of `read`, which stays in its own allocation until
+        // `end` takes it back. `self.bdev` is open by the type invariant, and stays open until the
+        // bio of the disk has ended. The bio has room for one vector, and `destination` is dropped
+        // after it has ended.
         unsafe {
             ffi::bio_init(raw, self.bdev, &raw mut (*read).vec, 1, flags);
             (*raw).bi_iter.bi_sector = sector(index);
             (*raw).bi_end_io = Some(ChainedRead::<T, E>::end);
-            // What there is to do then may sleep.
+            // `end` may sleep.
             (*raw).bi_flags |= 1 << ffi::BIO_COMPLETE_IN_TASK;
             (*read).destination.add_to(raw);
             ffi::submit_bio(raw);
@@ -73,9 +89,15 @@ impl BackingDevice {
     }
 }
 
-/// Memory for a `T`, got as I/O under memory pressure may.
+/// Allocates memory for a `T`, with the flags that I/O uses; see [`super::super::memory`].
+///
+/// Context: Process context. May sleep and reclaim memory, but starts no I/O.
+///
+/// # Errors
+///
+/// `ENOMEM`, without a message in the log.
 fn allocate_noio<T>() -> Result<KBox<MaybeUninit<T>>> {
-    // SAFETY: The call has no requirements.
+    // SAFETY: A null pointer makes the call allocate, which has no requirements.
     let raw = unsafe {
         ffi::krealloc_node_align_noprof(
             ptr::null(),
@@ -86,19 +108,43 @@ fn allocate_noio<T>() -> Result<KBox<MaybeUninit<T>>> {
         )
     };
     let raw = NonNull::new(raw).ok_or(ENOMEM)?;
-    // SAFETY: Allocated with kmalloc, for a `T`.
+    // SAFETY: `raw` was allocated with kmalloc, as `KBox` does it, with the size and the alignment
+    // of a `T`.
     Ok(unsafe { KBox::from_raw(raw.as_ptr().cast()) })
 }
 
-/// What a read from a backing device needs, had before it is known whether there is anything to read.
+/// The memory that a read from a backing device needs.
+///
+/// It is allocated before the caller locks a slot and learns whether there is anything to read.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::{bio::{BioPage, Reading}, disk::Operations, racy::RacyPageMut};
+/// # use crate::zram::abstractions::backing_device::{BackingDevice, ReadEnd, ReadRequest};
+/// struct AsItIs;
+///
+/// impl<T: Operations> ReadEnd<T> for AsItIs {
+///     fn end(self, _live: &T::Live, _page: RacyPageMut<'_>) -> Result {
+///         Ok(())
+///     }
+/// }
+///
+/// fn read<T: Operations>(device: &BackingDevice, page: &BioPage<'_, T, Reading>) -> Result {
+///     device.read(0, ReadRequest::new(page)?, AsItIs);
+///     Ok(())
+/// }
+/// ```
 pub(crate) struct ReadRequest<T: Operations, E> {
     room: KBox<MaybeUninit<ChainedRead<T, E>>>,
     destination: Destination<T>,
 }
 
 impl<T: Operations, E: ReadEnd<T>> ReadRequest<T, E> {
-    /// Allocates what it takes to read to `page`, whose bio does not end before the result is dropped, or the
-    /// read is done. May sleep and reclaim memory, but starts no I/O.
+    /// Allocates a request to read to `page`, whose bio does not end before the request is dropped
+    /// or the read is done.
+    ///
+    /// Context: Process context. May sleep and reclaim memory, but starts no I/O.
     ///
     /// # Errors
     ///
@@ -111,7 +157,7 @@ impl<T: Operations, E: ReadEnd<T>> ReadRequest<T, E> {
     }
 }
 
-/// A read on its way.
+/// A read that is under way.
 struct ChainedRead<T: Operations, E> {
     raw: Opaque<ffi::bio>,
     vec: ffi::bio_vec,
@@ -120,11 +166,14 @@ struct ChainedRead<T: Operations, E> {
 }
 
 impl<T: Operations, E: ReadEnd<T>> ChainedRead<T, E> {
+    /// Finishes the read, and drops the share in the parent bio.
+    ///
     /// # Safety
     ///
-    /// `raw` is the field of a `Self` from `KBox::into_raw`, whose bio has ended.
+    /// `raw` is the field of a `Self` that `KBox::into_raw` returned, and has ended.
     unsafe extern "C" fn end(raw: *mut ffi::bio) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `raw` is a field of a `Self` from `KBox::into_raw`, and has ended, by the safety
+        // requirement of `end`: so nobody else uses either.
         let (read, status) = unsafe {
             let read = KBox::from_raw(container_of!(Opaque::cast_from(raw), Self, raw).cast_mut());
             ffi::bio_uninit(raw);
@@ -142,6 +191,7 @@ impl<T: Operations, E: ReadEnd<T>> ChainedRead<T, E> {
         if result.is_err() {
             destination.fail(status);
         }
-        // The share in the bio goes last: after it, the opener that kept everything may be gone, too.
+        // `destination` goes last, and with it the share in the parent bio: after that, the opener
+        // that keeps the disk may be gone, too.
     }
 }

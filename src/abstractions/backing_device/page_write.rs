@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! Writes of pages to a backing device.
+//!
+//! Upstream this would be `rust/kernel/block/bdev/page_write.rs`. Waiting uses C's completion
+//! directly: the `kernel` crate's `Completion` has `complete_all()` only, and can't be used for a
+//! second write.
 
 use super::BackingDevice;
 use crate::zram::abstractions::{
@@ -16,12 +20,27 @@ use kernel::{
     types::Opaque, //
 };
 
-/// A page to write to a backing device, again and again. A write that is under way when it is
+/// A page to write to a backing device, any number of times; a write that is under way when it is
 /// dropped is waited for.
 ///
 /// # Invariants
 ///
-/// While `busy`, the bio of `inner` is under way; else it is not.
+/// While `busy` is set, the bio in `inner` was submitted and not yet waited for; else it is not
+/// under way.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::backing_device::{BackingDevice, PageWrite};
+/// fn clear(device: &BackingDevice) -> Result {
+///     let mut write = PageWrite::new()?;
+///     for index in 0..device.pages() {
+///         write.start(device, index);
+///         write.wait().unwrap_or(Ok(()))?;
+///     }
+///     Ok(())
+/// }
+/// ```
 pub(crate) struct PageWrite {
     inner: Pin<KBox<Inner>>,
     busy: bool,
@@ -37,19 +56,27 @@ struct Inner {
     page: PageBox<PageBuf>,
 }
 
-// SAFETY: Memory, and a bio that ends anywhere.
+// SAFETY: All fields are memory that `Inner` owns, and the bio may end on any CPU.
 unsafe impl Send for Inner {}
 
 impl PageWrite {
-    /// Allocates a page. May sleep.
+    /// Allocates a zeroed page, and what writing it takes.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, without a message in the log.
     pub(crate) fn new() -> Result<Self> {
-        // Where there is no memory it is this that fails, and nobody is killed for what follows.
+        // Allocated first: this fails if there is no memory left, where the other allocation would
+        // have a task killed.
         let page = PageBox::new_noio()?;
         let init = try_pin_init!(Inner {
             raw <- Opaque::zeroed(),
             vec: pin_init::zeroed(),
             done <- Opaque::ffi_init(|done: *mut ffi::completion| {
-                // SAFETY: `done` is there to be initialised; the names are static.
+                // SAFETY: `done` is valid for writes, and is initialised here; name and key of the
+                // lock are static.
                 unsafe {
                     (*done).done = 0;
                     ffi::__init_swait_queue_head(
@@ -61,14 +88,14 @@ impl PageWrite {
             }),
             page,
         });
-        // INVARIANT: Nothing is under way.
+        // INVARIANT: `busy` is not set, and the bio was not submitted.
         Ok(Self {
             inner: KBox::try_pin_init(init, GFP_KERNEL | __GFP_NOWARN)?,
             busy: false,
         })
     }
 
-    /// The page, when the device does not read from it.
+    /// Returns the page, or `None` while the device may read from it.
     pub(crate) fn page(&mut self) -> Option<&mut PageBuf> {
         if self.busy {
             return None;
@@ -76,12 +103,18 @@ impl PageWrite {
         Some(self.inner.as_mut().project().page)
     }
 
-    /// Starts to write the page to block `index` of `device`; waits for the write before this.
+    /// Starts to write the page to block `index` of `device`.
+    ///
+    /// Waits for the last write, if that is still under way, and drops its result. The device must
+    /// stay open until the write was waited for.
+    ///
+    /// Context: Process context. May sleep.
     pub(crate) fn start(&mut self, device: &BackingDevice, index: usize) {
         let _ = self.wait();
         let inner = self.inner.as_mut().project();
         let raw = inner.raw.get();
-        // SAFETY: By the type invariant the bio is ours, and `inner` stays until it has ended.
+        // SAFETY: The bio is not under way, by the type invariant and since `wait` has returned.
+        // `inner` is pinned, and dropping `self` waits for the bio before it frees it.
         unsafe {
             (*inner.done.get()).done = 0;
             ffi::bio_init(raw, device.bdev, inner.vec, 1, ffi::req_op_REQ_OP_WRITE);
@@ -91,32 +124,39 @@ impl PageWrite {
             ffi::bio_add_virt_nofail(raw, (&raw mut **inner.page).cast(), super::PAGE_LEN);
             ffi::submit_bio(raw);
         }
-        // INVARIANT: Submitted above.
+        // INVARIANT: The bio was submitted above.
         self.busy = true;
     }
 
-    /// Waits until the device has written the page; nothing, if it was not asked to. Sleeps.
+    /// Waits until the device has written the page, and returns the result; `None` if no write was
+    /// started since the last wait.
+    ///
+    /// Context: Process context. Sleeps.
     pub(crate) fn wait(&mut self) -> Option<Result> {
         if !self.busy {
             return None;
         }
         let raw = self.inner.raw.get();
-        // SAFETY: By the type invariant the bio is under way, and will end.
+        // SAFETY: The bio was submitted, by the type invariant, so it will end and complete `done`;
+        // after that nobody else uses it.
         let result = unsafe {
             ffi::wait_for_completion_io(self.inner.done.get());
             ffi::bio_uninit(raw);
             to_result(ffi::blk_status_to_errno((*raw).bi_status))
         };
-        // INVARIANT: It has ended.
+        // INVARIANT: The bio has ended.
         self.busy = false;
         Some(result)
     }
 
+    /// Wakes the task that waits for the write.
+    ///
     /// # Safety
     ///
-    /// `raw` is the bio of a `Inner`, and has ended.
+    /// `raw` is the bio of an `Inner`, and has ended.
     unsafe extern "C" fn end(raw: *mut ffi::bio) {
-        // SAFETY: By the safety requirement; after this the bio may be gone.
+        // SAFETY: `raw` is the bio of an `Inner`, whose `start` has set `bi_private` to its
+        // completion. As soon as that is completed, the `Inner` may be freed.
         unsafe { ffi::complete((*raw).bi_private.cast()) };
     }
 }

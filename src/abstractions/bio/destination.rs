@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Memory of a bio that is filled after `submit` has returned: by a read from a backing device.
+//! Memory of a bio that is filled after `submit` has returned, by a read from a backing device.
+//!
+//! Upstream this would be `rust/kernel/block/bio/destination.rs`.
 
 use super::{
     Bio,
@@ -31,41 +33,49 @@ use kernel::{
 };
 
 impl<T> Bio<T> {
-    /// Keeps the bio from ending until the result is dropped.
+    /// Takes a share in the bio, which does not end before the result is dropped.
+    ///
+    /// This is `bio_inc_remaining()`, which is inline in C.
     fn chain(&self) -> Parent<T> {
         let raw = self.0.as_ptr();
-        // SAFETY: By the type invariant; nobody else changes the flags, and the count is atomic.
+        // SAFETY: `self.0` is a live bio by the type invariant, by which nobody else changes its
+        // flags. The count is an `atomic_t`, which is as large and as aligned as `AtomicI32`.
         unsafe {
             (*raw).bi_flags |= 1 << ffi::BIO_CHAIN;
             let remaining = (&raw mut (*raw).__bi_remaining.counter).cast::<AtomicI32>();
             (*remaining).fetch_add(1, Ordering::SeqCst);
         }
-        // INVARIANT: Counted above.
+        // INVARIANT: `__bi_remaining` was incremented for this share above.
         Parent(Self(self.0, PhantomData))
     }
 }
 
-/// A share in a bio that waits for others.
+/// A share in a bio, which ends when `submit` and all shares are done with it.
 ///
 /// # Invariants
 ///
-/// The bio does not end before `bio_endio` is called for this share.
+/// The bio in `0` does not end before `bio_endio` is called for this share.
 struct Parent<T>(Bio<T>);
 
 impl<T> Drop for Parent<T> {
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
+        // SAFETY: The bio is live by the type invariant, and `bio_endio` is called once for this
+        // share.
         unsafe { ffi::bio_endio((self.0).0.as_ptr()) };
     }
 }
 
 impl<T> BioPage<'_, T, Reading> {
-    /// The same memory for as long as it takes to fill it, while the bio does not end. Pieces are filled by way
-    /// of a page of their own. Does not wait for memory; may sleep.
+    /// Keeps the memory, and the bio, for a read that fills it later.
+    ///
+    /// Pieces are filled through a page that this allocates.
+    ///
+    /// Context: Process context. May sleep and reclaim memory, but starts no I/O and does not wait
+    /// until there is memory.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `ENOMEM`; never for a whole page.
     pub(in super::super) fn keep(&self) -> Result<Destination<T>> {
         Ok(match self {
             Self::Whole(page) => Destination {
@@ -85,20 +95,23 @@ impl<T> BioPage<'_, T, Reading> {
     }
 }
 
-/// A block of memory of a bio, which does not end before this is dropped.
+/// Memory of a bio for one page of the disk; the bio does not end before this is dropped.
 ///
 /// # Invariants
 ///
-/// `memory` is that of a block of the parent, whose data goes to memory.
+/// `memory` is that of one page of the disk in the bio of `parent`, whose data goes to memory.
 pub(in super::super) struct Destination<T> {
     memory: Memory,
-    // Goes last: after it, the opener that keeps the disk may be gone, too.
+    // Dropped last: after it, the opener that keeps the disk may be gone, too.
     parent: Parent<T>,
 }
 
+/// The memory itself.
 enum Memory {
+    /// A page of the bio.
     Whole(*mut ffi::page),
-    /// What [`BioPages`] say.
+    /// Pieces of pages of the bio, which are filled from the page `by_way_of`; the other fields are
+    /// those of [`BioPages`].
     Pieces {
         by_way_of: PageBox<PageBuf>,
         vec: *const ffi::bio_vec,
@@ -108,19 +121,22 @@ enum Memory {
 }
 
 impl<T> Destination<T> {
-    /// The bio that the memory belongs to.
+    /// Returns the bio that the memory belongs to.
     pub(in super::super) fn bio(&self) -> &Bio<T> {
         &self.parent.0
     }
 
-    /// Lets `bio`, which reads a page, read to the memory, or to the page by way of which that is filled.
+    /// Adds a page to `bio`, which is to read it: the whole page, or the one that pieces are filled
+    /// from.
     ///
     /// # Safety
     ///
-    /// `bio` is initialised, has room for one vector, and ends before `self` is dropped.
+    /// `bio` is initialised, has room for one vector, and ends before `self` is dropped or borrowed
+    /// again.
     pub(in super::super) unsafe fn add_to(&mut self, bio: *mut ffi::bio) {
         let len = PAGE_SIZE as c_uint;
-        // SAFETY: By the safety requirement; the page belongs to the parent, or to `self`.
+        // SAFETY: `bio` has room for one vector and ends before `self` is dropped, by the safety
+        // requirement. The page belongs to the parent, which has not ended, or to `self`.
         unsafe {
             match &mut self.memory {
                 Memory::Whole(page) => ffi::__bio_add_page(bio, *page, len, 0),
@@ -131,13 +147,19 @@ impl<T> Destination<T> {
         }
     }
 
-    /// Lets `f` change what was read to the memory by way of [`Destination::add_to`].
+    /// Calls `f` with the page that was read by way of [`Destination::add_to`], and copies what it
+    /// leaves there to the pieces, if there are pieces.
+    ///
+    /// # Errors
+    ///
+    /// Those of `f`.
     pub(in super::super) fn finish(
         &mut self,
         f: impl FnOnce(&Bio<T>, RacyPageMut<'_>) -> Result,
     ) -> Result {
         match &mut self.memory {
-            // SAFETY: By the type invariant the page is the parent's, which has not ended, and may be written to.
+            // SAFETY: `page` belongs to the parent, which has not ended, and its data goes to
+            // memory, by the type invariant: so it stays, and may be written to.
             Memory::Whole(page) => f(&self.parent.0, unsafe { KmapLocalMut::new(*page) }.target()),
             Memory::Pieces {
                 by_way_of,
@@ -146,7 +168,8 @@ impl<T> Destination<T> {
                 left,
             } => {
                 f(&self.parent.0, RacyPageMut::from(&mut **by_way_of))?;
-                // INVARIANT: By the type invariant.
+                // INVARIANT: `vec`, `done` and `left` are those of a `BioPages` of the same bio,
+                // whose data goes to memory.
                 let pages = BioPages::<T, Reading> {
                     vec: *vec,
                     done: *done,
@@ -161,7 +184,7 @@ impl<T> Destination<T> {
         }
     }
 
-    /// Marks the whole bio as failed, for the reason that `status` says, or else with `EIO`.
+    /// Marks the whole bio as failed: with `status`, or as `EIO` if that is no error.
     pub(in super::super) fn fail(&mut self, status: ffi::blk_status_t) {
         let status = match status {
             0 => ffi::ZRAM_STS_IOERR,

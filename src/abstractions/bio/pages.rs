@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The memory of a bio, page by page of the disk.
+//! Walks over the memory of a bio, one page of the disk at a time.
+//!
+//! Upstream this would be `rust/kernel/block/bio/pages.rs`.
 
 use super::{
     Bio,
@@ -25,7 +27,8 @@ use kernel::{
 };
 
 impl<T> Bio<T> {
-    /// The memory that the data goes to or comes from, page by page of the disk.
+    /// Returns an iterator over the bio's pages: the index of each on the disk, and the memory that
+    /// its data goes to or comes from.
     ///
     /// # Errors
     ///
@@ -36,9 +39,10 @@ impl<T> Bio<T> {
             return Err(EINVAL);
         }
         let iter = self.iter();
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.0` is a live bio by the type invariant.
         let vecs = unsafe { (*self.0.as_ptr()).bi_io_vec };
-        // INVARIANT: The bio says so.
+        // INVARIANT: `bi_iter` says that the bio has `bi_size` bytes from byte `bi_offset` of
+        // vector `bi_idx` on, and its operation was compared with that of `D` above.
         Ok(BioPages {
             vec: vecs.wrapping_add(iter.bi_idx as usize),
             done: iter.bi_offset as usize,
@@ -50,16 +54,17 @@ impl<T> Bio<T> {
     }
 }
 
-/// Walks over the memory of a bio in steps of a page of the disk.
+/// An iterator over the memory of a bio, in steps of a page of the disk.
 ///
 /// # Invariants
 ///
-/// `bio` has `left` bytes of memory, from byte `done` of `vec` on, and its operation is that of `D`.
+/// `bio` has `left` bytes of memory, which begin at byte `done` of `vec`, and its operation is that
+/// of `D`.
 pub(crate) struct BioPages<'b, T, D> {
     pub(super) vec: *const ffi::bio_vec,
     pub(super) done: usize,
     pub(super) left: usize,
-    /// The index on the disk of the page that is next.
+    /// Index on the disk of the next page.
     pub(super) index: usize,
     pub(super) bio: &'b Bio<T>,
     pub(super) _direction: PhantomData<D>,
@@ -68,25 +73,43 @@ pub(crate) struct BioPages<'b, T, D> {
 impl<T, D> Clone for BioPages<'_, T, D> {
     #[inline]
     fn clone(&self) -> Self {
-        // INVARIANT: That of `self`.
+        // INVARIANT: All fields are those of `self`, which keeps the invariant.
         Self { ..*self }
     }
 }
 
 /// The memory for one page of the disk.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::{bio::{BioPage, Writing}, page::PageBuf, racy::RacyPage};
+/// fn is_zero<T>(page: &BioPage<'_, T, Writing>, copy: &mut PageBuf) -> bool {
+///     match page {
+///         BioPage::Whole(page) => page.map().source().same() == Some(0),
+///         BioPage::Pieces(pieces) => {
+///             pieces.gather(copy);
+///             RacyPage::from(&*copy).same() == Some(0)
+///         }
+///     }
+/// }
+/// ```
 pub(crate) enum BioPage<'b, T, D> {
-    /// A page, the usual case.
+    /// One page, which is the usual case.
     Whole(WholePage<'b, T, D>),
     /// Pieces of pages: direct I/O takes any buffer that is aligned to 512 bytes.
     Pieces(Pieces<'b, T, D>),
 }
 
 impl<'b, T, D> BioPages<'b, T, D> {
-    /// The next page, the offset in it where memory of the bio begins, and how much follows in the same
-    /// vector, in the pages after it as well. Some bytes are left.
+    /// Returns the page where the next byte is, the byte's offset in that page, and how many bytes
+    /// follow in the same vector, which may go on in the pages after it.
+    ///
+    /// `self.left` must not be zero.
     #[inline]
     fn here(&self) -> (*mut ffi::page, usize, usize) {
-        // SAFETY: By the type invariant, as some bytes are left.
+        // SAFETY: `self.vec` is a vector of the bio by the type invariant, as `self.left` is not
+        // zero.
         let vec = unsafe { &*self.vec };
         let at = (vec.bv_offset as usize).wrapping_add(self.done);
         let len = (vec.bv_len as usize).wrapping_sub(self.done);
@@ -95,12 +118,14 @@ impl<'b, T, D> BioPages<'b, T, D> {
         (page, at % PAGE_SIZE, len.min(self.left))
     }
 
-    /// Goes on by `len` bytes, no more than [`BioPages::here`] says.
+    /// Skips `len` bytes, which must be no more than [`BioPages::here`] returned.
     #[inline]
     fn advance(&mut self, len: usize) {
-        // SAFETY: By the type invariant, as some bytes are left.
+        // SAFETY: `self.vec` is a vector of the bio by the type invariant, as `self.left` is not
+        // zero.
         let in_vec = unsafe { (*self.vec).bv_len };
-        // INVARIANT: Advanced by `len`, which is at most what is left.
+        // INVARIANT: `len` is at most `self.left`, and does not go beyond the vector. At its end
+        // `vec` becomes the next vector.
         self.left = self.left.wrapping_sub(len);
         self.done = self.done.wrapping_add(len);
         if self.done == in_vec as usize {
@@ -109,8 +134,8 @@ impl<'b, T, D> BioPages<'b, T, D> {
         }
     }
 
-    /// The next piece that lies in one page, at most `max` bytes: the page, the offset in it, and
-    /// the length, which is zero only at the end.
+    /// Returns the next piece of at most `max` bytes that lies in one page, and skips it: the page,
+    /// the offset in the page, and the length, which is zero only at the end.
     fn piece(&mut self, max: usize) -> (*mut ffi::page, usize, usize) {
         if max.min(self.left) == 0 {
             return (core::ptr::null_mut(), 0, 0);
@@ -139,7 +164,8 @@ impl<'b, T, D> Iterator for BioPages<'b, T, D> {
             return Some((index, BioPage::Pieces(pieces)));
         }
         self.advance(PAGE_SIZE);
-        // INVARIANT: All of `page` belongs to the bio.
+        // INVARIANT: `page` lies in a vector of the bio, and all its `PAGE_SIZE` bytes do: `at` is
+        // zero and `len` is at least that.
         Some((
             index,
             BioPage::Whole(WholePage {
@@ -152,7 +178,7 @@ impl<'b, T, D> Iterator for BioPages<'b, T, D> {
 }
 
 impl<T> BioPage<'_, T, Reading> {
-    /// Fills it with `word`.
+    /// Fills the memory with copies of `word`.
     #[inline]
     pub(crate) fn fill(&self, word: usize) {
         match self {
@@ -162,11 +188,11 @@ impl<T> BioPage<'_, T, Reading> {
     }
 }
 
-/// A page that belongs to a bio.
+/// A page of memory that belongs to a bio.
 ///
 /// # Invariants
 ///
-/// `raw` is a page of `bio`, which keeps it, and whose operation is that of `D`.
+/// `raw` is a page of `bio`, which keeps it allocated, and whose operation is that of `D`.
 pub(crate) struct WholePage<'b, T, D> {
     pub(super) raw: *mut ffi::page,
     pub(super) bio: &'b Bio<T>,
@@ -174,35 +200,36 @@ pub(crate) struct WholePage<'b, T, D> {
 }
 
 impl<'b, T> WholePage<'b, T, Writing> {
-    /// Maps it for the current task, to read from.
+    /// Maps the page for the current task, to read from it.
     #[inline]
     pub(crate) fn map(&self) -> KmapLocal<'b> {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.raw` is a page of a bio by the type invariant, which keeps it during `'b`.
         unsafe { KmapLocal::new(self.raw) }
     }
 
-    /// The memory node that it is on.
+    /// Returns the memory node that the page is on.
     #[inline]
     pub(crate) fn nid(&self) -> i32 {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.raw` is a page of a bio by the type invariant.
         unsafe { ffi::page_to_nid(self.raw) }
     }
 }
 
 impl<'b, T> WholePage<'b, T, Reading> {
-    /// Maps it for the current task, to write to.
+    /// Maps the page for the current task, to write to it.
     #[inline]
     pub(crate) fn map(&self) -> KmapLocalMut<'b> {
-        // SAFETY: By the type invariant; what a bio reads to may be written to.
+        // SAFETY: `self.raw` is a page of a bio by the type invariant, which keeps it during `'b`.
+        // The data of the bio goes to memory, so that the page may be written to.
         unsafe { KmapLocalMut::new(self.raw) }
     }
 }
 
-/// Pieces that make up a page together.
+/// Pieces of pages of memory that together are one page of the disk.
 pub(crate) struct Pieces<'b, T, D>(pub(super) BioPages<'b, T, D>);
 
 impl<'b, T, D> Pieces<'b, T, D> {
-    /// What comes after them.
+    /// Returns an iterator that begins behind the pieces.
     #[cold]
     fn after(&self) -> BioPages<'b, T, D> {
         let mut pages = self.0.clone();
@@ -213,7 +240,7 @@ impl<'b, T, D> Pieces<'b, T, D> {
         pages
     }
 
-    /// Calls `each` with a page, an offset in it and a length, piece by piece up to a page.
+    /// Calls `each` with the page, the offset in it, and the length of each piece.
     fn for_each(&self, mut each: impl FnMut(*mut ffi::page, usize, usize)) {
         let mut pages = self.0.clone();
         let mut left = PAGE_SIZE;
@@ -229,21 +256,23 @@ impl<'b, T, D> Pieces<'b, T, D> {
 }
 
 impl<T> Pieces<'_, T, Writing> {
-    /// The memory node that the first is on.
+    /// Returns the memory node that the first piece is on.
     pub(crate) fn nid(&self) -> i32 {
         let (page, _, _) = self.0.clone().piece(1);
-        // SAFETY: There is a piece, and its page is the bio's.
+        // SAFETY: `page` is a page of the bio: the pieces of a page are not empty, so `piece` has
+        // returned one.
         unsafe { ffi::page_to_nid(page) }
     }
 
-    /// Copies them to `page`.
+    /// Copies the pieces to `page`.
     pub(crate) fn gather(&self, page: &mut PageBuf) {
         let mut rest = &mut page.0[..];
         self.for_each(|memory, at, len| {
             let Some((part, tail)) = core::mem::take(&mut rest).split_at_mut_checked(len) else {
                 return;
             };
-            // SAFETY: The page is the bio's, which keeps it, and `len` bytes at `at` are in it.
+            // SAFETY: `memory` is a page of the bio, which keeps it, and has `len` bytes at `at`.
+            // `part` is as long.
             unsafe {
                 let mapped = KmapLocal::new(memory);
                 let from = mapped.as_ptr().wrapping_add(at);
@@ -255,15 +284,15 @@ impl<T> Pieces<'_, T, Writing> {
 }
 
 impl<T> Pieces<'_, T, Reading> {
-    /// Copies `page` to them.
+    /// Copies `page` to the pieces.
     pub(crate) fn scatter(&self, page: &[u8; PAGE_SIZE]) {
         let mut rest = &page[..];
         self.for_each(|memory, at, len| {
             let Some((part, tail)) = rest.split_at_checked(len) else {
                 return;
             };
-            // SAFETY: The page is the bio's, which keeps it, and `len` bytes at `at` are in it; what a bio
-            // reads to may be written to.
+            // SAFETY: `memory` is a page of the bio, which keeps it, and has `len` bytes at `at`.
+            // The data of the bio goes to memory, so that the page may be written to.
             unsafe {
                 let mapped = KmapLocalMut::new(memory);
                 racy::copy(mapped.as_ptr().wrapping_add(at), part.as_ptr(), len);
@@ -272,15 +301,16 @@ impl<T> Pieces<'_, T, Reading> {
         });
     }
 
-    /// Fills them with `word`, as if they were a page.
+    /// Fills the pieces with copies of `word`, like one page.
     pub(in super::super) fn fill(&self, word: usize) {
         let mut count = 0usize;
         self.for_each(|memory, at, len| {
-            // SAFETY: The page is the bio's, which keeps it; what a bio reads to may be written to.
+            // SAFETY: `memory` is a page of the bio, which keeps it. The data of the bio goes to
+            // memory, so that the page may be written to.
             let mapped = unsafe { KmapLocalMut::new(memory) };
             for to in at..at.wrapping_add(len) {
                 let byte = word.to_ne_bytes()[count % size_of::<usize>()];
-                // SAFETY: `for_each` gives bytes that are in the page.
+                // SAFETY: `to` is less than `at + len`, which `for_each` keeps within the page.
                 unsafe { mapped.as_ptr().wrapping_add(to).write_volatile(byte) };
                 count = count.wrapping_add(1);
             }

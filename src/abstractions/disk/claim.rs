@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Having a disk to oneself: who waits for openers, and what keeps new ones out.
+//! Claims of a disk: waiting for openers to go, and keeping new ones out.
+//!
+//! Upstream this would be `rust/kernel/block/gen_disk/claim.rs`.
 
 use super::{
     drain,
@@ -30,30 +32,36 @@ use kernel::{
     }, //
 };
 
-/// How long a disk that somebody has open is waited for. Who only wants a look, as udev and blkid do,
-/// is gone by then.
+/// Time after which claiming a disk that somebody has open fails.
+///
+/// Tasks that open it for a short look, such as udev and blkid, are gone by then.
 const PATIENCE: Delta = Delta::from_millis(200);
 
-/// After how long new openers are kept out, so that many short ones don't keep a disk open for ever.
+/// Time after which new openers are kept out, so that many short ones can't keep a disk open for
+/// ever.
 const COURTESY: Delta = Delta::from_millis(100);
 
-/// How often to look.
+/// Pause between two looks at whether the disk is still open.
 const STEP: Delta = Delta::from_millis(2);
 
 impl<'a, T: Operations> DiskRef<'a, T> {
     /// Claims the disk: nobody has it open, and opening it fails with `EBUSY` until the claim is
-    /// dropped. Who has it open for a moment is waited for, and so is another claim. May sleep.
+    /// dropped.
+    ///
+    /// Waits a moment for tasks that have the disk open, and for another claim to end.
+    ///
+    /// Context: Process context. May sleep; a fatal signal ends the wait.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the disk is held exclusively, as by a file system or swap; if it is open for longer;
-    /// if it is removed. `EINTR` after a fatal signal.
+    /// `EBUSY` if the disk is held exclusively, as by a file system or swap, if it stays open, or
+    /// if it is being removed; `EINTR` after a fatal signal.
     pub(crate) fn claim(self) -> Result<Claim<'a, T>> {
         self.seize(Claimed::ByReset)?;
         Ok(Claim(self))
     }
 
-    /// Sets the claim, once the disk is closed.
+    /// Sets the claim as soon as nobody has the disk open.
     fn seize(self, by: Claimed) -> Result {
         let mut start = Instant::<Monotonic>::now();
         let mut waiting = None;
@@ -66,7 +74,8 @@ impl<'a, T: Operations> DiskRef<'a, T> {
                 }
                 match gate.claim {
                     Claimed::ByRemoval => return Err(EBUSY),
-                    // It ends, and nobody can have opened the disk before.
+                    // The reset will end, and nobody can open the disk before: the time starts
+                    // anew.
                     Claimed::ByReset => start = Instant::now(),
                     Claimed::No if held || waited >= PATIENCE => return Err(EBUSY),
                     Claimed::No if waited >= COURTESY && waiting.is_none() => {
@@ -84,12 +93,15 @@ impl<'a, T: Operations> DiskRef<'a, T> {
         }
     }
 
-    /// Calls `f` with the number of openers, whether one of them holds the disk exclusively, and what
-    /// keeps others out, all of which stays as it is meanwhile.
+    /// Calls `f` with the number of openers, whether one of them holds the disk exclusively, and
+    /// the gate, none of which changes meanwhile.
+    ///
+    /// Context: Process context. May sleep.
     fn with_gate<R>(self, f: impl FnOnce(u32, bool, &mut Gate) -> R) -> R {
         let disk = self.raw.as_ptr();
-        // SAFETY: By the type invariant; `open_mutex` guards the gate. A holder comes, and goes, under
-        // it as well.
+        // SAFETY: `disk` is a live gendisk by the type invariant of `DiskRef`. `open_mutex` is held
+        // meanwhile: it guards the gate, and openers come and go under it. A holder is set and
+        // cleared under it, too.
         unsafe {
             ffi::mutex_lock(&raw mut (*disk).open_mutex);
             let part0 = (*disk).part0;
@@ -103,8 +115,11 @@ impl<'a, T: Operations> DiskRef<'a, T> {
 }
 
 impl<T: Operations> Disk<T> {
-    /// Keeps openers out from now on, so that dropping the disk pulls it from under nobody. Who has it
-    /// open for a moment is waited for. A reset that is under way goes on. May sleep.
+    /// Claims the disk for good, so that dropping it does not remove it from under a user.
+    ///
+    /// Waits a moment for tasks that have the disk open, but not for a reset, which goes on.
+    ///
+    /// Context: Process context. May sleep; a fatal signal ends the wait.
     ///
     /// # Errors
     ///
@@ -114,24 +129,29 @@ impl<T: Operations> Disk<T> {
     }
 }
 
-/// What keeps openers out.
+/// The reasons for which opening a disk is refused.
 pub(super) struct Gate {
+    /// The claim on the disk, if there is one.
     pub(super) claim: Claimed,
-    /// How many [`Waiting`] there are.
+    /// Number of [`Waiting`]s.
     pub(super) waiting: usize,
 }
 
-/// Who has the disk to himself.
+/// The claim on a disk.
 #[derive(Clone, Copy)]
 pub(super) enum Claimed {
+    /// Nobody has claimed the disk.
     No,
+    /// A [`Claim`] lives.
     ByReset,
-    /// For good.
+    /// The disk is about to be removed, which nothing undoes.
     ByRemoval,
 }
 
 impl Claimed {
-    /// A removal does not wait for a reset, which goes on: removing the files does.
+    /// Returns whether the claim may be replaced by `by`.
+    ///
+    /// A removal does not wait for a reset: removing the disk's files does that later.
     fn gives_way_to(self, by: Self) -> bool {
         match self {
             Self::No => true,
@@ -141,7 +161,7 @@ impl Claimed {
     }
 }
 
-/// Somebody waits for the disk to be closed, and new openers are kept out.
+/// A task that waits for the disk to be closed, while new openers are kept out.
 struct Waiting<'a, T: Operations>(DiskRef<'a, T>);
 
 impl<T: Operations> Drop for Waiting<'_, T> {
@@ -151,33 +171,51 @@ impl<T: Operations> Drop for Waiting<'_, T> {
     }
 }
 
-/// Nobody has the disk open, and nobody may, until this is dropped.
+/// A claim: nobody has the disk open, and nobody can open it until this is dropped.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::disk::{DiskRef, Operations};
+/// fn reset<T: Operations>(disk: DiskRef<'_, T>) -> Result {
+///     let claim = disk.claim()?;
+///     // The live state is freed here if the driver has no reference of its own.
+///     drop(claim.take_live());
+///     Ok(())
+/// }
+/// ```
 pub(crate) struct Claim<'a, T: Operations>(DiskRef<'a, T>);
 
 impl<T: Operations> Claim<'_, T> {
-    /// Takes the capacity away, clears the I/O statistics, and gives back the live state once no
-    /// I/O uses it any more. May sleep.
+    /// Takes the capacity and the live state away from the disk, and clears its I/O statistics.
+    ///
+    /// Returns the live state when no I/O uses it any more, or `None` if the disk had none.
+    ///
+    /// Context: Process context. May sleep. The caller holds no lock that carrying out a bio takes.
     pub(crate) fn take_live(&self) -> Option<Arc<T::Live>> {
         let disk = self.0.raw.as_ptr();
-        // SAFETY: The disk is alive.
+        // SAFETY: `self.0` refers to a live gendisk, which has a queue and a `part0` with per-CPU
+        // statistics, for which all zeroes is valid. Nobody has the disk open, so that clearing
+        // them loses no update.
         let live = unsafe {
             ffi::sync_blockdev((*disk).part0);
             self.0.set_capacity(0);
-            // The type is only declared in the `kernel` crate's bindings.
+            // The `kernel` crate's bindings only declare the type.
             percpu::clear::<ffi::disk_stats>((*(*disk).part0).bd_stats.cast());
             let live = self
                 .0
                 .private()
                 .live
                 .swap(ptr::null_mut(), Ordering::AcqRel);
-            // Without a state there is nobody to wait for, which would take a grace period of RCU.
+            // Without a state there is no I/O to wait for, which would take a grace period of RCU.
             if !live.is_null() {
                 drain((*disk).queue);
             }
             live
         };
-        // SAFETY: The pointer came from `publish`, and nobody uses it any more: all calls of `submit`
-        // were waited for, and those of `swap_slot_free` were over when swap closed the disk.
+        // SAFETY: `live` came from `Arc::into_raw` in `publish`, and nobody uses it any more: all
+        // calls of `submit` were waited for, and those of `swap_slot_free` were over when swap
+        // closed the disk.
         NonNull::new(live).map(|live| unsafe { Arc::from_raw(live.as_ptr()) })
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! References to a disk.
+//!
+//! Upstream this would be a part of `rust/kernel/block/gen_disk.rs`.
 
 use super::{
     Operations,
@@ -38,7 +40,16 @@ use kernel::{
 ///
 /// # Invariants
 ///
-/// `raw` is a live gendisk made by [`Disk::new`] for `T`.
+/// `raw` is a live gendisk made by [`Disk::new`](super::Disk::new) for `T`.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::disk::{DiskRef, Operations};
+/// fn set_size<T: Operations>(disk: DiskRef<'_, T>, live: Arc<T::Live>, pages: usize) -> Result {
+///     disk.publish(live, pages)
+/// }
+/// ```
 pub(crate) struct DiskRef<'a, T> {
     pub(super) raw: NonNull<ffi::gendisk>,
     pub(super) _disk: PhantomData<&'a T>,
@@ -53,32 +64,40 @@ impl<T> Clone for DiskRef<'_, T> {
 impl<T> Copy for DiskRef<'_, T> {}
 
 impl<'a, T: Operations> DiskRef<'a, T> {
+    /// Returns the driver data of the gendisk.
     pub(super) fn private(self) -> &'a Private<T> {
-        // SAFETY: By the type invariant; `private_data` is set once and freed with the disk.
+        // SAFETY: `self.raw` is a live gendisk made for `T`, by the type invariant. Its
+        // `private_data` is set once, to a `Private<T>`, and freed with it.
         unsafe { &*(*self.raw.as_ptr()).private_data.cast() }
     }
 
-    /// The driver's data.
+    /// Returns the data that the driver gave to [`Disk::new`](super::Disk::new).
     pub(in super::super) fn data(self) -> &'a T {
         &self.private().data
     }
 
-    /// The name, such as `zram0`.
+    /// Returns the name, such as `zram0`.
     pub(crate) fn name(self) -> &'a CStr {
-        // SAFETY: By the type invariant; the name is set once, and terminated.
+        // SAFETY: `self.raw` is a live gendisk by the type invariant; its name is set once, before
+        // it is added, and ends with a NUL.
         unsafe { CStr::from_char_ptr((*self.raw.as_ptr()).disk_name.as_ptr()) }
     }
 
-    /// Proof that the caller carries out no bio of the disk: only files and the like have a handle.
+    /// Returns a witness that the caller carries out no bio of the disk.
+    ///
+    /// That is so since `submit` gets no reference to the disk; only files in sysfs and the like
+    /// do.
     pub(crate) fn outside_io(self) -> OutsideIo<'a> {
         OutsideIo(PhantomData)
     }
 
-    /// Gives the disk its live state and a capacity of `pages`. May sleep.
+    /// Gives the disk its live state and a capacity of `pages`.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if it has one already.
+    /// `EBUSY` if the disk has a live state already.
     pub(crate) fn publish(self, live: Arc<T::Live>, pages: usize) -> Result {
         let live = Arc::into_raw(live).cast_mut();
         let slot = &self.private().live;
@@ -87,20 +106,21 @@ impl<'a, T: Operations> DiskRef<'a, T> {
             .compare_exchange(none, live, Ordering::Release, Ordering::Relaxed)
             .is_err()
         {
-            // SAFETY: Given up above, and not published.
+            // SAFETY: `live` came from `Arc::into_raw` above, and was not published.
             drop(unsafe { Arc::from_raw(live) });
             return Err(EBUSY);
         }
-        // The capacity is stored and read without a barrier. With this one, who sees it sees the state,
-        // if not at once, then in `Private::live_again`.
+        // The capacity is stored and read without a barrier. With this one, a task that sees the
+        // capacity sees the state: if not at once, then in `Private::live_again`.
         smp_mb(Write);
         self.set_capacity(pages);
         Ok(())
     }
 
+    /// Sets the capacity to `pages`, and tells user space.
     pub(super) fn set_capacity(self, pages: usize) {
         let sectors = pages as u64 * (PAGE_SIZE / 512) as u64;
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.raw` is a live gendisk by the type invariant.
         unsafe { ffi::set_capacity_and_notify(self.raw.as_ptr(), sectors) };
     }
 }
@@ -118,27 +138,29 @@ impl<T: Operations> Owner for T {
     type Ref<'a> = DiskRef<'a, T>;
 
     unsafe fn from_device<'a>(dev: *mut ffi::device) -> DiskRef<'a, T> {
-        // SAFETY: A disk's device is the `bd_device` of its whole-disk block device.
+        // SAFETY: `dev` is the device of a live disk of `T`, by the safety requirement of
+        // `from_device`. A disk's device is the `bd_device` of its whole-disk block device.
         let raw = unsafe { (*container_of!(dev, ffi::block_device, bd_device)).bd_disk };
         DiskRef {
-            // SAFETY: As above. INVARIANT: By the safety requirement.
+            // SAFETY: A block device always has a disk. INVARIANT: The disk is one of `T` and alive
+            // during `'a`, by the safety requirement of `from_device`.
             raw: unsafe { NonNull::new_unchecked(raw) },
             _disk: PhantomData,
         }
     }
 }
 
-/// The live state of the disk that `bio` was sent to.
+/// Returns the live state of the disk that `bio` was sent to, or `None` if there is none.
 #[inline]
 pub(in super::super) fn live_of<T: Operations>(bio: &Bio<T>) -> Option<&T::Live> {
-    // SAFETY: By the invariants of `Bio` the disk is one of `T`; its sender has the disk open until the bio has
-    // ended (see the top).
+    // SAFETY: `bio` was sent to a disk of `T` by the type invariant of `Bio`. Its sender has the
+    // disk open until the bio has ended, which keeps the live state.
     unsafe {
         let disk = (*(*bio.as_ptr()).bi_bdev).bd_disk;
         (*(*disk).private_data.cast::<Private<T>>()).live()
     }
 }
 
-/// Proof that the caller may wait for bios that are being carried out, since it carries out none.
+/// Witness that the caller may wait for bios that are being carried out, since it carries out none.
 #[derive(Clone, Copy)]
 pub(crate) struct OutsideIo<'a>(PhantomData<(&'a (), NotThreadSafe)>);

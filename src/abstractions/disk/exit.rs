@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! When the module's text may go.
+//! The end of the module: when its text may go.
+//!
+//! Upstream this would be no file: the block layer would hold a reference to the module for each
+//! gendisk.
 
 use crate::zram::abstractions::sched;
 use core::{
@@ -15,24 +18,27 @@ use kernel::time::{
     Delta, //
 };
 
-/// How many gendisks there are: they refer to the module's text and data, without a reference to it.
+/// Number of gendisks.
+///
+/// A gendisk refers to the module's text and data, but holds no reference to the module.
 static GENDISKS: AtomicUsize = AtomicUsize::new(0);
 
-/// One of [`GENDISKS`].
+/// A gendisk that is counted in [`GENDISKS`].
 pub(super) struct Counted(());
 
 impl Counted {
+    /// Counts one more gendisk.
     pub(super) fn new() -> Self {
         GENDISKS.fetch_add(1, Ordering::Relaxed);
         Self(())
     }
 
-    /// Gives it up, to be taken back with [`Counted::from_raw`].
+    /// Gives up ownership of the count, to be taken back with [`Counted::from_raw`].
     pub(super) fn into_raw(self) {
         let _ = ManuallyDrop::new(self);
     }
 
-    /// Takes back what was given up.
+    /// Takes back a count that [`Counted::into_raw`] gave up.
     pub(super) fn from_raw() -> Self {
         Self(())
     }
@@ -44,16 +50,27 @@ impl Drop for Counted {
     }
 }
 
-/// Dropped last of all that the module has, after which its text may go.
+/// The module's last field: after it is dropped, the module's text may go.
 ///
-/// The last reference to the module, or the last gendisk, goes in a call that a task has yet to return
-/// from: the end of a bio, after which its opener closes the disk, or `free_disk`. Such calls don't sleep
-/// after that, and RCU's grace period for tasks lasts until each task that is in one, preempted or not,
-/// has gone on to where it does.
+/// The last reference to the module, or the last gendisk, is dropped in a call that a task has yet
+/// to return from: the end of a bio, after which its opener closes the disk, or `free_disk`. Such a
+/// call does not sleep after that. RCU's grace period for tasks ends when each task that is in one,
+/// preempted or not, has gone on to a place where it sleeps.
+///
+/// # Examples
+///
+/// ```
+/// # use crate::zram::abstractions::disk::{Disk, ModuleExit, Operations};
+/// struct Driver<T: Operations> {
+///     _disk: Disk<T>,
+///     // Dropped after the disk.
+///     _exit: ModuleExit,
+/// }
+/// ```
 pub(crate) struct ModuleExit(());
 
 impl ModuleExit {
-    /// To be made before all else.
+    /// Makes the value, before the module has any disk.
     pub(crate) fn new() -> Self {
         Self(())
     }
