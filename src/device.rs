@@ -70,7 +70,7 @@ pub(crate) struct Config {
     pub(crate) params: [Params; ALGORITHMS],
     /// Most pages that the pool may take; zero for any number.
     pub(crate) limit_pages: usize,
-    pub(crate) backing: Option<BackingDevice>,
+    pub(crate) backing: Option<Arc<BackingDevice>>,
 }
 
 impl Default for Config {
@@ -217,7 +217,7 @@ impl Device {
     pub(crate) fn set_disksize(disk: DiskRef<'_, Self>, bytes: u64) -> Result {
         let _config_lock = disk.lock_config()?;
         let blocks =
-            |config: &mut Config| Ok(config.backing.as_ref().map_or(0, BackingDevice::pages));
+            |config: &mut Config| Ok(config.backing.as_ref().map_or(0, |backing| backing.pages()));
         let blocks = disk.with_config(blocks).inspect_err(|_| {
             pr_info!(
                 "{}: Cannot change disksize for initialized device\n",

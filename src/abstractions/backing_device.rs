@@ -45,12 +45,13 @@ const PAGE_LEN: c_uint = PAGE_SIZE as c_uint;
 ///
 /// ```
 /// # use crate::zram::abstractions::backing_device::{BackingDevice, PageWrite};
-/// let device = BackingDevice::open(b"/dev/loop0")?;
-/// let mut write = PageWrite::new()?;
+/// # use kernel::sync::Arc;
+/// let device = Arc::new(BackingDevice::open(b"/dev/loop0")?, GFP_KERNEL)?;
+/// let mut write = PageWrite::new(&device)?;
 /// if let Some(page) = write.page() {
 ///     page.0.fill(1);
 /// }
-/// write.start(&device, 0);
+/// write.start(0);
 /// if let Some(result) = write.wait() {
 ///     result?;
 /// }
@@ -81,7 +82,7 @@ impl BackingDevice {
     /// it has no capacity, or if its blocks are larger than a page; `EROFS` if it can't be written
     /// to.
     pub(crate) fn open(path: &[u8]) -> Result<Self> {
-        let name = files::name(path)?;
+        let name = files::nul_terminated(path)?;
         let flags = (ffi::O_RDWR | ffi::O_LARGEFILE | ffi::O_EXCL) as c_int;
         // SAFETY: `name` ends with a NUL.
         let file = from_err_ptr(unsafe { ffi::filp_open(name.as_ptr().cast(), flags, 0) })?;

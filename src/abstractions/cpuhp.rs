@@ -78,7 +78,7 @@ pub(crate) struct State<T: Hotplug> {
 }
 
 impl<T: Hotplug> State<T> {
-    /// Sets up the state `slot` under `name`, without instances.
+    /// Sets up the state `state` under `name`, without instances.
     ///
     /// Context: Process context. May sleep; takes the CPU hotplug lock.
     ///
@@ -86,10 +86,10 @@ impl<T: Hotplug> State<T> {
     ///
     /// `EBUSY` if [`StateId::ZcompPrepare`] has a user; `ENOSPC` if no state is free for
     /// [`StateId::PrepareDyn`].
-    pub(crate) fn new(name: &'static CStr, slot: StateId) -> Result<Self> {
+    pub(crate) fn new(name: &'static CStr, state: StateId) -> Result<Self> {
         let (prepare, dead): (Callback, Callback) = (Self::prepare, Self::dead);
         let fixed = ffi::cpuhp_state_CPUHP_ZCOMP_PREPARE;
-        let id = match slot {
+        let id = match state {
             StateId::ZcompPrepare => fixed,
             StateId::PrepareDyn => ffi::cpuhp_state_CPUHP_BP_PREPARE_DYN,
         };
@@ -111,7 +111,7 @@ impl<T: Hotplug> State<T> {
         // INVARIANT: The state was set up above with the callbacks for `T`. For `PrepareDyn` the
         // call has returned the number of the state that it found.
         Ok(Self {
-            id: match slot {
+            id: match state {
                 StateId::ZcompPrepare => fixed,
                 StateId::PrepareDyn => ret as ffi::cpuhp_state,
             },

@@ -20,7 +20,10 @@ use kernel::{
     error::from_result,
     module::this_module,
     prelude::*,
-    sync::Arc,
+    sync::{
+        Arc,
+        UniqueArc, //
+    },
     types::ForeignOwnable, //
 };
 
@@ -42,10 +45,8 @@ pub(crate) trait Reader: Send + Sync + 'static {
     fn read_from(&self, arg: &[u8]) -> Result;
 }
 
-/// A directory, removed with all that is in it when dropped; in a kernel without debugfs it does
-/// nothing.
-///
-/// Files and directories in it have to be dropped before it.
+/// A directory, removed when it and all that was made in it are dropped; in a kernel without
+/// debugfs it does nothing.
 ///
 /// # Examples
 ///
@@ -63,33 +64,61 @@ pub(crate) trait Reader: Send + Sync + 'static {
 ///     }
 /// }
 ///
-/// let dir = Dir::new(c"ramdisk");
+/// let dir = Dir::new(c"ramdisk")?;
 /// let _file = dir.read_only_file(c"answer", Arc::new(Answer, GFP_KERNEL)?);
 /// # Ok::<(), Error>(())
 /// ```
-pub(crate) struct Dir(*mut ffi::dentry);
+#[derive(Clone)]
+pub(crate) struct Dir(Arc<Entry>);
+
+/// What is removed of a directory.
+struct Entry {
+    dentry: *mut ffi::dentry,
+    // Dropped after `self` has removed the entry: the parent would remove it as well.
+    _parent: Option<Dir>,
+}
 
 // SAFETY: A dentry is bound to no thread.
-unsafe impl Send for Dir {}
+unsafe impl Send for Entry {}
 // SAFETY: debugfs takes its own locks.
-unsafe impl Sync for Dir {}
+unsafe impl Sync for Entry {}
 
 impl Dir {
     /// Makes a directory at the top of debugfs.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn new(name: &CStr) -> Self {
-        // SAFETY: `name` is a C string; a null parent stands for the top of debugfs.
-        Self(unsafe { ffi::debugfs_create_dir(name.as_char_ptr(), ptr::null_mut()) })
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; that of debugfs itself makes a directory that does nothing.
+    pub(crate) fn new(name: &CStr) -> Result<Self> {
+        Self::create_dir(name, None)
     }
 
     /// Makes a directory in this one.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn subdir(&self, name: &CStr) -> Self {
-        // SAFETY: `name` is a C string, and `self.0` a directory, or an error pointer, which the
-        // call returns as it is.
-        Self(unsafe { ffi::debugfs_create_dir(name.as_char_ptr(), self.0) })
+    ///
+    /// # Errors
+    ///
+    /// As of [`Dir::new`].
+    pub(crate) fn subdir(&self, name: &CStr) -> Result<Self> {
+        Self::create_dir(name, Some(self.clone()))
+    }
+
+    fn create_dir(name: &CStr, parent: Option<Self>) -> Result<Self> {
+        let parent_dentry = parent.as_ref().map_or(ptr::null_mut(), |dir| dir.0.dentry);
+        let mut entry = UniqueArc::new(
+            Entry {
+                dentry: ptr::null_mut(),
+                _parent: parent,
+            },
+            GFP_KERNEL,
+        )?;
+        // SAFETY: `name` is a C string; `parent_dentry` is a directory, null for the top, or an
+        // error pointer, which the call returns as it is.
+        entry.dentry = unsafe { ffi::debugfs_create_dir(name.as_char_ptr(), parent_dentry) };
+        Ok(Self(entry.into()))
     }
 
     /// Makes a file that only root may read.
@@ -129,7 +158,7 @@ impl Dir {
             ffi::debugfs_create_file_full(
                 name.as_char_ptr(),
                 mode,
-                self.0,
+                self.0.dentry,
                 data,
                 ptr::null(),
                 operations,
@@ -138,16 +167,17 @@ impl Dir {
         File {
             dentry,
             data,
+            _dir: self.clone(),
             _data: PhantomData,
         }
     }
 }
 
-impl Drop for Dir {
+impl Drop for Entry {
     fn drop(&mut self) {
-        // SAFETY: `self.0` was made by `debugfs_create_dir`, and is removed here only; an error
-        // pointer is ignored.
-        unsafe { ffi::debugfs_remove(self.0) };
+        // SAFETY: `self.dentry` was made by `debugfs_create_dir`, and is removed here only; null
+        // and an error pointer are ignored.
+        unsafe { ffi::debugfs_remove(self.dentry) };
     }
 }
 
@@ -160,6 +190,8 @@ impl Drop for Dir {
 pub(crate) struct File<T: Send + Sync + 'static> {
     dentry: *mut ffi::dentry,
     data: *mut c_void,
+    // Dropped after the file was removed.
+    _dir: Dir,
     _data: PhantomData<T>,
 }
 

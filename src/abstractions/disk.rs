@@ -208,7 +208,7 @@ unsafe fn drain(queue: *mut ffi::request_queue) {
 ///
 /// let major = Major::new(c"ramdisk")?;
 /// let disk = Disk::new(&major, 0, c"ramdisk0", Arc::new(Ramdisk, GFP_KERNEL)?)?;
-/// disk.handle().publish(Arc::new((), GFP_KERNEL)?, 16)?;
+/// disk.disk_ref().publish(Arc::new((), GFP_KERNEL)?, 16)?;
 /// disk.claim_for_removal()?;
 /// drop(disk);
 /// # Ok::<(), Error>(())
@@ -237,7 +237,7 @@ impl<T: Operations> Disk<T> {
             data,
             live: AtomicPtr::new(ptr::null_mut()),
             gate: UnsafeCell::new(Gate {
-                claim: Claimed::No,
+                claim: Claimed::Unclaimed,
                 waiting: 0,
             }),
             files: Files::new(T::ATTRIBUTES)?,
@@ -293,7 +293,7 @@ impl<T: Operations> Disk<T> {
     }
 
     /// Returns a reference to the disk.
-    pub(crate) fn handle(&self) -> DiskRef<'_, T> {
+    pub(crate) fn disk_ref(&self) -> DiskRef<'_, T> {
         // INVARIANT: `self.raw` was made by `new` for `T`, and is live as long as `self`, by the
         // type invariant of `Disk`.
         DiskRef {
@@ -322,7 +322,7 @@ impl<T: Operations> Disk<T> {
         let gate = unsafe { &*(*(*disk).private_data.cast::<Private<T>>()).gate.get() };
         match gate {
             Gate {
-                claim: Claimed::No,
+                claim: Claimed::Unclaimed,
                 waiting: 0,
             } => 0,
             _ => EBUSY.to_errno(),
@@ -335,7 +335,8 @@ impl<T: Operations> Disk<T> {
     ///
     /// `disk` was a disk of `T`, which nobody uses any more.
     unsafe extern "C" fn free_trampoline(disk: *mut ffi::gendisk) {
-        let counted = Counted::from_raw();
+        // SAFETY: `Disk::new` gave up the count of this disk, which is freed once.
+        let counted = unsafe { Counted::from_raw() };
         // SAFETY: `private_data` came from `KBox::<Private<T>>::into_raw` in `new`, and nobody uses
         // it any more.
         drop(unsafe { KBox::from_raw((*disk).private_data.cast::<Private<T>>()) });

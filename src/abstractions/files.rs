@@ -23,7 +23,7 @@ use kernel::{
 };
 
 /// Returns `path` with a NUL at its end.
-pub(super) fn name(path: &[u8]) -> Result<KVec<u8>> {
+pub(super) fn nul_terminated(path: &[u8]) -> Result<KVec<u8>> {
     let mut name = KVec::with_capacity(path.len().saturating_add(1), GFP_KERNEL)?;
     name.extend_from_slice(path, GFP_KERNEL)?;
     name.push(0, GFP_KERNEL)?;
@@ -80,7 +80,7 @@ impl Contents {
         if path.is_empty() {
             return Err(EINVAL);
         }
-        let name = name(path)?;
+        let name = nul_terminated(path)?;
         // SAFETY: `name` ends with a NUL.
         let file = unsafe { ffi::filp_open(name.as_ptr().cast(), ffi::O_RDONLY as c_int, 0) };
         let file = ScopeGuard::new_with_data(from_err_ptr(file)?, |file| {

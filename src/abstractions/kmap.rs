@@ -37,8 +37,8 @@ compile_error!("rust_zram is for kernels without CONFIG_HIGHMEM");
 /// # use crate::zram::abstractions::page::PageBuf;
 /// fn copy<T>(from: &BioPage<'_, T, Writing>, to: &BioPage<'_, T, Reading>, via: &mut PageBuf) {
 ///     if let (BioPage::Whole(from), BioPage::Whole(to)) = (from, to) {
-///         from.map().source().copy_to(via);
-///         to.map().target().copy_from(&via.0);
+///         from.map().page().copy_to(via);
+///         to.map().page_mut().copy_from(&via.0);
 ///     }
 /// }
 /// ```
@@ -67,7 +67,7 @@ impl KmapLocal<'_> {
 
     /// Returns the page, to read from.
     #[inline]
-    pub(crate) fn source(&self) -> RacyPage<'_> {
+    pub(crate) fn page(&self) -> RacyPage<'_> {
         // SAFETY: `self.0` is the address of a page, which stays while `self` is borrowed, by the
         // type invariant.
         unsafe { RacyPage::new(self.0) }
@@ -110,7 +110,7 @@ impl KmapLocalMut<'_> {
 
     /// Returns the page, to write to.
     #[inline]
-    pub(crate) fn target(&mut self) -> RacyPageMut<'_> {
+    pub(crate) fn page_mut(&mut self) -> RacyPageMut<'_> {
         // SAFETY: `self.mapped` is the address of a page that stays while `self` is borrowed and
         // may be written to, by the type invariants.
         unsafe { RacyPageMut::new(self.mapped.0) }

@@ -22,7 +22,8 @@ use core::{
 };
 use kernel::{
     page::PAGE_SHIFT,
-    prelude::*, //
+    prelude::*,
+    sync::Arc, //
 };
 
 /// What I/O works on.
@@ -34,7 +35,7 @@ pub(crate) struct Live {
     pub(crate) limit_pages: AtomicUsize,
     /// From which size on a page is stored as it is.
     pub(crate) huge_class_size: usize,
-    pub(crate) backing: Option<BackingDevice>,
+    pub(crate) backing: Option<Arc<BackingDevice>>,
     /// Whether the backing device has compressed pages.
     pub(crate) compressed_writeback: bool,
 }

@@ -39,13 +39,12 @@ pub(super) struct Files {
     _streams: File<Streams>,
     #[cfg(CONFIG_FAULT_INJECTION)]
     _corrupt: File<Corrupt>,
-    _dir: Dir,
 }
 
 impl Files {
     /// Makes them, in a directory of `parent`. May sleep.
     pub(super) fn new(parent: &Dir, name: &CStr, device: &Arc<Device>) -> Result<Self> {
-        let dir = parent.subdir(name);
+        let dir = parent.subdir(name)?;
         let block_state = Arc::new(BlockState(device.clone()), GFP_KERNEL)?;
         let streams = Arc::new(Streams(device.clone()), GFP_KERNEL)?;
         Ok(Self {
@@ -54,7 +53,6 @@ impl Files {
             #[cfg(CONFIG_FAULT_INJECTION)]
             _corrupt: dir
                 .write_only_file(c"corrupt", Arc::new(Corrupt(device.clone()), GFP_KERNEL)?),
-            _dir: dir,
         })
     }
 }

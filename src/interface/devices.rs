@@ -103,7 +103,7 @@ impl Devices {
         let major = Major::new(names.disk)?;
         let init = try_pin_init!(Self {
             devices <- new_mutex!(KVec::new(), "zram_index"),
-            debugfs: Dir::new(names.disk),
+            debugfs: Dir::new(names.disk)?,
             major,
             hotplug,
             names,
@@ -153,7 +153,7 @@ impl Devices {
         let place = devices.get_mut(id).ok_or(ENODEV)?;
         let added = place.as_ref().ok_or(ENODEV)?;
         added.disk.claim_for_removal()?;
-        pr_info!("Removed device: {}\n", added.disk.handle().name());
+        pr_info!("Removed device: {}\n", added.disk.disk_ref().name());
         *place = None;
         Ok(())
     }

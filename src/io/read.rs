@@ -59,7 +59,7 @@ fn read_slot(live: &Live, slot: &SlotGuard<'_>, page: &BioPage<'_, Reading>) -> 
     slot.view(|content| {
         match (content, page) {
             (ContentRef::Object(object), BioPage::Whole(page)) => {
-                live.decompress(object, priority, page.map().target())?;
+                live.decompress(object, priority, page.map().page_mut())?;
             }
             (ContentRef::Object(object), BioPage::Pieces(pieces)) => {
                 decompress_to_pieces(live, object, priority, pieces)?;

@@ -10,7 +10,6 @@ use super::BioPage;
 use crate::zram::{
     abstractions::{
         backing_device::{
-            BackingDevice,
             ReadEnd,
             ReadRequest, //
         },
@@ -54,7 +53,7 @@ pub(super) fn read_back(
     page: &BioPage<'_, Reading>,
     now: u32,
 ) -> Result<bool> {
-    let backing: &BackingDevice = live.backing.as_ref().ok_or(EIO)?;
+    let backing = live.backing.as_ref().ok_or(EIO)?;
     let (request, reservation) =
         Patience::Waits.allocate(|| Ok((ReadRequest::new(page)?, Reservation::new()?)))?;
     let Some(mut slot) = slots.lock(index) else {

@@ -106,7 +106,7 @@ pub(super) fn write(live: &Live, bio: &Bio) -> Result {
         match page {
             BioPage::Whole(page) => {
                 let mapped = page.map();
-                write_page(live, &writer, index, mapped.source(), page.nid())?;
+                write_page(live, &writer, index, mapped.page(), page.nid())?;
             }
             BioPage::Pieces(pieces) => write_pieces(live, &writer, index, &pieces)?,
         }

@@ -32,7 +32,10 @@ use crate::zram::{
     }, //
 };
 use core::sync::atomic::Ordering;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
 
 /// A page to write, and the slot and the block that it is on its way between.
 struct Request<'t> {
@@ -45,7 +48,7 @@ struct Request<'t> {
 pub(crate) struct Writeback<'t> {
     live: &'t Live,
     settings: &'t WritebackSettings,
-    device: &'t BackingDevice,
+    device: &'t Arc<BackingDevice>,
     candidates: Candidates<'t>,
 }
 
@@ -93,7 +96,7 @@ impl<'t> Writeback<'t> {
             return Ok(());
         }
         let batch = self.settings.batch_size.load(Ordering::Relaxed) as usize;
-        let mut requests = requests(batch.min(len).min(MOST))?;
+        let mut requests = requests(self.device, batch.min(len).min(MOST))?;
         let mut result = Ok(());
         'all: loop {
             for request in &mut requests {
@@ -144,7 +147,7 @@ impl<'t> Writeback<'t> {
         }
         drop(slot);
         request.charge = self.settings.charge();
-        request.write.start(self.device, block.index());
+        request.write.start(block.index());
         request.target = Some((index, block));
         Ok(true)
     }
@@ -190,10 +193,10 @@ impl<'t> Writeback<'t> {
 }
 
 /// Up to `count` requests; one is enough to go on with.
-fn requests<'t>(count: usize) -> Result<KVVec<Request<'t>>> {
+fn requests<'t>(device: &Arc<BackingDevice>, count: usize) -> Result<KVVec<Request<'t>>> {
     let mut requests = KVVec::new();
     for _ in 0..count {
-        let request = PageWrite::new().map(|write| Request {
+        let request = PageWrite::new(device).map(|write| Request {
             write,
             target: None,
             charge: None,

@@ -42,15 +42,19 @@ pub(in super::super) unsafe fn fill(to: *mut usize, word: usize) {
     for at in 0..WORDS {
         // SAFETY: `to` is valid for writes of a page, which is `WORDS` words, by the safety
         // requirement of `fill`.
-        unsafe { to.add(at).write(word) };
+        unsafe { to.add(at).write_volatile(word) };
     }
 }
 
 /// Returns the address of the current CPU's copy of the per-CPU object `base`.
 ///
 /// The task may migrate at any moment, after which this is the copy of another CPU.
+///
+/// # Safety
+///
+/// `base` is a per-CPU object.
 #[inline]
-pub(in super::super) fn local<T>(base: NonNull<T>) -> *mut T {
+pub(in super::super) unsafe fn local<T>(base: NonNull<T>) -> *mut T {
     // SAFETY: `raw_smp_processor_id()` returns the number of a CPU that is up, hence possible. It
     // does not matter that the task may migrate.
     unsafe {

@@ -85,9 +85,13 @@ macro_rules! segment {
 /// Returns the address of the current CPU's copy of the per-CPU object `base`.
 ///
 /// The task may migrate at any moment, after which this is the copy of another CPU.
+///
+/// # Safety
+///
+/// `base` is a per-CPU object.
 #[cfg(CONFIG_SMP)]
 #[inline]
-pub(in super::super) fn local<T>(base: NonNull<T>) -> *mut T {
+pub(in super::super) unsafe fn local<T>(base: NonNull<T>) -> *mut T {
     let offset: usize;
     // SAFETY: `this_cpu_off` is a per-CPU variable of the kernel, which every CPU may read in its
     // own segment.
@@ -103,9 +107,13 @@ pub(in super::super) fn local<T>(base: NonNull<T>) -> *mut T {
 }
 
 /// Returns the address of the only CPU's copy of the per-CPU object `base`.
+///
+/// # Safety
+///
+/// `base` is a per-CPU object.
 #[cfg(not(CONFIG_SMP))]
 #[inline]
-pub(in super::super) fn local<T>(base: NonNull<T>) -> *mut T {
+pub(in super::super) unsafe fn local<T>(base: NonNull<T>) -> *mut T {
     base.as_ptr()
 }
 

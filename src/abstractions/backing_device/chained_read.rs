@@ -32,6 +32,7 @@ use kernel::{
     container_of,
     error::to_result,
     prelude::*,
+    sync::Arc,
     types::Opaque, //
 };
 
@@ -54,28 +55,29 @@ impl BackingDevice {
     /// waiting for the device.
     ///
     /// When the block was read, [`ReadEnd::end`] of `end` is called; if reading it failed, `end` is
-    /// dropped and the bio fails. The bio that the memory belongs to does not end before that. The
-    /// device must stay open until then, as it does if the disk's live state owns it.
+    /// dropped and the bio fails. The bio that the memory belongs to does not end before that, and
+    /// the device stays open.
     ///
     /// Context: Process context. May sleep.
     pub(crate) fn read<T: Operations, E: ReadEnd<T>>(
-        &self,
+        self: &Arc<Self>,
         index: usize,
         request: ReadRequest<T, E>,
         end: E,
     ) {
-        let ReadRequest { room, destination } = request;
-        let read = room.write(ChainedRead {
+        let ReadRequest { place, destination } = request;
+        let read = place.write(ChainedRead {
             raw: Opaque::uninit(),
             vec: pin_init::zeroed(),
-            destination,
+            device: self.clone(),
             end,
+            destination,
         });
         let (raw, flags) = (read.raw.get(), read.destination.bio().flags());
         let read = KBox::into_raw(read);
         // SAFETY: `raw` and `vec` are fields of `read`, which stays in its own allocation until
-        // `end` takes it back. `self.bdev` is open by the type invariant, and stays open until the
-        // bio of the disk has ended. The bio has room for one vector, and `destination` is dropped
+        // `end` takes it back. `self.bdev` is open by the type invariant, and stays open until
+        // `read` lets go of the device, after the bio has ended. The bio has room for one vector, and `destination` is dropped
         // after it has ended.
         unsafe {
             ffi::bio_init(raw, self.bdev, &raw mut (*read).vec, 1, flags);
@@ -122,6 +124,7 @@ fn allocate_noio<T>() -> Result<KBox<MaybeUninit<T>>> {
 /// ```
 /// # use crate::zram::abstractions::{bio::{BioPage, Reading}, disk::Operations, racy::RacyPageMut};
 /// # use crate::zram::abstractions::backing_device::{BackingDevice, ReadEnd, ReadRequest};
+/// # use kernel::sync::Arc;
 /// struct AsItIs;
 ///
 /// impl<T: Operations> ReadEnd<T> for AsItIs {
@@ -130,13 +133,13 @@ fn allocate_noio<T>() -> Result<KBox<MaybeUninit<T>>> {
 ///     }
 /// }
 ///
-/// fn read<T: Operations>(device: &BackingDevice, page: &BioPage<'_, T, Reading>) -> Result {
+/// fn read<T: Operations>(device: &Arc<BackingDevice>, page: &BioPage<'_, T, Reading>) -> Result {
 ///     device.read(0, ReadRequest::new(page)?, AsItIs);
 ///     Ok(())
 /// }
 /// ```
 pub(crate) struct ReadRequest<T: Operations, E> {
-    room: KBox<MaybeUninit<ChainedRead<T, E>>>,
+    place: KBox<MaybeUninit<ChainedRead<T, E>>>,
     destination: Destination<T>,
 }
 
@@ -151,7 +154,7 @@ impl<T: Operations, E: ReadEnd<T>> ReadRequest<T, E> {
     /// `ENOMEM`.
     pub(crate) fn new(page: &BioPage<'_, T, Reading>) -> Result<Self> {
         Ok(Self {
-            room: allocate_noio()?,
+            place: allocate_noio()?,
             destination: page.keep()?,
         })
     }
@@ -161,8 +164,9 @@ impl<T: Operations, E: ReadEnd<T>> ReadRequest<T, E> {
 struct ChainedRead<T: Operations, E> {
     raw: Opaque<ffi::bio>,
     vec: ffi::bio_vec,
-    destination: Destination<T>,
+    device: Arc<BackingDevice>,
     end: E,
+    destination: Destination<T>,
 }
 
 impl<T: Operations, E: ReadEnd<T>> ChainedRead<T, E> {
@@ -184,8 +188,10 @@ impl<T: Operations, E: ReadEnd<T>> ChainedRead<T, E> {
         let Self {
             mut destination,
             end,
+            device,
             ..
         } = KBox::into_inner(read);
+        drop(device);
         let result = read_status
             .and_then(|()| destination.finish(|bio, page| end.end(live_of(bio).ok_or(EIO)?, page)));
         if result.is_err() {

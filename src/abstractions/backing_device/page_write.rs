@@ -17,6 +17,7 @@ use crate::zram::abstractions::{
 use kernel::{
     error::to_result,
     prelude::*,
+    sync::Arc,
     types::Opaque, //
 };
 
@@ -32,10 +33,11 @@ use kernel::{
 ///
 /// ```
 /// # use crate::zram::abstractions::backing_device::{BackingDevice, PageWrite};
-/// fn clear(device: &BackingDevice) -> Result {
-///     let mut write = PageWrite::new()?;
+/// # use kernel::sync::Arc;
+/// fn clear(device: &Arc<BackingDevice>) -> Result {
+///     let mut write = PageWrite::new(device)?;
 ///     for index in 0..device.pages() {
-///         write.start(device, index);
+///         write.start(index);
 ///         write.wait().unwrap_or(Ok(()))?;
 ///     }
 ///     Ok(())
@@ -44,6 +46,8 @@ use kernel::{
 pub(crate) struct PageWrite {
     inner: Pin<KBox<Inner>>,
     busy: bool,
+    // Keeps the device open while a write is under way.
+    device: Arc<BackingDevice>,
 }
 
 #[pin_data]
@@ -60,14 +64,14 @@ struct Inner {
 unsafe impl Send for Inner {}
 
 impl PageWrite {
-    /// Allocates a zeroed page, and what writing it takes.
+    /// Allocates a zeroed page, and what writing it to `device` takes.
     ///
     /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`, without a message in the log.
-    pub(crate) fn new() -> Result<Self> {
+    pub(crate) fn new(device: &Arc<BackingDevice>) -> Result<Self> {
         // Allocated first: this fails if there is no memory left, where the other allocation would
         // have a task killed.
         let page = PageBox::new_noio()?;
@@ -92,6 +96,7 @@ impl PageWrite {
         Ok(Self {
             inner: KBox::try_pin_init(init, GFP_KERNEL | __GFP_NOWARN)?,
             busy: false,
+            device: device.clone(),
         })
     }
 
@@ -103,21 +108,27 @@ impl PageWrite {
         Some(self.inner.as_mut().project().page)
     }
 
-    /// Starts to write the page to block `index` of `device`.
+    /// Starts to write the page to block `index` of the device.
     ///
-    /// Waits for the last write, if that is still under way, and drops its result. The device must
-    /// stay open until the write was waited for.
+    /// Waits for the last write, if that is still under way, and drops its result.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn start(&mut self, device: &BackingDevice, index: usize) {
+    pub(crate) fn start(&mut self, index: usize) {
         let _ = self.wait();
         let inner = self.inner.as_mut().project();
         let raw = inner.raw.get();
         // SAFETY: The bio is not under way, by the type invariant and since `wait` has returned.
-        // `inner` is pinned, and dropping `self` waits for the bio before it frees it.
+        // `inner` is pinned, and dropping `self` waits for the bio before it frees it and lets go of
+        // the device.
         unsafe {
             (*inner.done.get()).done = 0;
-            ffi::bio_init(raw, device.bdev, inner.vec, 1, ffi::req_op_REQ_OP_WRITE);
+            ffi::bio_init(
+                raw,
+                self.device.bdev,
+                inner.vec,
+                1,
+                ffi::req_op_REQ_OP_WRITE,
+            );
             (*raw).bi_iter.bi_sector = super::sector(index);
             (*raw).bi_end_io = Some(Self::end);
             (*raw).bi_private = inner.done.get().cast();

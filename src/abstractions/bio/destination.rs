@@ -84,7 +84,7 @@ impl<T> BioPage<'_, T, Reading> {
             },
             Self::Pieces(Pieces(pages)) => Destination {
                 memory: Memory::Pieces {
-                    by_way_of: PageBox::new_noio()?,
+                    bounce: PageBox::new_noio()?,
                     vec: pages.vec,
                     done: pages.done,
                     left: pages.left,
@@ -110,10 +110,10 @@ pub(in super::super) struct Destination<T> {
 enum Memory {
     /// A page of the bio.
     Whole(*mut ffi::page),
-    /// Pieces of pages of the bio, which are filled from the page `by_way_of`; the other fields are
+    /// Pieces of pages of the bio, which are filled from the page `bounce`; the other fields are
     /// those of [`BioPages`].
     Pieces {
-        by_way_of: PageBox<PageBuf>,
+        bounce: PageBox<PageBuf>,
         vec: *const ffi::bio_vec,
         done: usize,
         left: usize,
@@ -140,8 +140,8 @@ impl<T> Destination<T> {
         unsafe {
             match &mut self.memory {
                 Memory::Whole(page) => ffi::__bio_add_page(bio, *page, len, 0),
-                Memory::Pieces { by_way_of, .. } => {
-                    ffi::bio_add_virt_nofail(bio, (&raw mut **by_way_of).cast(), len)
+                Memory::Pieces { bounce, .. } => {
+                    ffi::bio_add_virt_nofail(bio, (&raw mut **bounce).cast(), len)
                 }
             }
         }
@@ -160,14 +160,17 @@ impl<T> Destination<T> {
         match &mut self.memory {
             // SAFETY: `page` belongs to the parent, which has not ended, and its data goes to
             // memory, by the type invariant: so it stays, and may be written to.
-            Memory::Whole(page) => f(&self.parent.0, unsafe { KmapLocalMut::new(*page) }.target()),
+            Memory::Whole(page) => f(
+                &self.parent.0,
+                unsafe { KmapLocalMut::new(*page) }.page_mut(),
+            ),
             Memory::Pieces {
-                by_way_of,
+                bounce,
                 vec,
                 done,
                 left,
             } => {
-                f(&self.parent.0, RacyPageMut::from(&mut **by_way_of))?;
+                f(&self.parent.0, RacyPageMut::from(&mut **bounce))?;
                 // INVARIANT: `vec`, `done` and `left` are those of a `BioPages` of the same bio,
                 // whose data goes to memory.
                 let pages = BioPages::<T, Reading> {
@@ -178,7 +181,7 @@ impl<T> Destination<T> {
                     index: 0,
                     _direction: PhantomData,
                 };
-                Pieces(pages).scatter(&by_way_of.0);
+                Pieces(pages).scatter(&bounce.0);
                 Ok(())
             }
         }

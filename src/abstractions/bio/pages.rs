@@ -86,7 +86,7 @@ impl<T, D> Clone for BioPages<'_, T, D> {
 /// # use crate::zram::abstractions::{bio::{BioPage, Writing}, page::PageBuf, racy::RacyPage};
 /// fn is_zero<T>(page: &BioPage<'_, T, Writing>, copy: &mut PageBuf) -> bool {
 ///     match page {
-///         BioPage::Whole(page) => page.map().source().same() == Some(0),
+///         BioPage::Whole(page) => page.map().page().same() == Some(0),
 ///         BioPage::Pieces(pieces) => {
 ///             pieces.gather(copy);
 ///             RacyPage::from(&*copy).same() == Some(0)
@@ -105,11 +105,13 @@ impl<'b, T, D> BioPages<'b, T, D> {
     /// Returns the page where the next byte is, the byte's offset in that page, and how many bytes
     /// follow in the same vector, which may go on in the pages after it.
     ///
-    /// `self.left` must not be zero.
+    /// # Safety
+    ///
+    /// `self.left` is not zero.
     #[inline]
-    fn here(&self) -> (*mut ffi::page, usize, usize) {
+    unsafe fn here(&self) -> (*mut ffi::page, usize, usize) {
         // SAFETY: `self.vec` is a vector of the bio by the type invariant, as `self.left` is not
-        // zero.
+        // zero by the safety requirement.
         let vec = unsafe { &*self.vec };
         let at = (vec.bv_offset as usize).wrapping_add(self.done);
         let len = (vec.bv_len as usize).wrapping_sub(self.done);
@@ -118,11 +120,15 @@ impl<'b, T, D> BioPages<'b, T, D> {
         (page, at % PAGE_SIZE, len.min(self.left))
     }
 
-    /// Skips `len` bytes, which must be no more than [`BioPages::here`] returned.
+    /// Skips `len` bytes.
+    ///
+    /// # Safety
+    ///
+    /// `self.left` is not zero, and `len` is no more than [`BioPages::here`] returns.
     #[inline]
-    fn advance(&mut self, len: usize) {
+    unsafe fn advance(&mut self, len: usize) {
         // SAFETY: `self.vec` is a vector of the bio by the type invariant, as `self.left` is not
-        // zero.
+        // zero by the safety requirement.
         let in_vec = unsafe { (*self.vec).bv_len };
         // INVARIANT: `len` is at most `self.left`, and does not go beyond the vector. At its end
         // `vec` becomes the next vector.
@@ -140,9 +146,11 @@ impl<'b, T, D> BioPages<'b, T, D> {
         if max.min(self.left) == 0 {
             return (core::ptr::null_mut(), 0, 0);
         }
-        let (page, at, len) = self.here();
+        // SAFETY: `self.left` is not zero.
+        let (page, at, len) = unsafe { self.here() };
         let len = max.min(len).min(PAGE_SIZE - at);
-        self.advance(len);
+        // SAFETY: `self.left` is not zero, and `len` is no more than `here` returned.
+        unsafe { self.advance(len) };
         (page, at, len)
     }
 }
@@ -157,13 +165,15 @@ impl<'b, T, D> Iterator for BioPages<'b, T, D> {
         }
         let index = self.index;
         self.index = index.wrapping_add(1);
-        let (page, at, len) = self.here();
+        // SAFETY: `self.left` is not zero.
+        let (page, at, len) = unsafe { self.here() };
         if at != 0 || len < PAGE_SIZE {
             let pieces = Pieces(self.clone());
             *self = pieces.after();
             return Some((index, BioPage::Pieces(pieces)));
         }
-        self.advance(PAGE_SIZE);
+        // SAFETY: `self.left` is not zero, and `here` returned at least a page.
+        unsafe { self.advance(PAGE_SIZE) };
         // INVARIANT: `page` lies in a vector of the bio, and all its `PAGE_SIZE` bytes do: `at` is
         // zero and `len` is at least that.
         Some((
@@ -182,7 +192,7 @@ impl<T> BioPage<'_, T, Reading> {
     #[inline]
     pub(crate) fn fill(&self, word: usize) {
         match self {
-            Self::Whole(page) => page.map().target().fill(word),
+            Self::Whole(page) => page.map().page_mut().fill(word),
             Self::Pieces(pieces) => pieces.fill(word),
         }
     }

@@ -77,12 +77,12 @@ impl<'a, T: Operations> DiskRef<'a, T> {
                     // The reset will end, and nobody can open the disk before: the time starts
                     // anew.
                     Claimed::ByReset => start = Instant::now(),
-                    Claimed::No if held || waited >= PATIENCE => return Err(EBUSY),
-                    Claimed::No if waited >= COURTESY && waiting.is_none() => {
+                    Claimed::Unclaimed if held || waited >= PATIENCE => return Err(EBUSY),
+                    Claimed::Unclaimed if waited >= COURTESY && waiting.is_none() => {
                         gate.waiting = gate.waiting.saturating_add(1);
                         waiting = Some(Waiting(self));
                     }
-                    Claimed::No => {}
+                    Claimed::Unclaimed => {}
                 }
                 Ok(false)
             })?;
@@ -125,7 +125,7 @@ impl<T: Operations> Disk<T> {
     ///
     /// Those of [`DiskRef::claim`].
     pub(crate) fn claim_for_removal(&self) -> Result {
-        self.handle().seize(Claimed::ByRemoval)
+        self.disk_ref().seize(Claimed::ByRemoval)
     }
 }
 
@@ -141,7 +141,7 @@ pub(super) struct Gate {
 #[derive(Clone, Copy)]
 pub(super) enum Claimed {
     /// Nobody has claimed the disk.
-    No,
+    Unclaimed,
     /// A [`Claim`] lives.
     ByReset,
     /// The disk is about to be removed, which nothing undoes.
@@ -154,7 +154,7 @@ impl Claimed {
     /// A removal does not wait for a reset: removing the disk's files does that later.
     fn gives_way_to(self, by: Self) -> bool {
         match self {
-            Self::No => true,
+            Self::Unclaimed => true,
             Self::ByReset => matches!(by, Self::ByRemoval),
             Self::ByRemoval => false,
         }
@@ -224,7 +224,7 @@ impl<T: Operations> Drop for Claim<'_, T> {
     fn drop(&mut self) {
         self.0.with_gate(|_, _, gate| {
             if matches!(gate.claim, Claimed::ByReset) {
-                gate.claim = Claimed::No;
+                gate.claim = Claimed::Unclaimed;
             }
         });
     }

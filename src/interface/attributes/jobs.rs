@@ -26,7 +26,8 @@ use core::sync::atomic::Ordering;
 use kernel::{
     fmt::Write as _,
     prelude::*,
-    str::BStr, //
+    str::BStr,
+    sync::Arc, //
 };
 
 /// `all`, or seconds: marks pages as idle that were not accessed for so long, and no others.
@@ -93,7 +94,7 @@ pub(super) fn backing_dev_store(disk: Disk<'_>, arg: &[u8]) -> Result {
         )
     })?;
     let path = args::path(arg);
-    let backing = BackingDevice::open(path)?;
+    let backing = Arc::new(BackingDevice::open(path)?, GFP_KERNEL)?;
     let old = disk.with_config(|config| Ok(config.backing.replace(backing)))?;
     drop(old);
     pr_info!(
