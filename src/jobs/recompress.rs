@@ -100,8 +100,8 @@ impl<'t> Recompression<'t> {
     /// Recompresses page `index` if it is still a candidate and large enough, and returns whether
     /// it was tried.
     ///
-    /// Where the object can't be allocated at once, this allocates it with nothing locked, which may
-    /// reclaim memory, and tries the page again.
+    /// Where there is no memory for the object at once, this allocates it with nothing locked,
+    /// which may start reclaim, and tries the page again.
     fn recompress_page(&self, index: usize, attempt: &mut Attempt<'_, 't>) -> Result<bool> {
         loop {
             let Some(mut slot) = self.live.store.lock(index) else {
