@@ -188,7 +188,7 @@ fn write_pieces<'t>(
     store_or_wait(live, writer, index, content, Data::Pieces(pieces), nid)
 }
 
-/// Stores `content`, or goes on with `data`, from which it was made, if there was no memory for it.
+/// Stores `content`, which was made of `data`, or goes on to [`write_scarce`] if it was refused.
 ///
 /// Context: Process context. May sleep; the caller holds no slot and no stream.
 #[inline(always)]

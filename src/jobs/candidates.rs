@@ -100,7 +100,7 @@ impl Room {
 
     /// Grows to `count` entries, or to as many as there is memory for.
     ///
-    /// Context: Process context. May sleep; starts no I/O.
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
@@ -193,7 +193,7 @@ impl<'t> Candidates<'t> {
 
     /// Removes one of the largest candidates and returns its index, or `None` if none is left.
     ///
-    /// The slot keeps its mark, if it still has it: the caller checks that under the slot's lock.
+    /// The slot may have lost its mark meanwhile; the caller checks that under the slot's lock.
     ///
     /// Context: Process context. May sleep.
     ///

@@ -8,8 +8,8 @@ use kernel::prelude::*;
 
 /// An iterator over the `key=value` tokens of a text, which are separated by blanks.
 ///
-/// A value or a whole token may be in double quotes, which can't be escaped. A token is split
-/// at its first `=`, unless that comes first of all.
+/// A value or a whole token may be in double quotes, which can't be escaped. A token is split at
+/// its first `=` that is not its first character.
 ///
 /// `next` splits like C's `next_arg()`, but it does not write to the text, and skips the blanks
 /// before a token instead of those after it.
