@@ -98,8 +98,8 @@ impl Devices {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if another zram has that hotplug state or one of the names; `ENOMEM`; those of
-    /// registering a name or adding a disk. Nothing stays registered then.
+    /// `EBUSY` if another zram has that hotplug state; `ENOMEM`; those of registering the major
+    /// number and the class, and of adding a disk. Nothing stays registered then.
     pub(crate) fn new(names: &'static Names, devices: u32, coexist: bool) -> Result<Class<Self>> {
         let state = if coexist {
             StateId::PrepareDyn
