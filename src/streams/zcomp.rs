@@ -51,7 +51,8 @@ pub(crate) struct Zcomp {
 
 /// A compression stream: scratch memory that one compression or decompression at a time uses.
 ///
-/// The name, and those of the fields, are those of C zram's `struct zcomp_strm`.
+/// This is C zram's `struct zcomp_strm`, except that C copies objects to `local_copy`, and has no
+/// pages in pieces.
 struct ZcompStrm {
     /// The codec's own state.
     ctx: Context,
