@@ -2,34 +2,36 @@
 
 //! Compressed RAM block device, in Rust.
 //!
-//! A disk whose pages are kept compressed in memory, with the interface of mainline's zram. README.md says what it
-//! does and how it is built, doc/design.md how it works. A request goes down through the rooms below, from
-//! `interface` to `abstractions`, and so do imports.
+//! A disk whose pages are kept compressed in memory, with the interface of mainline's zram.
+//! README.md says what it does and how it is built, doc/design.md how it works. A request goes down
+//! through the rooms below, from `interface` to `abstractions`, and so do imports.
 
 #![deny(unsafe_code)]
 
 use kernel::prelude::*;
 
-/// The driver. Only the rooms marked below, and two files of `store`, may say `unsafe`.
+/// The driver.
+///
+/// `unsafe` may be written only in the rooms that expect it below, and in two files of `store`.
 #[path = "src"]
 mod zram {
-    /// Faces of C APIs.
+    /// Safe interfaces to C APIs.
     #[expect(unsafe_code)]
     mod abstractions;
-    /// The algorithms.
+    /// Compression algorithms.
     #[expect(unsafe_code)]
     mod codecs;
     /// One device and its states.
     mod device;
-    /// What user space and the block layer call.
+    /// The interface to user space and the block layer.
     mod interface;
     /// Reads and writes.
     mod io;
-    /// Work over many pages.
+    /// Jobs: work over many pages.
     mod jobs;
-    /// What is stored for each page.
+    /// Storage of pages: slots, objects and blocks.
     mod store;
-    /// Per-CPU compression streams.
+    /// Compression streams.
     mod streams;
 
     pub(crate) use abstractions::{
@@ -67,7 +69,10 @@ module! {
     },
 }
 
-/// Fields are dropped from the first to the last.
+/// The module.
+///
+/// Fields are dropped from the first to the last: `_exit` waits until the last gendisk is gone and
+/// no task is in the module's text any more, so it is the last.
 struct RustZram {
     _devices: Class<Devices>,
     _exit: ModuleExit,

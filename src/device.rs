@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! One zram device: what it is set up with, and what it is once it has a disksize.
+//! One zram device: its states, its locks, and the changes from one state to another.
 //!
-//! Lock order: index of devices → `job_lock` → `reset_lock` → `config_lock` → `state` → CPU hotplug → stream; and slot → stream → zsmalloc.
-//! I/O takes no lock of the device: see [`crate::zram::abstractions::disk`].
+//! Lock order: index of devices → `job_lock` → `reset_lock` → `config_lock` → `state` → CPU
+//! hotplug → stream; and slot → stream → zsmalloc. I/O takes no lock of the device: see
+//! [`crate::zram::abstractions::disk`].
 
 #![forbid(unsafe_code)]
 
@@ -52,24 +53,33 @@ pub(crate) use settings::{
     WritebackSettings, //
 };
 
-/// Algorithms of a device: the primary one, which pages are written with, and those to recompress
-/// with, by priority.
+/// Number of algorithms that a device may have.
+///
+/// They are indexed by priority: pages are written with that of priority 0, the primary one, and
+/// recompressed with the others.
 pub(crate) const ALGORITHMS: usize = 4;
 
-/// What a device is at a time.
+/// State of a device.
 pub(crate) enum State {
-    /// Without a disksize: everything can be set.
+    /// The device has no disksize and holds no data, and everything about it can be set.
+    ///
+    /// [`Device::set_disksize`] makes it live.
     Blank(Config),
-    /// With a disksize, until it is reset.
+    /// The device has a disksize, and I/O works.
+    ///
+    /// [`Device::reset`] makes it blank. The disk holds a second reference, which I/O uses.
     Live(Arc<Live>),
 }
 
-/// What user space sets before the disksize.
+/// Configuration that user space sets before the disksize.
 pub(crate) struct Config {
+    /// The algorithms, by priority.
     pub(crate) algorithms: [Option<Algorithm>; ALGORITHMS],
+    /// The parameters of these.
     pub(crate) params: [Params; ALGORITHMS],
-    /// Most pages that the pool may take; zero for any number.
+    /// The most pages that the pool may use, or 0 for no limit.
     pub(crate) limit_pages: usize,
+    /// The device to write pages back to.
     pub(crate) backing: Option<Arc<BackingDevice>>,
 }
 
@@ -85,9 +95,14 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Sets up all algorithms. Takes the parameters; after an error everything is as after a reset,
-    /// but for limit and backing device.
-    #[inline(never)] // What it needs of the stack is not needed with that of its caller.
+    /// Sets up all algorithms, and takes their parameters out of the configuration.
+    ///
+    /// Context: Process context. May sleep; takes the CPU hotplug lock.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Zcomp::create`]; algorithms and parameters are back at their defaults then.
+    #[inline(never)] // So that its stack frame is gone when `set_disksize` goes on.
     fn zcomps(
         &mut self,
         disk: DiskRef<'_, Device>,
@@ -115,26 +130,40 @@ impl Config {
     }
 }
 
-/// A device.
+/// A zram device: the driver data of a disk.
 pub(crate) struct Device {
-    /// Held for writing while the state is changed, and for reading by who looks at it; never while
-    /// anyone waits for a device or a file.
+    /// The state, and the lock that guards it: held for reading to look at the state, and for
+    /// writing to change it.
+    ///
+    /// Its holders do not wait for the backing device or for a file, so statistics can be read at
+    /// any time.
     pub(crate) state: Pin<KBox<RwSem<State>>>,
-    /// Held by writeback and recompression, one at a time, and by a reset. It is only ever taken for
-    /// writing: unlike `Mutex` it lets a fatal signal end the wait.
+    /// Held by writeback and recompression, so that one of them runs at a time, and by a reset.
+    ///
+    /// It is only ever taken for writing: it stands in for a mutex, since the `kernel` crate's
+    /// `Mutex` has no wait that a fatal signal ends.
     job_lock: Pin<KBox<RwSem<()>>>,
     /// Held for reading by what takes long but may run beside a job, and for writing by a reset.
     reset_lock: Pin<KBox<RwSem<()>>>,
-    /// Held by what changes from blank to live or back, or the setup in more than one step; only ever for
-    /// writing, as `job_lock`. Who holds it finds the state as he left it.
+    /// Held by whatever changes the device from blank to live or back, or the configuration in more
+    /// than one step.
+    ///
+    /// While it is held, no other task changes the device from blank to live or back, so `state`
+    /// may be released between two steps. It is only ever taken for writing, like `job_lock`.
     config_lock: Pin<KBox<RwSem<()>>>,
-    /// What outlives a reset.
+    /// Settings that outlive a reset.
     pub(crate) settings: WritebackSettings,
     hotplug: Arc<cpuhp::State<Zcomp>>,
 }
 
 impl Device {
-    /// A device without a disksize. May sleep.
+    /// Creates a blank device, with the settings of mainline's new devices.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
     pub(crate) fn new(hotplug: &Arc<cpuhp::State<Zcomp>>) -> Result<Self> {
         let state = State::Blank(Config::default());
         let state = RwSem::new(state, c"zram_state", kernel::static_lock_class!());
@@ -151,7 +180,11 @@ impl Device {
         })
     }
 
-    /// Calls `f` with the live state, if there is one. Not for what takes long; may sleep.
+    /// Calls `f` with the live state, or with `None` if the device is blank.
+    ///
+    /// `state` is held meanwhile, so `f` must not take long, or wait for a device or a file.
+    ///
+    /// Context: Process context. May sleep.
     pub(crate) fn with_live<R>(&self, f: impl FnOnce(Option<&Live>) -> R) -> R {
         match &*self.state.read() {
             State::Blank(_) => f(None),
@@ -159,28 +192,37 @@ impl Device {
         }
     }
 
-    /// Calls `f` with the live state, which a reset waits for. May sleep.
+    /// Calls `f` with the live state, under `reset_lock`, so that a reset waits for `f`.
+    ///
+    /// `f` may take long: it runs beside jobs, and others can look at the state meanwhile.
+    ///
+    /// Context: Process context. May sleep; waits for a reset.
     ///
     /// # Errors
     ///
-    /// `EINVAL` without a disksize; those of `f`.
+    /// `EINVAL` if the device is blank; those of `f`.
     pub(crate) fn with_live_pinned<R>(&self, f: impl FnOnce(&Live) -> Result<R>) -> Result<R> {
         let _reset_lock = self.reset_lock.read();
         f(&*self.live()?)
     }
 
-    /// Like [`Device::with_live_pinned`], alone but for such work. A fatal signal ends the wait for others.
+    /// Calls `f` with the live state, under `job_lock`, so that one job runs at a time and a reset
+    /// waits for it.
+    ///
+    /// Context: Process context. May sleep; a fatal signal ends the wait for another job.
     ///
     /// # Errors
     ///
-    /// `EINTR` after a fatal signal; those of [`Device::with_live_pinned`].
+    /// `EINTR` after a fatal signal; `EINVAL` if the device is blank; those of `f`.
     pub(crate) fn run_job(&self, f: impl FnOnce(&Live) -> Result) -> Result {
         let _job_lock = self.job_lock.write_killable()?;
         f(&*self.live()?)
     }
 
-    /// Lets nobody else change the setup, or the state from blank to live or back, until the result is
-    /// dropped. A fatal signal ends the wait for others.
+    /// Takes `config_lock`, which keeps other tasks from making the device live or blank, and from
+    /// changing the configuration in several steps, until the guard is dropped.
+    ///
+    /// Context: Process context. May sleep; a fatal signal ends the wait for another holder.
     ///
     /// # Errors
     ///
@@ -189,11 +231,15 @@ impl Device {
         self.config_lock.write_killable()
     }
 
-    /// Calls `f` with the setup. May sleep; not for what waits for a device or a file.
+    /// Calls `f` with the configuration, if the device is blank.
+    ///
+    /// `state` is held for writing meanwhile, so `f` must not wait for a device or a file.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `EBUSY` with a disksize; those of `f`.
+    /// `EBUSY` if the device is live; those of `f`.
     pub(crate) fn with_config<R>(&self, f: impl FnOnce(&mut Config) -> Result<R>) -> Result<R> {
         match &mut *self.state.write() {
             State::Blank(config) => f(config),
@@ -201,6 +247,7 @@ impl Device {
         }
     }
 
+    /// Returns a reference to the live state, or `EINVAL` if the device is blank.
     fn live(&self) -> Result<Arc<Live>> {
         match &*self.state.read() {
             State::Blank(_) => Err(EINVAL),
@@ -208,12 +255,14 @@ impl Device {
         }
     }
 
-    /// Gives the disk a size of `bytes`, rounded up to a page. May sleep.
+    /// Makes the device live, with a size of `bytes`, rounded up to a page.
+    ///
+    /// Context: Process context. May sleep; takes the CPU hotplug lock.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if it has one; `EINVAL` if there is no such size; `ENOMEM`; that of an algorithm; `EINTR`
-    /// after a fatal signal.
+    /// `EBUSY` if the device is live; `EINVAL` if the size can't be rounded up; `ENOMEM`; those of
+    /// [`Zcomp::create`]; `EINTR` after a fatal signal. The device stays blank then.
     pub(crate) fn set_disksize(disk: DiskRef<'_, Self>, bytes: u64) -> Result {
         let _config_lock = disk.lock_config()?;
         let blocks =
@@ -226,7 +275,8 @@ impl Device {
         })?;
         let bytes = bytes.checked_next_multiple_of(PAGE_SIZE as u64);
         let pages = (bytes.ok_or(EINVAL)? >> PAGE_SHIFT) as usize;
-        // First of all: what fails after the setup was taken would lose it.
+        // These come first, since they may fail: after `zcomps` has taken the parameters, an error
+        // would lose them.
         let place = UniqueArc::new_uninit(GFP_KERNEL)?;
         let store = Store::new(disk.name(), pages, blocks)?;
         let mut state = disk.state.write();
@@ -247,13 +297,16 @@ impl Device {
         Ok(())
     }
 
-    /// Forgets all data, the backing device, and all settings but those of writeback. Waits for a job,
-    /// and for who changes the setup; may sleep.
+    /// Makes the device blank: frees all data, closes the backing device, and forgets the
+    /// configuration, but not the [`WritebackSettings`].
+    ///
+    /// Context: Process context. May sleep; waits for openers of the disk for a moment, and for
+    /// jobs and other holders of the device's locks.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the disk is open for longer than a moment, or being removed; `EINTR` after a fatal
-    /// signal.
+    /// `EBUSY` if the disk is held exclusively, open for longer than a moment, or being removed;
+    /// `EINTR` after a fatal signal.
     pub(crate) fn reset(disk: DiskRef<'_, Self>) -> Result {
         let claim = disk.claim()?;
         let _job_lock = disk.job_lock.write_killable()?;
@@ -263,7 +316,9 @@ impl Device {
         let live = claim.take_live();
         let old = core::mem::replace(&mut *state, State::Blank(Config::default()));
         drop(state);
-        // What it takes long to free is freed here, before anyone may open the disk again, or set it up.
+        // Both references to the live state, that of the disk and that of `state`, or the old
+        // configuration. They are dropped here, which may take long: outside of `state`, and while
+        // the claim and the other locks still keep openers and `set_disksize` out.
         drop((live, old));
         Ok(())
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What user space and the block layer call: devices, their operations, their files.
+//! The interface to user space and the block layer: devices, their operations, and their files.
 
 pub(super) mod args;
 mod attributes;

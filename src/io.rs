@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! I/O: what becomes of a bio.
+//! I/O: carries out bios, and frees swap slots.
 
 #![forbid(unsafe_code)]
 
@@ -29,9 +29,11 @@ type Bio = bio::Bio<Device>;
 type BioPage<'b, D> = bio::BioPage<'b, Device, D>;
 type Pieces<'b, D> = bio::Pieces<'b, Device, D>;
 
-/// Carries out `bio`.
+/// Carries out `bio`: reads, writes or frees its pages, and marks it as failed if that fails.
 ///
-/// Context: Process context. May sleep.
+/// Reads from the backing device may still be under way when this returns; the bio ends after them.
+///
+/// Context: Process context. May sleep, but does not wait for a device.
 pub(super) fn submit(live: &Live, bio: &mut Bio) {
     let Ok((first, pages)) = bio.page_range() else {
         return bio.fail();
@@ -58,7 +60,9 @@ pub(super) fn submit(live: &Live, bio: &mut Bio) {
     }
 }
 
-/// Frees page `index`, for which swap has no more use.
+/// Frees page `index`, which swap does not need any more.
+///
+/// If the slot is locked, its holder empties it when it unlocks it.
 ///
 /// Context: A spinlock is held.
 #[inline]

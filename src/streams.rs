@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Per-CPU compression streams.
+//! Compression streams: one for each algorithm of a device and each CPU that is up.
 
 #![forbid(unsafe_code)]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A device with a disksize.
+//! The live state of a device, which exists from `disksize` to `reset`.
 
 #![forbid(unsafe_code)]
 
@@ -26,34 +26,37 @@ use kernel::{
     sync::Arc, //
 };
 
-/// What I/O works on.
+/// The state that I/O and jobs work on.
 pub(crate) struct Live {
     /// The pages.
     pub(crate) store: Store,
+    /// The configured algorithms, by priority.
     pub(super) zcomps: [Option<Instance<Zcomp>>; ALGORITHMS],
-    /// Most pages that the pool may take; zero for any number.
+    /// The most pages that the pool may use, or 0 for no limit; may be set at any time.
     pub(crate) limit_pages: AtomicUsize,
-    /// From which size on a page is stored as it is.
+    /// The compressed size, in bytes, from which on a page is *huge* and stored uncompressed.
     pub(crate) huge_class_size: usize,
+    /// The device to write pages back to.
     pub(crate) backing: Option<Arc<BackingDevice>>,
-    /// Whether the backing device has compressed pages.
+    /// `compressed_writeback`, as it was when the device became live: true if pages on the backing
+    /// device are compressed.
     pub(crate) compressed_writeback: bool,
 }
 
 impl Live {
-    /// The algorithm of a priority, if there is one.
+    /// Returns the algorithm of `priority`, or `None` if none was set.
     #[inline]
     pub(crate) fn zcomp(&self, priority: u8) -> Option<&Zcomp> {
         self.zcomps.get(usize::from(priority))?.as_deref()
     }
 
-    /// Whether no algorithm has a higher priority.
+    /// Returns whether no algorithm has a higher priority than `priority`.
     pub(crate) fn is_highest_priority(&self, priority: u8) -> bool {
         let above = usize::from(priority).wrapping_add(1);
         self.zcomps.iter().skip(above).all(Option::is_none)
     }
 
-    /// The names of the algorithms, by priority.
+    /// Returns which algorithms are set, by priority.
     pub(crate) fn algorithms(&self) -> [Option<Algorithm>; ALGORITHMS] {
         let mut algorithms = [None; ALGORITHMS];
         for (algorithm, zcomp) in algorithms.iter_mut().zip(&self.zcomps) {
@@ -62,7 +65,15 @@ impl Live {
         algorithms
     }
 
-    /// Decompresses `object`, which the algorithm of `priority` has compressed, to `page`.
+    /// Decompresses `object` to `page` with the algorithm of `priority`, or copies it if it is
+    /// huge.
+    ///
+    /// Context: Process context. Sleeps while another task has this CPU's stream. The caller holds
+    /// the lock of the slot that owns `object`, and no stream.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if `object` is corrupt; the contents of `page` are unspecified then.
     #[inline(always)]
     pub(crate) fn decompress(
         &self,
@@ -80,12 +91,12 @@ impl Live {
             .decompress_object(object, page)
     }
 
-    /// All algorithms, set up.
+    /// Returns the configured algorithms, from the lowest priority to the highest.
     pub(crate) fn zcomps(&self) -> impl Iterator<Item = &Zcomp> {
         self.zcomps.iter().flatten().map(Deref::deref)
     }
 
-    /// In bytes.
+    /// Returns the size of the disk, in bytes.
     pub(crate) fn disksize(&self) -> u64 {
         (self.store.len() as u64) << PAGE_SHIFT
     }

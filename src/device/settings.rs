@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Settings of writeback.
+//! The settings of writeback, and the limit on the pages that it writes.
 
 #![forbid(unsafe_code)]
 
@@ -14,30 +14,36 @@ use kernel::{
     sync::SpinLock, //
 };
 
-/// What user space sets for writeback, at any time; a reset leaves it as it is.
+/// Settings of writeback, which survive a reset.
+///
+/// All methods but `new` may be called in any context but interrupts: the limit has a spinlock.
 pub(crate) struct WritebackSettings {
     limit: Pin<KBox<SpinLock<Limit>>>,
-    /// How many pages are on their way to the device at a time, at most.
+    /// `writeback_batch_size`: the most pages that are under way to the backing device at a time.
     pub(crate) batch_size: AtomicU32,
-    /// Whether pages are written compressed. Fixed while the device has a disksize.
+    /// `compressed_writeback`: whether pages are written compressed; changed on blank devices only.
     pub(crate) compressed: AtomicBool,
 }
 
-/// How many pages may be written.
+/// A limit on the number of pages that are written.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Limit {
-    /// Pages that may still be written, if that is limited.
+    /// `writeback_limit`: pages that may still be written while the limit is enabled.
     pub(crate) pages: u64,
+    /// `writeback_limit_enable`: whether the limit is enabled.
     pub(crate) enabled: bool,
-    /// How often the number was set.
+    /// The number of times that `pages` was set by user space.
     set: u64,
 }
 
-/// What a page was charged to: [`Limit::set`] then, if it was charged at all.
+/// A receipt for a page charged to the limit: the value of [`Limit::set`] at that time, or `None`
+/// if the page was not charged.
 pub(crate) type Charge = Option<u64>;
 
 impl WritebackSettings {
-    /// As of a new device. May sleep.
+    /// Creates the settings of a new device.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
@@ -51,24 +57,31 @@ impl WritebackSettings {
         })
     }
 
-    /// The limit as it is now.
+    /// Returns a copy of the limit.
     pub(crate) fn limit(&self) -> Limit {
         *self.limit.lock()
     }
 
-    /// Sets how many pages may be written. What is on its way to the device was charged to the number before.
+    /// Sets the number of pages that may be written.
+    ///
+    /// Pages that are under way were charged to the number before, and are not refunded to this
+    /// one.
     pub(crate) fn set_limit(&self, pages: u64) {
         let mut limit = self.limit.lock();
         limit.pages = pages;
         limit.set = limit.set.wrapping_add(1);
     }
 
-    /// Sets whether that counts.
+    /// Enables or disables the limit.
     pub(crate) fn enable_limit(&self, enabled: bool) {
         self.limit.lock().enabled = enabled;
     }
 
-    /// Whether another page may be written.
+    /// Checks that another page may be written.
+    ///
+    /// # Errors
+    ///
+    /// `EIO` if the limit is enabled and reached.
     pub(crate) fn check_limit(&self) -> Result {
         let limit = self.limit();
         if limit.enabled && limit.pages == 0 {
@@ -77,7 +90,7 @@ impl WritebackSettings {
         Ok(())
     }
 
-    /// Counts a page against the limit.
+    /// Charges a page to the limit, if it is enabled and not yet reached.
     pub(crate) fn charge(&self) -> Charge {
         let mut limit = self.limit.lock();
         if !limit.enabled {
@@ -87,7 +100,7 @@ impl WritebackSettings {
         Some(limit.set)
     }
 
-    /// Takes a charge back, unless the number was set anew meanwhile.
+    /// Refunds a page that was not written, unless user space has set the number since the charge.
     pub(crate) fn refund(&self, charge: Charge) {
         let mut limit = self.limit.lock();
         if charge == Some(limit.set) {

@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What user space writes to a file, parsed; no device is in sight.
+//! Parsers of the text that user space writes to files.
 //!
-//! The functions take what the kernel's parsers of the same names take, and refuse what they refuse
-//! with the same errno. They are written out so that they can be tested on any host.
+//! [`memparse`], [`kstrtouint`], [`kstrtoint`] and [`kstrtobool`] accept what the C functions of
+//! these names accept, and refuse the rest with the same errno; each says where its interface
+//! differs. An argument is a slice without NUL bytes, not a C string. They are not bindings so that
+//! `selftests/host/` can test this file on any host.
 //!
-//! C sources: `lib/kstrtox.c`, `lib/cmdline.c`, `lib/string_helpers.c`
+//! The others parse the arguments of one file each, as the functions in `zram_drv.c` do.
+//!
+//! C sources: `lib/kstrtox.c`, `lib/cmdline.c`, `lib/string_helpers.c`,
+//! `drivers/block/zram/zram_drv.c`
 
 #![forbid(unsafe_code)]
 
@@ -24,14 +29,20 @@ use tokens::{
     Tokens, //
 };
 
-/// The longest name of an algorithm that is looked at, its newline included.
+/// The longest name of an algorithm, with its newline: one less than C's `CRYPTO_MAX_ALG_NAME`.
 const MAX_ALGORITHM: usize = 127;
 
-/// The longest path, a NUL included.
+/// The longest path, with its NUL.
 const PATH_MAX: usize = 4096;
 
-/// A size in bytes, with a suffix from K to E if wanted; what follows is ignored. The result is
-/// `None` if there is no number at all; a size too large for 64 bits is the largest.
+/// Parses a size in bytes, or returns `None` if `arg` does not start with a number.
+///
+/// The number is decimal, or hexadecimal or octal by its prefix, without a sign. A suffix of `K`,
+/// `M`, `G`, `T`, `P` or `E`, of either case, multiplies it by a power of 1024. Whatever follows is
+/// ignored. A size beyond 64 bits becomes `u64::MAX`.
+///
+/// C's `memparse()` returns 0 where there is no number; its callers compare a pointer to the end of
+/// the parsed text with the start. Here `None` says the same.
 pub(crate) fn memparse(arg: &[u8]) -> Option<u64> {
     let (digits, radix) = radix(arg);
     let number = number(digits, radix);
@@ -55,21 +66,26 @@ pub(crate) fn memparse(arg: &[u8]) -> Option<u64> {
     })
 }
 
-/// A number from 0 up, in decimal, perhaps with a `+` and a newline.
+/// Parses an unsigned decimal number, which a `+` may precede and a newline may follow.
+///
+/// This is C's `kstrtou16()`, `kstrtouint()`, `kstrtoul()` or `kstrtoull()`, depending on the
+/// unsigned type `T`, with base 10.
 ///
 /// # Errors
 ///
-/// `ERANGE` if it is too large for `T`, `EINVAL` if it is anything else.
+/// `ERANGE` if the number does not fit; `EINVAL` if `arg` is anything else.
 pub(crate) fn kstrtouint<T: TryFrom<u64>>(arg: &[u8]) -> Result<T> {
     let value = whole(arg.strip_prefix(b"+").unwrap_or(arg), 10)?;
     T::try_from(value).map_err(|_| ERANGE)
 }
 
-/// A number in decimal, perhaps with a sign and a newline.
+/// Parses a decimal number, which a sign may precede and a newline may follow.
+///
+/// This is C's `kstrtoint()` with base 10.
 ///
 /// # Errors
 ///
-/// `ERANGE` if it does not fit, `EINVAL` if it is anything else.
+/// `ERANGE` if the number does not fit; `EINVAL` if `arg` is anything else.
 pub(crate) fn kstrtoint(arg: &[u8]) -> Result<i32> {
     match arg.strip_prefix(b"-") {
         Some(digits) => {
@@ -80,21 +96,26 @@ pub(crate) fn kstrtoint(arg: &[u8]) -> Result<i32> {
     }
 }
 
-/// A number from 0 up, in decimal, hexadecimal or octal by its prefix.
+/// Parses an unsigned number that is decimal, or hexadecimal or octal by its prefix, and which a
+/// `+` may precede and a newline may follow.
+///
+/// This is C's `kstrtouint()` with base 0.
 ///
 /// # Errors
 ///
-/// `ERANGE` if it is too large, `EINVAL` if it is anything else.
+/// `ERANGE` if the number does not fit; `EINVAL` if `arg` is anything else.
 fn kstrtouint_any_base(arg: &[u8]) -> Result<u32> {
     let (digits, radix) = radix(arg.strip_prefix(b"+").unwrap_or(arg));
     u32::try_from(whole(digits, radix)?).map_err(|_| ERANGE)
 }
 
-/// Yes or no, as the first letters say.
+/// Parses a boolean by its first letter, or by the first two for `on` and `off`.
+///
+/// This is C's `kstrtobool()`.
 ///
 /// # Errors
 ///
-/// `EINVAL` if it is neither.
+/// `EINVAL` if `arg` is neither true nor false.
 pub(crate) fn kstrtobool(arg: &[u8]) -> Result<bool> {
     match arg {
         [b'e' | b'E' | b'y' | b'Y' | b't' | b'T' | b'1', ..] | [b'o' | b'O', b'n' | b'N', ..] => {
@@ -107,16 +128,20 @@ pub(crate) fn kstrtobool(arg: &[u8]) -> Result<bool> {
     }
 }
 
-/// Which pages are idle.
+/// The pages that a write to `idle` marks.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Idle {
-    /// All.
+    /// All pages.
     All,
-    /// Those that were not accessed for so many seconds.
+    /// Pages that were not accessed for this number of seconds.
     Age(u32),
 }
 
-/// `all`, or an age.
+/// Parses the argument of `idle`: `all`, or an age in seconds.
+///
+/// # Errors
+///
+/// `EINVAL` for anything else, an age that does not fit included.
 pub(crate) fn idle(arg: &[u8]) -> Result<Idle> {
     if strip_newline(arg) == b"all" {
         return Ok(Idle::All);
@@ -124,11 +149,11 @@ pub(crate) fn idle(arg: &[u8]) -> Result<Idle> {
     kstrtouint_any_base(arg).map(Idle::Age).map_err(|_| EINVAL)
 }
 
-/// The name of an algorithm, without its newline.
+/// Returns the name of an algorithm, without the newline that may end it.
 ///
 /// # Errors
 ///
-/// `E2BIG` if no algorithm's name is that long.
+/// `E2BIG` for more than 127 bytes, newline included.
 pub(crate) fn algorithm(arg: &[u8]) -> Result<&[u8]> {
     if arg.len() > MAX_ALGORITHM {
         return Err(E2BIG);
@@ -136,30 +161,42 @@ pub(crate) fn algorithm(arg: &[u8]) -> Result<&[u8]> {
     Ok(strip_newline(arg))
 }
 
-/// The path of a file: as much as a path may have, without its newline.
+/// Returns the path of a file, without the newline that may end it.
+///
+/// As in mainline a longer path is first cut off at `PATH_MAX - 1` bytes.
 pub(crate) fn path(arg: &[u8]) -> &[u8] {
     strip_newline(arg.get(..PATH_MAX.wrapping_sub(1)).unwrap_or(arg))
 }
 
-/// `arg` without the one newline that may end it.
+/// Returns `arg` without the one newline that may end it.
 pub(crate) fn strip_newline(arg: &[u8]) -> &[u8] {
     arg.strip_suffix(b"\n").unwrap_or(arg)
 }
 
-/// Parameters of an algorithm.
+/// Arguments of `algorithm_params`; `None` for one that was not given.
 #[derive(Default)]
 pub(crate) struct AlgorithmParams<'a> {
+    /// The name of the algorithm to set the parameters of.
     pub(crate) algorithm: Option<&'a [u8]>,
+    /// The priority of the algorithm to set the parameters of.
     pub(crate) priority: Option<i32>,
+    /// The compression level.
     pub(crate) level: Option<i32>,
+    /// The window size of deflate, as for zlib.
     pub(crate) winbits: Option<i32>,
     /// The path of the dictionary.
     pub(crate) dict: Option<&'a [u8]>,
 }
 
-/// `algo=NAME priority=N level=N deflate.winbits=N dict=PATH`; other keys are ignored.
+/// Parses `algo=NAME priority=N level=N deflate.winbits=N dict=PATH`.
+///
+/// Other keys are ignored, and the last one of several counts.
+///
+/// # Errors
+///
+/// `EINVAL` for a key without a value; those of [`kstrtoint`] for a number.
 pub(crate) fn algorithm_params(arg: &[u8]) -> Result<AlgorithmParams<'_>> {
-    /// What mainline takes as *not given*.
+    /// C's `ZCOMP_PARAM_NOT_SET`, which a user may also write.
     const NOT_SET: i32 = i32::MIN;
     let number =
         |value| kstrtoint(value).map(|value| Some(value).filter(|&value| value != NOT_SET));
@@ -178,14 +215,23 @@ pub(crate) fn algorithm_params(arg: &[u8]) -> Result<AlgorithmParams<'_>> {
     Ok(params)
 }
 
-/// A secondary algorithm, for recompression.
+/// Arguments of `recomp_algorithm`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RecompAlgorithm<'a> {
+    /// The name of the algorithm to recompress pages with.
     pub(crate) name: &'a [u8],
+    /// The priority that it gets, from 1 to 3.
     pub(crate) priority: u8,
 }
 
-/// `algo=NAME priority=N`; other keys are ignored.
+/// Parses `algo=NAME priority=N`; the priority is 1 by default.
+///
+/// Other keys are ignored, and the last one of several counts.
+///
+/// # Errors
+///
+/// `EINVAL` for a key without a value, no algorithm, or another priority than 1 to 3; those of
+/// [`kstrtoint`] for the priority.
 pub(crate) fn recomp_algorithm(arg: &[u8]) -> Result<RecompAlgorithm<'_>> {
     let (mut name, mut priority) = (None, 1);
     for token in Tokens(arg) {
@@ -201,7 +247,7 @@ pub(crate) fn recomp_algorithm(arg: &[u8]) -> Result<RecompAlgorithm<'_>> {
     })
 }
 
-/// The priority of a secondary algorithm.
+/// Returns the priority of a secondary algorithm, or `EINVAL` if there is no such priority.
 fn secondary(priority: i32) -> Result<u8> {
     match u8::try_from(priority) {
         Ok(priority @ 1..=3) => Ok(priority),
@@ -209,7 +255,7 @@ fn secondary(priority: i32) -> Result<u8> {
     }
 }
 
-/// Parses the name of a kind of pages.
+/// Parses the value of `type=`, or returns `None` if it is unknown.
 fn page_filter(arg: &[u8]) -> Option<PageFilter> {
     let (idle, huge, incompressible) = match arg {
         b"idle" => (true, false, false),
@@ -225,19 +271,30 @@ fn page_filter(arg: &[u8]) -> Option<PageFilter> {
     })
 }
 
-/// What to recompress, and how.
+/// Arguments of `recompress`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RecompressArgs<'a> {
+    /// The pages to try; all by default.
     pub(crate) filter: PageFilter,
-    /// How many pages to try at most.
+    /// The most pages to try; no limit by default.
     pub(crate) max_pages: u64,
-    /// Only pages of at least that size, in bytes, and only if they get smaller than that.
+    /// The size, in bytes, from which on pages are tried, and below which a result is kept; 0, for
+    /// no such limits, by default.
     pub(crate) threshold: usize,
+    /// The name of the algorithm to recompress pages with.
     pub(crate) algorithm: Option<&'a [u8]>,
+    /// The priority of the algorithm to recompress pages with.
     pub(crate) priority: Option<i32>,
 }
 
-/// `type=idle|huge|huge_idle max_pages=N threshold=N algo=NAME priority=N`; other keys are ignored.
+/// Parses `type=idle|huge|huge_idle max_pages=N threshold=N algo=NAME priority=N`.
+///
+/// Other keys are ignored, and the last one of several counts.
+///
+/// # Errors
+///
+/// `EINVAL` for a key without a value or another type; those of [`kstrtouint`] and [`kstrtoint`]
+/// for a number.
 pub(crate) fn recompress(arg: &[u8]) -> Result<RecompressArgs<'_>> {
     let mut request = RecompressArgs {
         filter: PageFilter::default(),
@@ -251,7 +308,7 @@ pub(crate) fn recompress(arg: &[u8]) -> Result<RecompressArgs<'_>> {
         match key {
             b"type" => match page_filter(value) {
                 Some(filter) if !filter.incompressible => request.filter = filter,
-                // A second one that is unknown leaves the first in force, as in mainline.
+                // As in mainline, an unknown type is ignored after a known one.
                 _ if request.filter == PageFilter::default() => return Err(EINVAL),
                 _ => {}
             },
@@ -265,17 +322,22 @@ pub(crate) fn recompress(arg: &[u8]) -> Result<RecompressArgs<'_>> {
     Ok(request)
 }
 
-/// What to write back: `page_index=N` and `page_indexes=LOW-HIGH`, any number of them, then `type=` or
-/// just `idle`, `huge`, `huge_idle` or `incompressible`, for the range named last; other keys are
-/// ignored.
+/// Parser of the arguments of `writeback`.
+///
+/// These are any number of `page_index=N` and `page_indexes=LOW-HIGH`, each of which selects all
+/// pages in its range. `type=idle|huge|huge_idle|incompressible`, or the word alone, ends them: it
+/// selects by its filter from the last range, or from the whole disk if there was none. Other keys
+/// are ignored.
 pub(crate) struct WritebackArgs<'a> {
     tokens: Tokens<'a>,
+    /// The number of pages of the disk.
     len: usize,
+    /// The last range.
     range: Range<usize>,
 }
 
 impl<'a> WritebackArgs<'a> {
-    /// Begins to parse, for a disk of `len` pages.
+    /// Starts to parse `arg`, for a disk of `len` pages.
     pub(crate) fn new(arg: &'a [u8], len: usize) -> Self {
         Self {
             tokens: Tokens(arg),
@@ -284,11 +346,12 @@ impl<'a> WritebackArgs<'a> {
         }
     }
 
-    /// The next selection; nothing after the last.
+    /// Parses up to the next selection and returns it, or `None` at the end.
     ///
     /// # Errors
     ///
-    /// `ERANGE` for a number that is too large, or beyond the end; `EINVAL` for anything else.
+    /// `ERANGE` for a number that does not fit, a page beyond the disk, or `LOW` above `HIGH`;
+    /// `EINVAL` for another type or word, or a malformed number.
     pub(crate) fn next(&mut self) -> Result<Option<Selection>> {
         while let Some(token) = self.tokens.next() {
             let filter = match token.pair() {
@@ -311,13 +374,14 @@ impl<'a> WritebackArgs<'a> {
         Ok(None)
     }
 
-    /// The kind of pages, after which nothing is looked at.
+    /// Parses the type, which ends the arguments: the rest is ignored, as in mainline.
     fn last(&mut self, kind: &[u8]) -> Result<PageFilter> {
         self.tokens = Tokens(&[]);
         page_filter(kind).ok_or(EINVAL)
     }
 }
 
+/// Returns `index`, or `ERANGE` if it is not below `len`.
 fn below(index: usize, len: usize) -> Result<usize> {
     if index < len {
         Ok(index)
@@ -326,6 +390,7 @@ fn below(index: usize, len: usize) -> Result<usize> {
     }
 }
 
+/// Parses `LOW-HIGH`, both inclusive, for a disk of `len` pages.
 fn indexes(arg: &[u8], len: usize) -> Result<Range<usize>> {
     let dash = arg.iter().position(|&byte| byte == b'-').ok_or(EINVAL)?;
     let (low, high) = arg.split_at_checked(dash).ok_or(EINVAL)?;

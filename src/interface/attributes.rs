@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Every file of `/sys/block/zramN`: what it shows, and what it takes.
+//! The files of `/sys/block/zramN`.
 //!
-//! Document: [`Documentation/admin-guide/blockdev/zram.rst`](srctree/Documentation/admin-guide/blockdev/zram.rst)
+//! [`ATTRIBUTES`] lists them. A function `…_show` writes the text of a file to `out`, a function
+//! `…_store` takes the argument `arg`. All of them are called in process context and may sleep.
+//!
+//! Document: [`zram.rst`](srctree/Documentation/admin-guide/blockdev/zram.rst); `doc/interface.md`
+//! has all arguments and errors.
 
 #![forbid(unsafe_code)]
 
@@ -37,7 +41,7 @@ use kernel::{
     prelude::*, //
 };
 
-/// Name, mode and functions of each file.
+/// The name, mode and functions of each file.
 #[rustfmt::skip]
 pub(super) static ATTRIBUTES: [Attribute<Device>; 21] = [
     Attribute::rw(c"disksize", disksize_show, disksize_store),
@@ -63,16 +67,18 @@ pub(super) static ATTRIBUTES: [Attribute<Device>; 21] = [
     Attribute::wo(c"algorithm_params", algorithm_params_store),
 ];
 
+/// The disk that a file belongs to.
 type Disk<'a> = DiskRef<'a, Device>;
+/// The text of a file that is read.
 type Out<'a, 'b> = &'a mut Text<'b>;
 
-/// RacyBytes; 0 without a disksize.
+/// Shows the size of the disk in bytes, or 0 if the device is blank.
 fn disksize_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let bytes = disk.with_live(|live| live.map_or(0, Live::disksize));
     Ok(writeln!(out, "{bytes}")?)
 }
 
-/// A size, rounded up to a page: the device begins its life with it.
+/// Takes the size of the disk, rounded up to a page, and makes the device live.
 fn disksize_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let bytes = args::memparse(arg)
         .filter(|&bytes| bytes > 0)
@@ -80,13 +86,13 @@ fn disksize_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     Device::set_disksize(disk, bytes)
 }
 
-/// 1 with a disksize, else 0.
+/// Shows 1 if the device is live, else 0.
 fn initstate_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let live = disk.with_live(|live| live.is_some());
     Ok(writeln!(out, "{}", u8::from(live))?)
 }
 
-/// Any number but 0: forgets all data, and the settings.
+/// Takes any number but 0 and makes the device blank, without data and configuration.
 fn reset_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     if args::kstrtouint::<u16>(arg)? == 0 {
         return Err(EINVAL);
@@ -94,7 +100,8 @@ fn reset_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     Device::reset(disk)
 }
 
-/// Anything: gives memory back that fragmentation holds, and that of empty parts of the table.
+/// Takes anything and frees memory: that which is lost to fragmentation in the pool, and the empty
+/// pages of the slot table.
 fn compact_store(disk: Disk<'_>, _: &[u8]) -> Result {
     disk.with_live_pinned(|live| {
         live.store.pool().compact();
@@ -103,10 +110,10 @@ fn compact_store(disk: Disk<'_>, _: &[u8]) -> Result {
     })
 }
 
-/// A size, rounded up to a page: the most that compressed data may take; 0 for no limit.
+/// Takes the most memory that the pool may use, rounded up to a page, or 0 for no limit.
 fn mem_limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let bytes = args::memparse(arg).ok_or(EINVAL)?;
-    // No more than can be shown in bytes.
+    // Limited to what `mm_stat` can show in bytes.
     let pages = (bytes.div_ceil(PAGE_SIZE as u64) as usize).min(usize::MAX >> PAGE_SHIFT);
     match &mut *disk.state.write() {
         State::Blank(config) => config.limit_pages = pages,
@@ -115,7 +122,7 @@ fn mem_limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     Ok(())
 }
 
-/// 0: the maximum in `mm_stat` begins again at what is in use.
+/// Takes 0 and resets the peak of memory use in `mm_stat` to what is in use now.
 fn mem_used_max_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     if args::kstrtouint::<u64>(arg) != Ok(0) {
         return Err(EINVAL);
@@ -129,12 +136,12 @@ fn mem_used_max_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     Ok(())
 }
 
-/// The value of a counter; 0 without a disksize.
+/// Returns the value of a counter, or 0 if the device is blank.
 fn stat(live: Option<&Live>, stat: Stat) -> u64 {
     live.map_or(0, |live| live.store.stats().get(stat))
 }
 
-/// Blocks in use on the backing device, pages read from it, pages written to it.
+/// Shows the blocks in use on the backing device, the pages read from it, and those written to it.
 fn bd_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     disk.with_live(|live| {
         Ok(writeln!(
@@ -147,7 +154,8 @@ fn bd_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     })
 }
 
-/// Failed reads, failed writes, a constant, freed swap slots with discarded pages.
+/// Shows failed reads, failed writes, a 0 in the place of a counter that mainline has dropped, and
+/// pages freed by swap or discard.
 fn io_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     disk.with_live(|live| {
         Ok(writeln!(
@@ -160,7 +168,7 @@ fn io_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     })
 }
 
-/// Memory: see zram.rst for the columns.
+/// Shows the use of memory; zram.rst explains the columns.
 fn mm_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let state = disk.state.read();
     let (live, limit) = match &*state {
@@ -183,7 +191,8 @@ fn mm_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     )?)
 }
 
-/// The version of the file, a constant, and swap slots that could not be freed: there are none.
+/// Shows the version of the file, a 0 in the place of a counter that mainline has dropped, and the
+/// number of swap slots that could not be freed, which is always 0 here.
 fn debug_stat_show(_: Disk<'_>, out: Out<'_, '_>) -> Result {
     Ok(writeln!(out, "version: 1\n0 {:>8}", 0)?)
 }

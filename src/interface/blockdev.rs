@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What the block layer calls: bios, freed swap slots, and the files of a disk.
+//! The block device operations: bios, freed swap slots, and the list of a disk's files.
+//!
+//! All that faces swap is called from here.
 
 #![forbid(unsafe_code)]
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Damage to what is stored, for tests of what reading it does.
+//! The debugfs file `corrupt`, which damages a stored page to test the decompressors.
 //!
-//! There is this file only in kernels that can inject faults, which no distribution ships.
+//! It is built only for kernels with `CONFIG_FAULT_INJECTION`, which no distribution ships.
 
 #![forbid(unsafe_code)]
 
@@ -27,7 +27,8 @@ use kernel::{
     sync::Arc, //
 };
 
-/// `PAGE BIT`: flips one bit, counted from 0, of what is stored for a page.
+/// The file `corrupt`, which takes `PAGE BIT` and flips that bit, counted from 0, of the object
+/// that is stored for that page.
 pub(super) struct Corrupt(pub(super) Arc<Device>);
 
 impl Reader for Corrupt {
@@ -41,11 +42,13 @@ impl Reader for Corrupt {
     }
 }
 
-/// Replaces the object of slot `index` by one that differs in one bit. May sleep.
+/// Replaces the object of slot `index` by a copy with one bit flipped, and decompresses that.
+///
+/// Context: Process context. May sleep.
 ///
 /// # Errors
 ///
-/// `ENOENT` if no object is stored there, `ERANGE` if it has no such bit, `ENOMEM`.
+/// `ENOENT` if the slot has no object; `ERANGE` if the object has no such bit; `ENOMEM`.
 fn corrupt(live: &Live, index: usize, bit: usize) -> Result {
     let mut page = KBox::init(pin_init::init_zeroed::<PageBuf>(), GFP_KERNEL)?;
     let mut slot = live.store.lock(index).ok_or(ENOENT)?;
@@ -54,7 +57,7 @@ fn corrupt(live: &Live, index: usize, bit: usize) -> Result {
         let ContentRef::Object(object) = view else {
             return Err(ENOENT);
         };
-        // Reclaim may want the slot that is locked here.
+        // No reclaim, which may want the slot that is locked here.
         let mut bytes = KVec::with_capacity(object.size(), GFP_NOWAIT)?;
         bytes.extend_from_slice(&object.read(&mut page.0), GFP_NOWAIT)?;
         *bytes.get_mut(bit / 8).ok_or(ERANGE)? ^= 1 << (bit % 8);
@@ -66,8 +69,9 @@ fn corrupt(live: &Live, index: usize, bit: usize) -> Result {
     slot.store(Content::Object(object, priority));
     drop(slot);
 
-    // KASAN knows where this copy ends, but not where an object ends within the pool: what
-    // reads beyond is found here. Whether the copy makes sense is the business of who reads.
+    // KASAN knows where this copy ends, but not where an object ends in the pool. So it is here
+    // that a decompressor which reads beyond the end is found. That the data is corrupt is no error
+    // of this file; whoever reads the page gets it.
     if !huge {
         let zcomp = live.zcomp(priority).ok_or(EINVAL)?;
         let _ = zcomp

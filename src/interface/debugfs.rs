@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The files of a device in debugfs.
+//! The files of a device in debugfs: `/sys/kernel/debug/zram/zramN/`.
 
 #![forbid(unsafe_code)]
 
@@ -33,7 +33,7 @@ use kernel::{
     sync::Arc, //
 };
 
-/// `block_state` and `streams`; and `corrupt`, where faults can be injected.
+/// The files of a device; removed when dropped.
 pub(super) struct Files {
     _block_state: File<BlockState>,
     _streams: File<Streams>,
@@ -42,7 +42,13 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Makes them, in a directory of `parent`. May sleep.
+    /// Creates the files of `device` in the directory `name` below `parent`.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`. That debugfs lacks a file is no error.
     pub(super) fn new(parent: &Dir, name: &CStr, device: &Arc<Device>) -> Result<Self> {
         let dir = parent.subdir(name)?;
         let block_state = Arc::new(BlockState(device.clone()), GFP_KERNEL)?;
@@ -57,8 +63,10 @@ impl Files {
     }
 }
 
-/// A line for each page that holds something: its index, when it was accessed, what it is. The file
-/// position counts pages of the disk, not bytes.
+/// The file `block_state`: a line for each slot that is not empty, with its index, the time of its
+/// last access, and its flags.
+///
+/// The file position is the index of a page of the disk, not a number of bytes.
 struct BlockState(Arc<Device>);
 
 impl Writer for BlockState {
@@ -71,7 +79,7 @@ impl Writer for BlockState {
                 let mut text = Formatter::new(&mut line);
                 result = write_line(&mut text, index, attr).map_err(Error::from);
                 let line = line.get(..text.bytes_written()).unwrap_or(&[]);
-                // A line needs room for a NUL behind it, which is not given out.
+                // As in mainline, there must be room for a NUL after the line, which is not copied.
                 if result.is_err() || out.len().saturating_add(line.len()) >= room {
                     return ControlFlow::Break(index);
                 }
@@ -90,6 +98,7 @@ impl Writer for BlockState {
     }
 }
 
+/// Writes the line of page `index`.
 fn write_line(out: &mut Formatter<'_>, index: usize, attr: SlotAttr) -> fmt::Result {
     write!(out, "{index:>12} {:>12}.000000 ", attr.time())?;
     let flags = [
@@ -106,7 +115,8 @@ fn write_line(out: &mut Formatter<'_>, index: usize, attr: SlotAttr) -> fmt::Res
     writeln!(out)
 }
 
-/// A line for each CPU and algorithm: whether there is a stream, and how it was used.
+/// The file `streams`: a line for each algorithm and possible CPU, which says whether the CPU has a
+/// stream, and how the stream was used.
 struct Streams(Arc<Device>);
 
 impl Writer for Streams {
@@ -125,6 +135,7 @@ impl Writer for Streams {
 }
 
 impl Streams {
+    /// Writes the whole file.
     fn write(&self, out: &mut Text) -> Result {
         writeln!(out, "cpu algorithm state takes contended retries")?;
         self.0.with_live(|live| {
@@ -148,7 +159,7 @@ impl Streams {
     }
 }
 
-/// Text of any length.
+/// A growing buffer for text.
 struct Text(KVVec<u8>);
 
 impl fmt::Write for Text {

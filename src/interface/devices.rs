@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The devices there are, and `/sys/class/zram-control` to add and remove them.
+//! The index of devices, and `/sys/class/zram-control` to add and remove them.
 
 #![forbid(unsafe_code)]
 
@@ -37,21 +37,25 @@ use kernel::{
     },
 };
 
-/// What the module goes by. Mainline's names, or others to be loaded beside it.
+/// The names that the module registers.
 pub(crate) struct Names {
-    /// Of the disks, before their number; of the major number; in debugfs.
+    /// The prefix of the disks' names, the name of the major number, and the directory in debugfs.
     disk: &'static CStr,
+    /// The class in sysfs.
     class: &'static CStr,
+    /// The CPU hotplug state.
     hotplug: &'static CStr,
 }
 
 impl Names {
+    /// The names of mainline's zram.
     pub(crate) const MAINLINE: Self = Self {
         disk: c"zram",
         class: c"zram-control",
         hotplug: c"block/zram:prepare",
     };
 
+    /// Names that allow the module to be loaded beside mainline's zram.
     pub(crate) const COEXIST: Self = Self {
         disk: c"rzram",
         class: c"rzram-control",
@@ -59,10 +63,12 @@ impl Names {
     };
 }
 
-/// All of the module. Fields are dropped from the first to the last: devices before what they use.
+/// All devices of the module, and what they share.
+///
+/// Fields are dropped from the first to the last, so the devices go before what they use.
 #[pin_data]
 pub(crate) struct Devices {
-    /// By number. Adding and removing is done under the lock.
+    /// The devices by number; adding and removing one holds the lock throughout.
     #[pin]
     devices: Mutex<KVec<Option<AddedDevice>>>,
     debugfs: Dir,
@@ -71,7 +77,7 @@ pub(crate) struct Devices {
     names: &'static Names,
 }
 
-/// A device that user space sees.
+/// A device that user space sees; removed when dropped.
 struct AddedDevice {
     _debugfs: debugfs::Files,
     disk: Disk<Device>,
@@ -83,11 +89,17 @@ static FILES: [ClassAttribute<Devices>; 2] = [
 ];
 
 impl Devices {
-    /// Registers everything, and adds `devices` devices. May sleep.
+    /// Registers the module's names, and adds `devices` devices.
+    ///
+    /// With `coexist` the CPU hotplug state is not the one that the kernel reserves for zram, which
+    /// has a single user.
+    ///
+    /// Context: Process context. May sleep; takes the CPU hotplug lock.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if mainline's zram has the names; whatever adding a device may fail with.
+    /// `EBUSY` if another zram has that hotplug state; `ENOMEM`; those of registering the major
+    /// number and the class, and of adding a disk. Nothing stays registered then.
     pub(crate) fn new(names: &'static Names, devices: u32, coexist: bool) -> Result<Class<Self>> {
         let state = if coexist {
             StateId::PrepareDyn
@@ -115,7 +127,7 @@ impl Devices {
         Ok(class)
     }
 
-    /// Adds a device with the lowest free number, which is the result. May sleep.
+    /// Adds a device with the lowest free number, and returns that number.
     fn add(&self) -> Result<usize> {
         let mut devices = self.devices.lock();
         let free = devices.iter().position(Option::is_none);
@@ -129,11 +141,13 @@ impl Devices {
         Ok(id)
     }
 
+    /// Creates device `minor`, which nobody sees before its disk is added.
     fn create(&self, minor: u32) -> Result<AddedDevice> {
         let device = Arc::new(Device::new(&self.hotplug)?, GFP_KERNEL)?;
         let prefix = self.names.disk;
         let name = CString::try_from_fmt(fmt!("{prefix}{minor}"))?;
-        // The disk comes last: once it is there, somebody may have it open.
+        // The disk comes last: once it is added, somebody may have opened it, so that dropping it
+        // after an error would remove it under its user.
         let debugfs = debugfs::Files::new(&self.debugfs, &name, &device)?;
         let disk = Disk::new(&self.major, minor, &name, device)?;
         pr_info!("Added device: {}\n", &*name);
@@ -143,11 +157,14 @@ impl Devices {
         })
     }
 
-    /// Removes device `id`. May sleep.
+    /// Removes device `id`.
+    ///
+    /// Waits for openers of the disk for a moment, and keeps new ones out.
     ///
     /// # Errors
     ///
-    /// `ENODEV` if there is none; `EBUSY` if it is open for longer than a moment; `EINTR`.
+    /// `ENODEV` if there is no such device; `EBUSY` if it is held exclusively, or open for longer
+    /// than a moment; `EINTR` after a fatal signal.
     fn remove(&self, id: usize) -> Result {
         let mut devices = self.devices.lock();
         let place = devices.get_mut(id).ok_or(ENODEV)?;
@@ -159,13 +176,13 @@ impl Devices {
     }
 }
 
-/// Adds a device by being read: the number of it.
+/// Adds a device each time the file is read, and shows its number.
 fn hot_add_show(control: &Devices, out: &mut Text<'_>) -> Result {
     let id = control.add()?;
     Ok(writeln!(out, "{id}")?)
 }
 
-/// The number of a device.
+/// Takes the number of a device, and removes that device.
 fn hot_remove_store(control: &Devices, arg: &[u8]) -> Result {
     let id = args::kstrtoint(arg)?;
     control.remove(usize::try_from(id).map_err(|_| EINVAL)?)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Reads of what is in memory.
+//! Reads: pages in memory are read here, those on the backing device in [`super::read_back`].
 
 #![forbid(unsafe_code)]
 
@@ -26,7 +26,12 @@ use kernel::prelude::*;
 
 /// Reads the pages of `bio`.
 ///
-/// Context: Process context. May sleep.
+/// Context: Process context. May sleep, but does not wait for a device.
+///
+/// # Errors
+///
+/// `EINVAL` for a page that can't be decompressed; `EIO` for one on a backing device that is not
+/// there. The pages before are read then.
 pub(super) fn read(live: &Live, bio: &Bio) -> Result {
     let slots = live.store.for_bio();
     let now = boot_seconds();
@@ -52,7 +57,7 @@ pub(super) fn read(live: &Live, bio: &Bio) -> Result {
     Ok(())
 }
 
-/// Reads what `slot` holds in memory.
+/// Reads the page in `slot`, which is not on the backing device.
 #[inline(always)]
 fn read_slot(live: &Live, slot: &SlotGuard<'_>, page: &BioPage<'_, Reading>) -> Result {
     let priority = slot.attr().priority();
@@ -71,7 +76,7 @@ fn read_slot(live: &Live, slot: &SlotGuard<'_>, page: &BioPage<'_, Reading>) -> 
     })
 }
 
-/// Reads `object`, compressed by the algorithm of `priority`, to `pieces`.
+/// Reads `object`, which is huge or was compressed by the algorithm of `priority`, to `pieces`.
 #[cold]
 fn decompress_to_pieces(
     live: &Live,

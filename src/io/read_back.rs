@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Reads of pages on the backing device: how they start, and how they end.
+//! Reads of pages on the backing device, with both halves: [`read_back`] starts a read, and
+//! [`ReadEnd::end`] is called when the device has answered.
 //!
-//! A read keeps the block, not the slot, so that nobody who wants the page waits for the device.
+//! Between the two a [`BlockRead`] pins the block, and the slot is not locked. So the page can be
+//! written, discarded or freed meanwhile, without waiting for the device.
 
 #![forbid(unsafe_code)]
 
@@ -33,18 +35,23 @@ use kernel::prelude::*;
 
 /// A read that is under way.
 struct ReadBack {
-    /// Keeps the block, whatever becomes of the page meanwhile.
+    /// Keeps the block from being used for another page until the read has ended.
     _block: BlockRead,
     /// The attributes of the page when the read started.
     attr: SlotAttr,
 }
 
-/// Starts to read page `index`, which was on the backing device a moment ago, to `page`; returns false if it is not
-/// there any more.
+/// Starts to read page `index` of the disk from the backing device to `page`, or returns false if
+/// the page is not on the device any more.
 ///
-/// Waits for memory with nothing locked, and not for the device.
+/// The access counts for `now`, in seconds since boot.
 ///
-/// Context: Process context. May sleep.
+/// Context: Process context. Waits for memory, so the caller holds no slot and no stream; does not
+/// wait for the device.
+///
+/// # Errors
+///
+/// `EIO` if there is no backing device.
 #[cold]
 pub(super) fn read_back(
     live: &Live,
@@ -74,7 +81,7 @@ pub(super) fn read_back(
 }
 
 impl ReadEnd<Device> for ReadBack {
-    /// Decompresses `page`, if pages are written back as they are stored.
+    /// Decompresses `page` in place, if it is compressed on the backing device.
     fn end(self, live: &Live, page: RacyPageMut<'_>) -> Result {
         let attr = self.attr;
         if !live.compressed_writeback || attr.is_huge() {

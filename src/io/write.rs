@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Writes: what is stored where, and what becomes of a page for which there is no memory.
+//! Writes: compresses pages and stores them.
+//!
+//! A page takes the fast path if there is memory for it at once. Otherwise it goes to
+//! [`write_scarce`], which may wait for memory with nothing locked.
 
 #![forbid(unsafe_code)]
 
@@ -31,44 +34,50 @@ use crate::zram::{
 use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 
-/// What is to be stored, in the memory of a bio.
+/// The page of a bio that is being written.
 #[derive(Clone, Copy)]
 enum Data<'a> {
+    /// A whole page.
     Page(RacyPage<'a>),
+    /// Pieces that make up a page.
     Pieces(&'a Pieces<'a, Writing>),
 }
 
-/// A bio to write, as its pages see it.
+/// The data that all pages of a bio to write share.
 struct Writer<'a> {
     bio: &'a Bio,
     slots: BioSlots<'a>,
+    /// The time of the access, in seconds since boot.
     now: u32,
     limit: Limit,
 }
 
-/// How many pages the pool may have.
+/// The number of pages that the pool may use, by `mem_limit`.
 struct Limit {
-    /// To store something where nothing was.
+    /// For a page whose slot is empty.
     fresh: usize,
-    /// In any case.
+    /// For a page that replaces another one.
     all: usize,
 }
 
-/// Why there is no memory for a page.
+/// A reason why a page could not be stored at once.
 enum Refusal {
-    /// It would wait for memory; it takes so many bytes.
+    /// The allocation of this number of bytes would have to wait for memory.
     Memory(usize),
-    /// The limit that user space set is reached; it takes so many bytes.
+    /// `mem_limit` leaves no room for this number of bytes.
     Limit(usize),
+    /// The write fails with this error.
     Other(Error),
 }
 
 impl Limit {
-    /// The most pages that are kept for what replaces something and for metadata.
+    /// The most pages to keep for replacements and metadata.
     const RESERVE: usize = 512;
 
-    /// With a limit of `pages`, zero for none. A file system that is full has to write some metadata to
-    /// give anything back: to fail that would make it give up. The last thirty-second is kept for it.
+    /// Returns the limits of a bio, from a `mem_limit` of `pages`, which is 0 if there is none.
+    ///
+    /// A full file system has to write some metadata before it can free anything. If these writes
+    /// failed it would go read-only, so a thirty-second of the limit is kept for them.
     #[inline]
     fn new(pages: usize, metadata: bool) -> Self {
         if pages == 0 {
@@ -89,11 +98,14 @@ impl Limit {
     }
 }
 
-/// Stores the pages of `bio`. May sleep.
+/// Stores the pages of `bio`.
+///
+/// Context: Process context. May sleep; waits for memory, unless the bio is reclaim's own.
 ///
 /// # Errors
 ///
-/// `ENOMEM`: see [`write_scarce`]; then the pages before are stored.
+/// `ENOMEM`, see [`write_scarce`]. The pages before are stored then, and the one that failed still
+/// has its old content.
 pub(super) fn write(live: &Live, bio: &Bio) -> Result {
     let limit = live.limit_pages.load(Ordering::Relaxed);
     let writer = Writer {
@@ -114,6 +126,7 @@ pub(super) fn write(live: &Live, bio: &Bio) -> Result {
     Ok(())
 }
 
+/// Stores `page`, which is on memory node `nid`, as page `index` of the disk.
 #[inline]
 fn write_page<'t>(
     live: &'t Live,
@@ -131,12 +144,12 @@ fn write_page<'t>(
         return write_huge(live, writer, index, page, nid);
     };
     let content = try_allocate(live, bytes.into(), nid, &writer.limit);
-    // No slot is locked with a stream held.
+    // The stream goes first: no slot may be locked while one is held.
     drop(stream);
     store_or_wait(live, writer, index, content, Data::Page(page), nid)
 }
 
-/// Stores `page` as it is: in the place of one of its kind, or anew.
+/// Stores an incompressible page: in place over another one, or in a new object.
 #[inline(never)]
 fn write_huge<'t>(
     live: &'t Live,
@@ -155,6 +168,7 @@ fn write_huge<'t>(
     store_or_wait(live, writer, index, content, Data::Page(page), nid)
 }
 
+/// Stores `pieces`, which make up a page, as page `index` of the disk.
 #[cold]
 fn write_pieces<'t>(
     live: &'t Live,
@@ -174,7 +188,9 @@ fn write_pieces<'t>(
     store_or_wait(live, writer, index, content, Data::Pieces(pieces), nid)
 }
 
-/// Stores `content`, which `data` was packed to, if there was memory for it at once. Nothing is locked.
+/// Stores `content`, which was made of `data`, or goes on to [`write_scarce`] if it was refused.
+///
+/// Context: Process context. May sleep; the caller holds no slot and no stream.
 #[inline(always)]
 fn store_or_wait<'t>(
     live: &'t Live,
@@ -190,13 +206,16 @@ fn store_or_wait<'t>(
     }
 }
 
-/// Stores `data` where there is no memory for it at once: in the place of what is stored for the page, if
-/// that takes as much, or when there is memory again. Swap-out, and whatever else memory is freed by, does
-/// not wait for that.
+/// Stores `data` after its allocation was refused: over the old object of the page, if that is
+/// large enough, or else in a new one, for which it waits.
+///
+/// Reclaim's own writes, such as swap-out, do not wait: they are to free memory.
+///
+/// Context: Process context. May sleep; the caller holds no slot and no stream.
 ///
 /// # Errors
 ///
-/// `ENOMEM`, if it does not wait, or at the limit that user space set.
+/// `ENOMEM` for a bio that does not wait, or at `mem_limit`.
 #[cold]
 fn write_scarce<'t>(
     live: &'t Live,
@@ -234,7 +253,7 @@ fn write_scarce<'t>(
         check(live, limit)?;
         let mut stream = primary(live)?.stream();
         let bytes = data.compress(&mut stream, live.huge_class_size)?;
-        // Somebody may have changed the page meanwhile.
+        // A user of the page may have changed it since it was last compressed.
         if bytes.len() <= object.size() {
             object.truncate(bytes.len());
             object.write(bytes);
@@ -245,13 +264,15 @@ fn write_scarce<'t>(
     }
 }
 
-/// The algorithm that pages are written with.
+/// Returns the algorithm that pages are written with.
 #[inline]
 fn primary(live: &Live) -> Result<&Zcomp> {
     live.zcomp(0).ok_or(EINVAL)
 }
 
-/// Copies a packed page to the pool, if there is memory for it; a stream may be held.
+/// Copies a page, compressed or huge, to a new object, if there is memory for one at once.
+///
+/// Context: Process context. The caller may hold a stream, since this does not wait for memory.
 #[inline(always)]
 fn try_allocate<'t>(
     live: &'t Live,
@@ -274,8 +295,14 @@ fn try_allocate<'t>(
     Ok(Content::Object(object, 0))
 }
 
-/// Whether the pool has no more than `limit` pages, now that something was allocated. That counts as used even
-/// if it goes back at once.
+/// Checks that the pool uses no more than `limit` pages, after an object was allocated.
+///
+/// The peak of memory use is updated before the check, as in mainline, so it includes an object
+/// that is freed again.
+///
+/// # Errors
+///
+/// `ENOMEM` if the pool uses more.
 #[inline(always)]
 fn check(live: &Live, limit: usize) -> Result {
     let used = live.store.pool().total_pages();
@@ -287,6 +314,9 @@ fn check(live: &Live, limit: usize) -> Result {
 }
 
 impl<'t> Writer<'t> {
+    /// Stores `content` in slot `index`.
+    ///
+    /// Context: Process context. May sleep; the caller holds no slot and no stream.
     #[inline(always)]
     fn store(&self, index: usize, content: Content<'t>) -> Result {
         self.slots
@@ -295,7 +325,8 @@ impl<'t> Writer<'t> {
 }
 
 impl<'a> Data<'a> {
-    /// Compresses it, or leaves it as it is if it does not get smaller than `limit`.
+    /// Compresses the page, and returns the page itself if the result would not be smaller than
+    /// `limit` bytes.
     fn compress<'s>(self, stream: &'s mut ZcompGuard<'_>, limit: usize) -> Result<RacyBytes<'s>>
     where
         'a: 's,

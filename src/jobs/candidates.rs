@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The pages that a job has chosen, those that it gains most from first.
+//! Candidates: the pages that a job has selected, handed out from the largest to the smallest.
 //!
-//! What is chosen is said by a mark in each slot, so that any number of pages takes no memory. The job is given
-//! them in batches: as many of the largest as there is room for, found by another look at all slots.
+//! C zram's counterpart is `struct zram_pp_ctl`, which allocates an entry for each page. Here a
+//! selected page is marked in its slot, and only counted, by size. [`Candidates::pop`] collects the
+//! indexes in batches: it scans the table for as many of the largest pages as it has entries for.
+//! So the memory needed is bounded, whatever the size of the disk.
+//!
+//! A page that is accessed or changed loses its mark, and the job leaves it alone.
 
 #![forbid(unsafe_code)]
 
@@ -27,56 +31,62 @@ use kernel::{
     prelude::*, //
 };
 
-/// RacyBytes by which the sizes of a bucket differ at most.
+/// The range of object sizes that share a bucket, in bytes.
 const STEP: usize = 64;
+/// The number of buckets; the last one is that of huge pages.
 const BUCKETS: usize = PAGE_SIZE / STEP + 1;
 
+/// Returns the index of the bucket that an object belongs to by its size.
 fn bucket_of(attr: SlotAttr) -> usize {
     attr.size() / STEP
 }
 
-/// Candidates by size. Their slots are marked until the job has done with them or they change; what is left
-/// is unmarked when dropped.
+/// The candidates of one job, by size.
+///
+/// The job unmarks the slots that it has popped, unless it changes them, which also removes the
+/// mark. Dropping this unmarks the others.
 pub(super) struct Candidates<'t> {
     store: &'t Store,
     buckets: KBox<[Bucket; BUCKETS]>,
     room: Room,
-    /// The buckets below this one are still to be looked for.
+    /// Buckets with this index or a higher one have been collected.
     below: usize,
-    /// Where in the table to go on, in the middle of a bucket that is larger than the room.
+    /// The slot to go on with, if the bucket that is being collected is larger than `room`; else 0.
     position: usize,
 }
 
-/// Pages of about one size.
+/// The candidates of about one size.
 #[derive(Zeroable)]
 struct Bucket {
-    /// How many are marked, and were not found again yet.
+    /// Slots that are marked and have not been collected yet.
     marked: usize,
-    /// Which entries of the room it has: those from `start` on to before `end` are to be taken.
+    /// The first of the bucket's entries in [`Candidates::room`].
     start: usize,
+    /// The end of the entries that have not been popped yet.
     end: usize,
 }
 
-/// Entries in a page.
+/// Entries in a page of a [`Room`].
 const ENTRIES: usize = PAGE_SIZE / size_of::<usize>();
 
-/// Room for the indexes of slots.
+/// An array of indexes of slots, in single pages.
 struct Room(KVec<PageBox<[usize; ENTRIES]>>);
 
 impl Room {
-    /// The most pages that it has.
+    /// The most pages to allocate, which are 512 KiB.
     const PAGES: usize = 128;
 
-    /// How many indexes fit.
+    /// Returns the number of entries.
     fn len(&self) -> usize {
         self.0.len().wrapping_mul(ENTRIES)
     }
 
+    /// Returns entry `at`, or `None` if there is no such entry.
     fn get(&self, at: usize) -> Option<usize> {
         self.0.get(at / ENTRIES)?.get(at % ENTRIES).copied()
     }
 
-    /// Whether there is such a place.
+    /// Sets entry `at`, and returns whether there is such an entry.
     fn set(&mut self, at: usize, index: usize) -> bool {
         let page = self.0.get_mut(at / ENTRIES);
         match page.and_then(|page| page.get_mut(at % ENTRIES)) {
@@ -88,11 +98,13 @@ impl Room {
         }
     }
 
-    /// Gets room for `count` indexes, or for as many as memory is easily had for. May sleep.
+    /// Grows to `count` entries, or to as many as there is memory for.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if there is none at all.
+    /// `ENOMEM` if there would be no entry at all.
     fn grow(&mut self, count: usize) -> Result {
         let pages = count.div_ceil(ENTRIES).clamp(1, Self::PAGES);
         while self.0.len() < pages {
@@ -109,7 +121,9 @@ impl Room {
 }
 
 impl<'t> Candidates<'t> {
-    /// None yet. May sleep.
+    /// Creates an empty set of candidates.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
@@ -124,12 +138,15 @@ impl<'t> Candidates<'t> {
         })
     }
 
-    /// Adds the slots in `range` that hold a page in memory whose attributes are `wanted`, but no same-filled page.
-    /// May sleep.
+    /// Adds the slots in `range` that own an object and whose attributes are `wanted`.
+    ///
+    /// A slot that was added before is not added again.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `EINTR` after a signal.
+    /// `EINTR` after a signal; the slots before are added then.
     pub(super) fn select(
         &mut self,
         range: Range<usize>,
@@ -152,7 +169,7 @@ impl<'t> Candidates<'t> {
         }
     }
 
-    /// Adds a slot, once.
+    /// Marks and counts a slot that is no candidate yet.
     fn add(&mut self, mut slot: SlotGuard<'_>) {
         let attr = slot.attr();
         if attr.is_candidate() {
@@ -164,7 +181,9 @@ impl<'t> Candidates<'t> {
         }
     }
 
-    /// How many there are that were not taken out yet, or a few less of those that have changed.
+    /// Returns the number of candidates that were not popped.
+    ///
+    /// This is an upper bound: it may include pages that lost their mark meanwhile.
     pub(super) fn len(&self) -> usize {
         self.buckets.iter().fold(0, |sum, bucket| {
             let found = bucket.end.wrapping_sub(bucket.start);
@@ -172,7 +191,11 @@ impl<'t> Candidates<'t> {
         })
     }
 
-    /// Takes out one of the largest. Its slot stays marked. May sleep.
+    /// Removes one of the largest candidates and returns its index, or `None` if none is left.
+    ///
+    /// The slot may have lost its mark meanwhile; the caller checks that under the slot's lock.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
@@ -190,7 +213,8 @@ impl<'t> Candidates<'t> {
         }
     }
 
-    /// Looks for as many of the largest as there is room for; false if there are none left.
+    /// Collects as many of the largest candidates as there are entries for, and returns false if
+    /// none is left.
     fn find(&mut self) -> Result<bool> {
         let top = self.below;
         let mut wanted = 0_usize;
@@ -204,7 +228,8 @@ impl<'t> Candidates<'t> {
             }
             (bucket.start, bucket.end) = (wanted, wanted);
             (wanted, lowest) = (sum, at);
-            // The rest of a bucket is looked for by itself: others begin at the start of the table.
+            // The rest of a large bucket is collected alone: the scan starts in the middle of the
+            // table, where the candidates of other buckets would be missed.
             if wanted >= room || (wanted > 0 && self.position > 0) {
                 break;
             }
@@ -231,12 +256,13 @@ impl<'t> Candidates<'t> {
             ControlFlow::Continue(())
         });
         match full {
-            // There is more in this bucket, which is the only one that was looked for.
+            // The entries ran out, which happens only if a single bucket is larger than all of
+            // them.
             ControlFlow::Break(index) => self.position = index,
             ControlFlow::Continue(()) => {
                 self.position = 0;
                 self.below = lowest;
-                // What was not found has changed.
+                // Candidates that the scan did not find have lost their mark.
                 for bucket in self.buckets.iter_mut().take(top).skip(lowest) {
                     bucket.marked = 0;
                 }

@@ -7,8 +7,11 @@
 use crate::zram::store::Store;
 use core::ops::ControlFlow;
 
-/// Marks the pages that were last accessed before second `cutoff` since boot as idle, or all of them without a
-/// `cutoff`; and no others. Pages on the backing device and same-filled ones stay as they are.
+/// Marks pages as idle that were last accessed before `cutoff`, in seconds since boot, and removes
+/// the mark from all others.
+///
+/// Without a `cutoff` all pages become idle. Pages on the backing device and same-filled pages stay
+/// as they are.
 ///
 /// Context: Process context. May sleep.
 pub(crate) fn mark_idle(store: &Store, cutoff: Option<u32>) {

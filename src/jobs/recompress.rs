@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Recompression: stored pages, compressed again with a better algorithm.
+//! Recompression: compresses stored pages again, with an algorithm of a higher priority.
 
 #![forbid(unsafe_code)]
 
@@ -31,26 +31,33 @@ use kernel::{
     prelude::*, //
 };
 
-/// A job that compresses pages again.
+/// A job that recompresses pages.
 pub(crate) struct Recompression<'t> {
+    /// The device.
     pub(crate) live: &'t Live,
+    /// The pages to try.
     pub(crate) filter: PageFilter,
-    /// How many pages to try at most.
+    /// The most pages to try.
     pub(crate) max_pages: u64,
-    /// Only pages of at least that size, in bytes, and only if they get smaller than that.
+    /// The size, in bytes, from which on pages are tried, and below which a result is kept; 0 for
+    /// no such limits.
     pub(crate) threshold: usize,
-    /// The priority of the algorithm to compress them with.
+    /// The priority of the algorithm to compress pages with.
     pub(crate) priority: u8,
 }
 
 impl<'t> Recompression<'t> {
-    /// Compresses the pages again, and keeps what takes less memory.
+    /// Recompresses the pages, from the largest on, and keeps the results that take less memory.
+    ///
+    /// Pages that were compressed with this algorithm or one of a higher priority are left alone,
+    /// and so are incompressible ones.
     ///
     /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `EINTR` after a signal, `ENOMEM`, and that of a page that can't be read; what was done before stays.
+    /// `EINTR` after a signal; `ENOMEM`; `EINVAL` for a page that can't be decompressed, or without
+    /// an algorithm of the priority. The pages before stay recompressed.
     pub(crate) fn run(&self) -> Result {
         let store = &self.live.store;
         let mut page = KBox::init(pin_init::init_zeroed::<PageBuf>(), GFP_KERNEL)?;
@@ -82,7 +89,7 @@ impl<'t> Recompression<'t> {
                 candidates.unmark(index);
             }
             if tried? {
-                // A page counts even if it does not get smaller: the work was done.
+                // A page that did not get smaller counts, too: it took as much time.
                 left = left.wrapping_sub(1);
             }
             cond_resched();
@@ -90,8 +97,11 @@ impl<'t> Recompression<'t> {
         Ok(())
     }
 
-    /// Recompresses a page if it is still a candidate and large enough; the result is whether that was so. While
-    /// it allocates what it can't get at once, nothing is locked.
+    /// Recompresses page `index` if it is still a candidate and large enough, and returns whether
+    /// it was tried.
+    ///
+    /// Where there is no memory for the object at once, this allocates it with nothing locked,
+    /// which may start reclaim, and tries the page again.
     fn recompress_page(&self, index: usize, attempt: &mut Attempt<'_, 't>) -> Result<bool> {
         loop {
             let Some(mut slot) = self.live.store.lock(index) else {
@@ -109,7 +119,8 @@ impl<'t> Recompression<'t> {
         }
     }
 
-    /// The result is how large an object it takes to go on, with nothing locked.
+    /// Recompresses the page in `slot`, or returns the size of the object that it takes if there is
+    /// no memory for it at once.
     fn recompress_slot(
         &self,
         slot: &mut SlotGuard<'t>,
@@ -160,12 +171,14 @@ impl<'t> Recompression<'t> {
     }
 }
 
-/// What recompressing one page takes.
+/// The parameters of recompressing one page, and the memory for it.
 struct Attempt<'a, 't> {
+    /// A buffer for the decompressed page.
     page: &'a mut PageBuf,
-    /// Only pages of at least that size, in bytes, and only if they get smaller than that.
+    /// As in [`Recompression`].
     threshold: usize,
+    /// As in [`Recompression`].
     priority: u8,
-    /// Got for this page with nothing locked.
+    /// An object that was allocated for this page with nothing locked.
     object: Option<Object<'t>>,
 }

@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Which pages a job is for.
+//! Selections: the pages that a job is for.
 
 #![forbid(unsafe_code)]
 
 use crate::zram::store::SlotAttr;
 use core::ops::Range;
 
-/// A kind of pages; with nothing set, all.
+/// A filter by attributes: a page passes that has all that are set here.
+///
+/// The default filter passes every page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PageFilter {
+    /// The page is marked as idle.
     pub(crate) idle: bool,
+    /// The page is stored uncompressed.
     pub(crate) huge: bool,
+    /// The algorithm of the highest priority could not make the page smaller.
     pub(crate) incompressible: bool,
 }
 
 impl PageFilter {
-    /// Returns whether a page with these attributes is of the kind.
+    /// Returns whether a page with the attributes `attr` passes.
     pub(super) fn includes(self, attr: SlotAttr) -> bool {
         (!self.idle || attr.is_idle())
             && (!self.huge || attr.is_huge())
@@ -24,9 +29,11 @@ impl PageFilter {
     }
 }
 
-/// The pages of a kind in a range of the disk.
+/// The pages in a range of the disk that pass a filter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
+    /// The filter.
     pub(crate) filter: PageFilter,
+    /// The range, as indexes of pages.
     pub(crate) range: Range<usize>,
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Writeback: stored pages, moved to a backing device.
+//! Writeback: moves stored pages to the backing device.
 
 #![forbid(unsafe_code)]
 
@@ -37,14 +37,20 @@ use kernel::{
     sync::Arc, //
 };
 
-/// A page to write, and the slot and the block that it is on its way between.
+/// A write to the backing device, used again and again.
 struct Request<'t> {
     write: PageWrite,
+    /// The index of the slot that the page came from, and the block that it is written to, while
+    /// the write is under way.
     target: Option<(usize, Block<'t>)>,
+    /// The charge to the limit, to be refunded if the write fails.
     charge: Charge,
 }
 
-/// A job that writes pages to the backing device, and frees their memory.
+/// A job that writes pages to the backing device and frees their memory.
+///
+/// A write is under way with the slot unlocked. When it is done, the slot moves to the block if the
+/// page was neither accessed nor changed meanwhile.
 pub(crate) struct Writeback<'t> {
     live: &'t Live,
     settings: &'t WritebackSettings,
@@ -53,7 +59,9 @@ pub(crate) struct Writeback<'t> {
 }
 
 impl<'t> Writeback<'t> {
-    /// Begins with no pages. May sleep.
+    /// Creates a job with no pages selected.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
@@ -67,7 +75,7 @@ impl<'t> Writeback<'t> {
         })
     }
 
-    /// Adds the pages of `selection`.
+    /// Adds the pages of `selection` that are in memory, but no same-filled ones.
     ///
     /// Context: Process context. May sleep.
     ///
@@ -80,16 +88,18 @@ impl<'t> Writeback<'t> {
             .select(selection.range.clone(), |attr| filter.includes(attr))
     }
 
-    /// Writes the pages, and frees their memory.
+    /// Writes the selected pages, from the largest on, and frees their memory.
     ///
-    /// Context: Process context. May sleep.
+    /// A write that fails does not end the job, but its error is returned in the end.
+    ///
+    /// Context: Process context. May sleep; waits for the backing device.
     ///
     /// # Errors
     ///
-    /// `EINTR` after a signal, `EIO` at the limit, `ENOSPC` when the device is full, `ENOMEM`; or that
-    /// of the last write that failed, which ends nothing. What was done stays.
+    /// The last one of: that of a write that failed; `EINTR` after a signal; `EIO` at the limit;
+    /// `ENOSPC` if the backing device is full; `ENOMEM`. Pages that were written stay so.
     pub(crate) fn run(mut self) -> Result {
-        /// The most pages that may be on their way, whatever user space says.
+        /// The most writes under way at a time, whatever user space sets.
         const MOST: usize = 1024;
         let len = self.candidates.len();
         if len == 0 {
@@ -129,7 +139,7 @@ impl<'t> Writeback<'t> {
         result
     }
 
-    /// Starts to write slot `index`; the result is whether there is anything to write.
+    /// Starts to write the page of slot `index`, and returns false if it is no candidate any more.
     fn start(&self, request: &mut Request<'t>, index: usize) -> Result<bool> {
         signal::freeze_if_asked();
         if signal::is_interrupted() {
@@ -141,7 +151,8 @@ impl<'t> Writeback<'t> {
         let Some(slot) = self.live.store.lock(index) else {
             return Ok(false);
         };
-        // One that was accessed or changed since it was chosen stays, as does one that can't be read.
+        // A page that was accessed or changed since it was selected stays in memory. So does one
+        // that can't be decompressed.
         if !slot.attr().is_candidate() || self.copy_out(&slot, page).is_err() {
             return Ok(false);
         }
@@ -152,7 +163,11 @@ impl<'t> Writeback<'t> {
         Ok(true)
     }
 
-    /// Waits for what `request` has on its way, and moves its slot to the block.
+    /// Waits for the write of `request`, if one is under way, and moves its slot to the block.
+    ///
+    /// # Errors
+    ///
+    /// That of the write; the page stays in memory then.
     fn finish(&self, request: &mut Request<'_>) -> Result {
         let (Some(written), Some((index, block))) = (request.write.wait(), request.target.take())
         else {
@@ -167,7 +182,8 @@ impl<'t> Writeback<'t> {
             return Err(error);
         }
         count!(self.live.store.stats(), BdWrites);
-        // The slot was unlocked meanwhile: with new content, or none, it is no candidate any more.
+        // The slot was unlocked meanwhile. If the page was accessed, changed or freed, the slot has
+        // lost its mark, and the block is freed instead.
         match slot {
             Some(mut slot) if slot.attr().is_candidate() => slot.move_to_block(block),
             _ => {}
@@ -175,7 +191,8 @@ impl<'t> Writeback<'t> {
         Ok(())
     }
 
-    /// Copies what `slot` holds to `page`, in the form that the backing device gets.
+    /// Copies the page in `slot` to `page`: as it is stored with `compressed_writeback`, else
+    /// decompressed.
     fn copy_out(&self, slot: &SlotGuard<'_>, page: &mut PageBuf) -> Result {
         let priority = slot.attr().priority();
         slot.view(|view| match view {
@@ -192,7 +209,11 @@ impl<'t> Writeback<'t> {
     }
 }
 
-/// Up to `count` requests; one is enough to go on with.
+/// Allocates `count` requests to `device`, or as many as there is memory for.
+///
+/// # Errors
+///
+/// `ENOMEM` if there is not even one.
 fn requests<'t>(device: &Arc<BackingDevice>, count: usize) -> Result<KVVec<Request<'t>>> {
     let mut requests = KVVec::new();
     for _ in 0..count {

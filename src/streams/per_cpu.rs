@@ -13,11 +13,12 @@
 //! CPU hotplug:   lock cell 2 ── put a stream there, or free it ─ unlock
 //! ```
 //!
-//! A cell without a stream belongs to a CPU that is down, and a task that runs is on one that is up:
-//! looking again ends. No stream is allocated on the I/O path.
+//! A cell without a stream belongs to a CPU that is down, and a task that runs is on one that is
+//! up: looking again ends. No stream is allocated on the I/O path.
 //!
-//! `selftests/host/streams.rs` runs this very file through every interleaving of two tasks with CPUs
-//! that come and go. What a task does must depend on nothing but the cells and its CPU.
+//! `selftests/host/streams.rs` runs this very file through every interleaving of two tasks with
+//! CPUs that come and go. For that, the steps of a task must depend on nothing but the cells and
+//! the task's CPU.
 
 #![forbid(unsafe_code)]
 
@@ -35,29 +36,32 @@ use kernel::{
     },
 };
 
-/// A cell for each possible CPU.
+/// The compression streams of one algorithm: a cell for each possible CPU.
 pub(crate) struct PerCpuStreams<S>(PerCpu<Mutex<StreamCell<S>>>);
 
 /// The place for one CPU's stream.
 pub(crate) struct StreamCell<S> {
-    /// `None` while the CPU is down.
+    /// The stream, or `None` while the CPU is down.
     pub(crate) stream: Option<S>,
+    /// Counters, which stay when the CPU goes down.
     pub(crate) counts: Counts,
 }
 
-/// How a CPU's stream was used.
+/// Counters of the use of one CPU's stream.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Counts {
-    /// Times that it was taken.
+    /// Times that the stream was taken.
     pub(crate) takes: u64,
-    /// Those of them that had to wait for another user.
+    /// Times, out of `takes`, that the task had to wait for the cell's mutex.
     pub(crate) contended: u64,
     /// Times that a task found no stream, because the CPU had gone down, and looked again.
     pub(crate) retries: u64,
 }
 
 impl<S: Send + Unpin + 'static> PerCpuStreams<S> {
-    /// Allocates the cells, with no stream in any. May sleep.
+    /// Allocates the cells, without streams.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
@@ -70,7 +74,9 @@ impl<S: Send + Unpin + 'static> PerCpuStreams<S> {
         PerCpu::new(|| new_mutex!(empty(), "zram_stream")).map(Self)
     }
 
-    /// Takes the stream of the CPU that the task runs on. May sleep.
+    /// Takes the stream of the CPU that the task runs on.
+    ///
+    /// Context: Process context. Sleeps while another task has the stream.
     #[inline]
     pub(crate) fn take(&self) -> StreamGuard<'_, S> {
         loop {
@@ -92,7 +98,9 @@ impl<S: Send + Unpin + 'static> PerCpuStreams<S> {
         }
     }
 
-    /// Gives `cpu`, which is about to come up, its stream. Sleeps while the cell is in use.
+    /// Puts `stream` into the cell of `cpu`, which is about to come up.
+    ///
+    /// Context: Process context. Sleeps while a task holds the cell's mutex.
     ///
     /// # Errors
     ///
@@ -102,33 +110,36 @@ impl<S: Send + Unpin + 'static> PerCpuStreams<S> {
         Ok(())
     }
 
-    /// Frees the stream of `cpu`, which is down, or does not come up after all. Sleeps while the
-    /// stream is in use.
+    /// Frees the stream of `cpu`, which is down, or does not come up after all.
+    ///
+    /// Context: Process context. Sleeps while the stream is in use.
     pub(crate) fn dead(&self, cpu: CpuId) {
         if let Some(cell) = self.0.get(cpu) {
             cell.lock().stream = None;
         }
     }
 
-    /// Whether `cpu` has a stream, and how it was used; nothing for an impossible CPU. Sleeps while
-    /// the stream is in use.
+    /// Returns whether `cpu` has a stream, and its counters, or `None` if `cpu` is impossible.
+    ///
+    /// Context: Process context. Sleeps while the stream is in use.
     pub(crate) fn counts(&self, cpu: CpuId) -> Option<(bool, Counts)> {
         let cell = self.0.get(cpu)?.lock();
         Some((cell.stream.is_some(), cell.counts))
     }
 }
 
-/// A stream in use, bound to its task; released when dropped.
+/// A stream that a task has taken, as the guard of its cell's mutex.
 pub(crate) struct StreamGuard<'a, S: Send + Unpin + 'static>(
     Guard<'a, StreamCell<S>, MutexBackend>,
 );
 
 impl<S: Send + Unpin + 'static> StreamGuard<'_, S> {
-    /// The stream.
+    /// Returns the stream.
     ///
     /// # Errors
     ///
-    /// None: a stream that is taken is there.
+    /// `ENODEV`, which is never seen: [`PerCpuStreams::take`] makes a guard only of a cell that has
+    /// a stream, and the guard's mutex keeps it there. The compiler can't know that.
     #[inline]
     pub(crate) fn stream(&mut self) -> Result<&mut S> {
         self.0.stream.as_mut().ok_or(ENODEV)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! One configured algorithm, and what its streams do.
+//! One configured algorithm with its compression streams.
 
 #![forbid(unsafe_code)]
 
@@ -49,17 +49,24 @@ pub(crate) struct Zcomp {
     streams: PerCpuStreams<ZcompStrm>,
 }
 
-/// A compression stream: the state that one compression or decompression at a time uses.
+/// A compression stream: scratch memory that one compression or decompression at a time uses.
+///
+/// This is C zram's `struct zcomp_strm`, except that C copies objects to `local_copy`, and has no
+/// pages in pieces.
 struct ZcompStrm {
+    /// The codec's own state.
     ctx: Context,
-    /// Compressed data, on its way to the pool or from it.
+    /// Compressed data: the output of a compression until it is copied to the pool, or a copy of
+    /// an object that is not decompressed in place.
     buffer: KVBox<CompressBuf>,
-    /// A copy of a page that a bio has in pieces, on its way from or to these.
+    /// A whole page, where the bio has it in pieces: gathered before it is compressed, or
+    /// decompressed before it is scattered.
     local_copy: KVBox<PageBuf>,
 }
 
 impl Zcomp {
-    /// Sets up `algorithm`, with a stream for each CPU that is up, and registers it with CPU hotplug.
+    /// Sets up `algorithm` with a stream for each CPU that is up, and registers it with CPU
+    /// hotplug.
     ///
     /// Context: Process context. May sleep; takes the CPU hotplug lock.
     ///
@@ -85,10 +92,11 @@ impl Zcomp {
 
     /// Takes the stream of the CPU that the task runs on.
     ///
-    /// May be called with a slot locked; no slot may be locked while the stream is held. So it is
-    /// taken for each page anew, which costs 48 of the 34,000 instructions that write a page.
+    /// The caller may hold the lock of a slot, but must not lock one while it holds the stream. So
+    /// the stream is taken for each page anew, which costs 48 of the 34,000 instructions that write
+    /// a page.
     ///
-    /// Context: Process context. May sleep.
+    /// Context: Process context. Sleeps while another task has the stream.
     #[inline]
     pub(crate) fn stream(&self) -> ZcompGuard<'_> {
         ZcompGuard {
@@ -97,7 +105,7 @@ impl Zcomp {
         }
     }
 
-    /// Returns whether `cpu` has a stream, and how it was used; `None` for an impossible CPU.
+    /// Returns whether `cpu` has a stream, and its counters, or `None` if `cpu` is impossible.
     ///
     /// Context: Process context. Sleeps while the stream is in use.
     pub(crate) fn counts(&self, cpu: CpuId) -> Option<(bool, Counts)> {
@@ -107,8 +115,8 @@ impl Zcomp {
 
 impl Hotplug for Zcomp {
     fn prepare(&self, cpu: CpuId) -> Result {
-        // Allocated before the cell's mutex is taken: memory reclaim, which that may start, takes such
-        // mutexes to swap out to this device.
+        // Allocated before the cell's mutex is taken: the allocation may start memory reclaim,
+        // which takes such mutexes to swap out to this device.
         let strm = ZcompStrm::new(&self.codec).inspect_err(|_| {
             pr_err!("no memory for a stream on CPU {}\n", cpu.as_u32());
         })?;
@@ -121,6 +129,9 @@ impl Hotplug for Zcomp {
 }
 
 impl ZcompStrm {
+    /// Allocates a stream for `codec`.
+    ///
+    /// Context: Process context. May sleep.
     fn new(codec: &Codec) -> Result<Self> {
         Ok(Self {
             ctx: codec.context()?,
@@ -130,20 +141,25 @@ impl ZcompStrm {
     }
 }
 
-/// A stream in use, bound to its task; released when dropped.
+/// A stream that a task has taken, with its codec; released when dropped.
+///
+/// The methods allocate nothing. The errors of [`StreamGuard::stream`], which are never seen, pass
+/// through all of them and are not listed.
 pub(crate) struct ZcompGuard<'a> {
     codec: &'a Codec,
     strm: StreamGuard<'a, ZcompStrm>,
 }
 
 impl ZcompGuard<'_> {
-    /// Returns the codec and the stream. The error is never seen: see [`StreamGuard::stream`].
+    /// Returns the codec and the stream.
     fn parts(&mut self) -> Result<(&Codec, &mut ZcompStrm)> {
         Ok((self.codec, self.strm.stream()?))
     }
 
-    /// Compresses `page`, and returns what to store, or `None` if that is not smaller than `limit`, which is a
-    /// page at most.
+    /// Compresses `page` and returns the compressed data, or `None` if it would not be smaller than
+    /// `limit` bytes.
+    ///
+    /// `limit` is at most a page.
     #[inline]
     pub(crate) fn compress(&mut self, page: RacyPage<'_>, limit: usize) -> Result<Option<&[u8]>> {
         let (codec, strm) = self.parts()?;
@@ -151,15 +167,18 @@ impl ZcompGuard<'_> {
         Ok(worth_storing(len, &*strm.buffer, limit))
     }
 
-    /// Puts `pieces` together to the page that [`ZcompGuard::compress_gathered`] compresses, and returns that.
+    /// Copies `pieces` together in `local_copy`, for [`ZcompGuard::compress_gathered`], and returns
+    /// that page.
     pub(crate) fn gather<T>(&mut self, pieces: &Pieces<'_, T, Writing>) -> Result<RacyPage<'_>> {
         let (_, strm) = self.parts()?;
         pieces.gather(&mut strm.local_copy);
         Ok(RacyPage::from(&*strm.local_copy))
     }
 
-    /// Compresses the page that was last gathered, and returns what to store: the page as it is, if it does not get
-    /// smaller than `limit`.
+    /// Compresses the page that was last gathered and returns the compressed data, or the page
+    /// itself if that would not be smaller than `limit` bytes.
+    ///
+    /// `limit` is at most a page.
     pub(crate) fn compress_gathered(&mut self, limit: usize) -> Result<RacyBytes<'_>> {
         let (codec, strm) = self.parts()?;
         let page = RacyPage::from(&*strm.local_copy);
@@ -171,7 +190,7 @@ impl ZcompGuard<'_> {
     ///
     /// # Errors
     ///
-    /// `EINVAL` if it is corrupt; then the page holds anything.
+    /// `EINVAL` if `object` is corrupt; the contents of `page` are unspecified then.
     #[inline]
     pub(crate) fn decompress_object(
         &mut self,
@@ -182,14 +201,14 @@ impl ZcompGuard<'_> {
         codec.decompress_object(&mut strm.ctx, object, &mut strm.buffer, page)
     }
 
-    /// Decompresses `bytes` to `page`; like [`ZcompGuard::decompress_object`].
+    /// Decompresses `bytes` to `page`, with the errors of [`ZcompGuard::decompress_object`].
     #[cfg(CONFIG_FAULT_INJECTION)]
     pub(crate) fn decompress(&mut self, bytes: &[u8], page: RacyPageMut<'_>) -> Result {
         let (codec, strm) = self.parts()?;
         codec.decompress(&mut strm.ctx, bytes, page)
     }
 
-    /// Copies `object` as it is to the start of `page`, and fills the rest with zeroes.
+    /// Copies `object`, still compressed, to the start of `page`, and fills the rest with zeroes.
     pub(crate) fn copy_object(&mut self, object: &Object<'_>, page: &mut PageBuf) -> Result {
         let (_, strm) = self.parts()?;
         let copy = strm.buffer.first_chunk_mut().ok_or(EINVAL)?;
@@ -200,7 +219,11 @@ impl ZcompGuard<'_> {
         Ok(())
     }
 
-    /// Decompresses what the first `len` bytes of `page` hold, to `page`; like [`ZcompGuard::decompress_object`].
+    /// Replaces `page`, whose first `len` bytes are compressed data, by what they decompress to.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the data is corrupt, or if `len` is more than the buffer has room for.
     pub(crate) fn decompress_in_place(&mut self, page: RacyPageMut<'_>, len: usize) -> Result {
         let (codec, strm) = self.parts()?;
         let data = strm.buffer.get_mut(..len).ok_or(EINVAL)?;
@@ -208,7 +231,11 @@ impl ZcompGuard<'_> {
         codec.decompress(&mut strm.ctx, data, page)
     }
 
-    /// Decompresses `object` to `pieces`; like [`ZcompGuard::decompress_object`].
+    /// Decompresses `object` to `pieces`, by way of `local_copy`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if `object` is corrupt; `pieces` are not written to then.
     pub(crate) fn decompress_to_pieces<T>(
         &mut self,
         object: &Object<'_>,
@@ -222,7 +249,8 @@ impl ZcompGuard<'_> {
     }
 }
 
-/// Returns the first `len` bytes of `buffer`, which a codec has compressed a page to, if that is less than `limit`.
+/// Returns the first `len` bytes of `buffer`, the result of [`Codec::compress`], if they are fewer
+/// than `limit`.
 #[inline]
 fn worth_storing(len: Option<usize>, buffer: &[u8], limit: usize) -> Option<&[u8]> {
     len.filter(|&len| len < limit)

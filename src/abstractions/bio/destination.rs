@@ -158,12 +158,12 @@ impl<T> Destination<T> {
         f: impl FnOnce(&Bio<T>, RacyPageMut<'_>) -> Result,
     ) -> Result {
         match &mut self.memory {
-            // SAFETY: `page` belongs to the parent, which has not ended, and its data goes to
-            // memory, by the type invariant: so it stays, and may be written to.
-            Memory::Whole(page) => f(
-                &self.parent.0,
-                unsafe { KmapLocalMut::new(*page) }.page_mut(),
-            ),
+            Memory::Whole(page) => {
+                // SAFETY: `page` belongs to the parent, which has not ended, and its data goes to
+                // memory, by the type invariant: so it stays, and may be written to.
+                let mut mapped = unsafe { KmapLocalMut::new(*page) };
+                f(&self.parent.0, mapped.page_mut())
+            }
             Memory::Pieces {
                 bounce,
                 vec,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The files that choose algorithms, and their parameters.
+//! The files that choose algorithms and their parameters.
 
 #![forbid(unsafe_code)]
 
@@ -27,7 +27,7 @@ use kernel::{
     str::BStr, //
 };
 
-/// The algorithms there are, the chosen one in brackets.
+/// Writes the names of all available algorithms, with `chosen` in brackets.
 fn list(chosen: Option<Algorithm>, out: Out<'_, '_>) -> Result {
     for &algorithm in Algorithm::ALL
         .iter()
@@ -41,6 +41,7 @@ fn list(chosen: Option<Algorithm>, out: Out<'_, '_>) -> Result {
     Ok(writeln!(out)?)
 }
 
+/// Returns which algorithms are set, by priority.
 fn algorithms(disk: Disk<'_>) -> [Option<Algorithm>; ALGORITHMS] {
     match &*disk.state.read() {
         State::Blank(config) => config.algorithms,
@@ -48,7 +49,7 @@ fn algorithms(disk: Disk<'_>) -> [Option<Algorithm>; ALGORITHMS] {
     }
 }
 
-/// Sets the algorithm of a priority, without parameters.
+/// Sets the algorithm of `priority` to the one called `name`, with default parameters.
 fn set_algorithm(disk: Disk<'_>, priority: u8, name: &[u8]) -> Result {
     let name = args::algorithm(name)?;
     let mut all = Algorithm::ALL
@@ -71,18 +72,19 @@ fn set_algorithm(disk: Disk<'_>, priority: u8, name: &[u8]) -> Result {
     })
 }
 
-/// All algorithms, the one that pages are written with in brackets.
+/// Shows all algorithms, with the one that pages are written with in brackets.
 pub(super) fn comp_algorithm_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let [primary, ..] = algorithms(disk);
     list(primary, out)
 }
 
-/// The name of the algorithm to write pages with.
+/// Takes the name of the algorithm to write pages with.
 pub(super) fn comp_algorithm_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     set_algorithm(disk, 0, arg)
 }
 
-/// For each algorithm to recompress with, its priority and the list.
+/// Shows a line for each algorithm to recompress pages with: its priority, and all algorithms with
+/// this one in brackets.
 pub(super) fn recomp_algorithm_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     for (priority, algorithm) in algorithms(disk).into_iter().enumerate().skip(1) {
         if algorithm.is_some() {
@@ -93,13 +95,20 @@ pub(super) fn recomp_algorithm_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result 
     Ok(())
 }
 
-/// `algo=NAME priority=1..3`: an algorithm to recompress with.
+/// Takes an algorithm to recompress pages with: see [`args::recomp_algorithm`].
 pub(super) fn recomp_algorithm_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let request = args::recomp_algorithm(arg)?;
     set_algorithm(disk, request.priority, request.name)
 }
 
-/// The priority of an algorithm that is named, numbered, or both; from `first` on.
+/// Returns the priority of the algorithm that the user chose by name, by priority, or by both.
+///
+/// Without either, this is `first`, the lowest priority that is allowed.
+///
+/// # Errors
+///
+/// `EINVAL` for a priority that is not allowed, a name that is not set, or the name of another
+/// algorithm than that of the priority.
 pub(super) fn priority_of(
     algorithms: &[Option<Algorithm>; ALGORITHMS],
     name: Option<&[u8]>,
@@ -130,7 +139,9 @@ pub(super) fn priority_of(
     }
 }
 
-/// `algo= priority= level= dict= deflate.winbits=`: all the parameters of one algorithm.
+/// Takes all parameters of one algorithm: see [`args::algorithm_params`].
+///
+/// They are back at their defaults while the dictionary is read, and stay so if that fails.
 pub(super) fn algorithm_params_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let request = args::algorithm_params(arg)?;
     let _config_lock = disk.lock_config()?;
@@ -153,7 +164,9 @@ pub(super) fn algorithm_params_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     })
 }
 
-/// Reads a dictionary, which may take its time.
+/// Reads a dictionary, and logs an error.
+///
+/// This may wait for a file system, so the caller must not hold `state`.
 fn read_dictionary(path: &[u8]) -> Result<Contents> {
     Contents::read(path).inspect_err(|error| {
         let (path, error) = (BStr::from_bytes(path), error.to_errno());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The files that start jobs, and those of the backing device.
+//! The files that start jobs, and those of the backing device and its settings.
 
 #![forbid(unsafe_code)]
 
@@ -30,13 +30,14 @@ use kernel::{
     sync::Arc, //
 };
 
-/// `all`, or seconds: marks pages as idle that were not accessed for so long, and no others.
+/// Takes `all`, or an age in seconds, and marks pages as idle that were not accessed for that long,
+/// and all others as not idle.
 pub(super) fn idle_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     // Pages last accessed before this second are idle.
     let cutoff = match args::idle(arg)? {
         args::Idle::All => None,
         args::Idle::Age(age) => match boot_seconds().checked_sub(age) {
-            // No page is as old as the system.
+            // The last access of no page lies before the system's boot.
             None | Some(0) => return Ok(()),
             cutoff => cutoff,
         },
@@ -47,7 +48,7 @@ pub(super) fn idle_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     })
 }
 
-/// `type= max_pages= threshold= algo= priority=`: compresses stored pages anew.
+/// Takes the arguments of a recompression, and runs it: see [`args::recompress`].
 pub(super) fn recompress_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let request = args::recompress(arg)?;
     disk.run_job(|live| {
@@ -70,7 +71,7 @@ pub(super) fn recompress_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     })
 }
 
-/// The path of the backing device, or `none`.
+/// Shows the path of the backing device, or `none`.
 pub(super) fn backing_dev_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let state = disk.state.read();
     let backing = match &*state {
@@ -84,7 +85,7 @@ pub(super) fn backing_dev_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     Ok(writeln!(out)?)
 }
 
-/// The path of a block device, which replaces the one before.
+/// Takes the path of a block device, which replaces the backing device before.
 pub(super) fn backing_dev_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let _config_lock = disk.lock_config()?;
     disk.with_config(|_| Ok(())).inspect_err(|_| {
@@ -105,7 +106,7 @@ pub(super) fn backing_dev_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     Ok(())
 }
 
-/// What to write to the backing device: see [`args::WritebackArgs`].
+/// Takes the selections of a writeback, and runs it: see [`args::WritebackArgs`].
 pub(super) fn writeback_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     disk.run_job(|live| {
         let mut job = Writeback::new(live, &disk.settings)?;
@@ -117,32 +118,32 @@ pub(super) fn writeback_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     })
 }
 
-/// Pages that may still be written back.
+/// Shows the number of pages that may still be written back.
 pub(super) fn limit_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     Ok(writeln!(out, "{}", disk.settings.limit().pages)?)
 }
 
-/// A number of pages.
+/// Takes the number of pages that may be written back from now on.
 pub(super) fn limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let limit = args::kstrtouint(arg).map_err(|_| EINVAL)?;
     disk.settings.set_limit(limit);
     Ok(())
 }
 
-/// Whether writeback is limited.
+/// Shows 1 if the limit is enabled, else 0.
 pub(super) fn limit_enable_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let enabled = disk.settings.limit().enabled;
     Ok(writeln!(out, "{}", u8::from(enabled))?)
 }
 
-/// A number; any but 0 means yes.
+/// Takes a number: 0 disables the limit, any other one enables it.
 pub(super) fn limit_enable_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let enable: u64 = args::kstrtouint(arg).map_err(|_| EINVAL)?;
     disk.settings.enable_limit(enable != 0);
     Ok(())
 }
 
-/// How many pages are written at a time.
+/// Shows the most pages that are under way to the backing device at a time.
 pub(super) fn batch_size_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     Ok(writeln!(
         out,
@@ -151,7 +152,7 @@ pub(super) fn batch_size_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     )?)
 }
 
-/// A number from 1 on.
+/// Takes that number, which is at least 1; a writeback that is running keeps the one before.
 pub(super) fn batch_size_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     match args::kstrtouint(arg) {
         Ok(size) if size > 0 => disk.settings.batch_size.store(size, Ordering::Relaxed),
@@ -160,13 +161,13 @@ pub(super) fn batch_size_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     Ok(())
 }
 
-/// Whether pages are written back compressed.
+/// Shows 1 if pages are written back compressed, else 0.
 pub(super) fn compressed_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let compressed = disk.settings.compressed.load(Ordering::Relaxed);
     Ok(writeln!(out, "{}", u8::from(compressed))?)
 }
 
-/// Yes or no, before the disksize.
+/// Takes a boolean, as long as the device is blank.
 pub(super) fn compressed_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let compressed = args::kstrtobool(arg)?;
     disk.with_config(|_| {
