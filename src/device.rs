@@ -153,7 +153,7 @@ pub(crate) struct Device {
     config_lock: Pin<KBox<RwSem<()>>>,
     /// Settings that outlive a reset.
     pub(crate) settings: WritebackSettings,
-    hotplug: Arc<cpuhp::State<Zcomp>>,
+    hotplug: Arc<cpuhp::HotplugState<Zcomp>>,
 }
 
 impl Device {
@@ -164,7 +164,7 @@ impl Device {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(hotplug: &Arc<cpuhp::State<Zcomp>>) -> Result<Self> {
+    pub(crate) fn new(hotplug: &Arc<cpuhp::HotplugState<Zcomp>>) -> Result<Self> {
         let state = State::Blank(Config::default());
         let state = RwSem::new(state, c"zram_state", kernel::static_lock_class!());
         let job_lock = RwSem::new((), c"zram_job", kernel::static_lock_class!());

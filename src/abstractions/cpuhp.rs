@@ -55,7 +55,7 @@ pub(crate) enum StateId {
 /// # Examples
 ///
 /// ```
-/// # use crate::zram::abstractions::cpuhp::{Hotplug, Instance, State, StateId};
+/// # use crate::zram::abstractions::cpuhp::{Hotplug, Instance, HotplugState, StateId};
 /// # use kernel::cpu::CpuId;
 /// struct Buffers;
 ///
@@ -68,16 +68,16 @@ pub(crate) enum StateId {
 ///     fn dead(&self, _cpu: CpuId) {}
 /// }
 ///
-/// let state = State::new(c"block/ramdisk:prepare", StateId::PrepareDyn)?;
+/// let state = HotplugState::new(c"block/ramdisk:prepare", StateId::PrepareDyn)?;
 /// let _buffers = Instance::new(&Arc::new(state, GFP_KERNEL)?, Buffers)?;
 /// # Ok::<(), Error>(())
 /// ```
-pub(crate) struct State<T: Hotplug> {
+pub(crate) struct HotplugState<T: Hotplug> {
     id: ffi::cpuhp_state,
     _instances: PhantomData<T>,
 }
 
-impl<T: Hotplug> State<T> {
+impl<T: Hotplug> HotplugState<T> {
     /// Sets up the state `state` under `name`, without instances.
     ///
     /// Context: Process context. May sleep; takes the CPU hotplug lock.
@@ -150,7 +150,7 @@ type Callback = unsafe extern "C" fn(c_uint, *mut ffi::hlist_node) -> c_int;
 /// A callback of any other state, which is how the core's functions declare all of them.
 type SingleCallback = unsafe extern "C" fn(c_uint) -> c_int;
 
-impl<T: Hotplug> Drop for State<T> {
+impl<T: Hotplug> Drop for HotplugState<T> {
     fn drop(&mut self) {
         // SAFETY: `self.id` is a state that was set up, by the type invariant. It has no instance
         // left, since each holds a reference to its state.
@@ -189,7 +189,7 @@ impl<T> Node<T> {
 /// `node` is an instance of `state`, which the core has in its list.
 pub(crate) struct Instance<T: Hotplug> {
     node: Pin<KBox<Node<T>>>,
-    state: Arc<State<T>>,
+    state: Arc<HotplugState<T>>,
 }
 
 // SAFETY: The core takes its own lock around the list that `node` is in. `T` is `Send`.
@@ -207,7 +207,7 @@ impl<T: Hotplug> Instance<T> {
     ///
     /// That of the first `prepare` that fails, after a call of `dead` for each CPU that was
     /// prepared; `ENOMEM`.
-    pub(crate) fn new(state: &Arc<State<T>>, data: T) -> Result<Self> {
+    pub(crate) fn new(state: &Arc<HotplugState<T>>, data: T) -> Result<Self> {
         let init = pin_init!(Node {
             raw <- Opaque::ffi_init(|_| ()),
             data,
@@ -235,7 +235,7 @@ impl<T: Hotplug> core::ops::Deref for Instance<T> {
 impl<T: Hotplug> Drop for Instance<T> {
     fn drop(&mut self) {
         // SAFETY: `self.node` is an instance of `self.state` by the type invariant. The call can't
-        // fail, since `State::dead` returns zero.
+        // fail, since `HotplugState::dead` returns zero.
         unsafe { ffi::__cpuhp_state_remove_instance(self.state.id, self.node.raw.get(), true) };
     }
 }

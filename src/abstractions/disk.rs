@@ -38,7 +38,7 @@ use super::{
     sched::AtomicContext,
     sysfs::{
         Attribute,
-        Files, //
+        AttributeGroups, //
     }, //
 };
 use claim::{
@@ -90,7 +90,7 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// State behind a disk that has a capacity.
     type Live: Send + Sync;
 
-    /// Files of the disk in sysfs.
+    /// AttributeGroups of the disk in sysfs.
     const ATTRIBUTES: &'static [Attribute<Self>];
 
     /// Carries out `bio`, which ends when this returns, except for the shares that reads from a
@@ -114,7 +114,7 @@ struct Private<T: Operations> {
     /// State of claims, guarded by the disk's `open_mutex`.
     gate: UnsafeCell<Gate>,
     /// List of the files in sysfs, which the driver core refers to.
-    files: Files,
+    files: AttributeGroups,
 }
 
 impl<T: Operations> Private<T> {
@@ -240,7 +240,7 @@ impl<T: Operations> Disk<T> {
                 claim: Claimed::Unclaimed,
                 waiting: 0,
             }),
-            files: Files::new(T::ATTRIBUTES)?,
+            files: AttributeGroups::new(T::ATTRIBUTES)?,
         };
         let mut private = KBox::new(private, GFP_KERNEL)?;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Files in sysfs: those of a disk, and those of a class.
+//! AttributeGroups in sysfs: those of a disk, and those of a class.
 //!
 //! C header: [`include/linux/sysfs.h`](srctree/include/linux/sysfs.h)
 //!
@@ -69,8 +69,8 @@ pub(crate) trait Owner: Sized + 'static {
     unsafe fn from_device<'a>(dev: *mut ffi::device) -> Self::Ref<'a>;
 }
 
-type Show<T> = fn(<T as Owner>::Ref<'_>, &mut Text<'_>) -> Result;
-type Store<T> = fn(<T as Owner>::Ref<'_>, &[u8]) -> Result;
+type ShowFn<T> = fn(<T as Owner>::Ref<'_>, &mut Text<'_>) -> Result;
+type StoreFn<T> = fn(<T as Owner>::Ref<'_>, &[u8]) -> Result;
 
 /// One file below a device, such as `/sys/block/zram0/disksize`.
 ///
@@ -90,8 +90,8 @@ type Store<T> = fn(<T as Owner>::Ref<'_>, &[u8]) -> Result;
 #[repr(C)]
 pub(crate) struct Attribute<T: Owner> {
     raw: ffi::device_attribute,
-    show: Option<Show<T>>,
-    store: Option<Store<T>>,
+    show: Option<ShowFn<T>>,
+    store: Option<StoreFn<T>>,
 }
 
 // SAFETY: An `Attribute` is never written to after its construction.
@@ -99,25 +99,25 @@ unsafe impl<T: Owner> Sync for Attribute<T> {}
 
 impl<T: Owner> Attribute<T> {
     /// Makes a file that everybody may read.
-    pub(crate) const fn ro(name: &'static CStr, show: Show<T>) -> Self {
+    pub(crate) const fn ro(name: &'static CStr, show: ShowFn<T>) -> Self {
         Self::new(name, 0o444, Some(show), None)
     }
 
     /// Makes a file that only root may write.
-    pub(crate) const fn wo(name: &'static CStr, store: Store<T>) -> Self {
+    pub(crate) const fn wo(name: &'static CStr, store: StoreFn<T>) -> Self {
         Self::new(name, 0o200, None, Some(store))
     }
 
     /// Makes a file that everybody may read and only root may write.
-    pub(crate) const fn rw(name: &'static CStr, show: Show<T>, store: Store<T>) -> Self {
+    pub(crate) const fn rw(name: &'static CStr, show: ShowFn<T>, store: StoreFn<T>) -> Self {
         Self::new(name, 0o644, Some(show), Some(store))
     }
 
     const fn new(
         name: &'static CStr,
         mode: u16,
-        show: Option<Show<T>>,
-        store: Option<Store<T>>,
+        show: Option<ShowFn<T>>,
+        store: Option<StoreFn<T>>,
     ) -> Self {
         let mut raw: ffi::device_attribute = pin_init::zeroed();
         raw.attr.name = kernel::str::as_char_ptr_in_const_context(name);
@@ -197,13 +197,13 @@ unsafe fn store(buf: *const c_char, len: usize, f: impl FnOnce(&[u8]) -> Result)
 }
 
 /// A list of files in the form that the driver core wants.
-pub(super) struct Files {
+pub(super) struct AttributeGroups {
     _attributes: KVec<*const ffi::attribute>,
     _group: KBox<ffi::attribute_group>,
     groups: KBox<[*const ffi::attribute_group; 2]>,
 }
 
-impl Files {
+impl AttributeGroups {
     /// Makes a list of the files of a device.
     pub(super) fn new<T: Owner>(files: &'static [Attribute<T>]) -> Result<Self> {
         Self::from_raw(files.iter().map(|file| &raw const file.raw.attr))
@@ -232,15 +232,15 @@ impl Files {
     }
 }
 
-type ClassShow<T> = fn(&T, &mut Text<'_>) -> Result;
-type ClassStore<T> = fn(&T, &[u8]) -> Result;
+type ClassShowFn<T> = fn(&T, &mut Text<'_>) -> Result;
+type ClassStoreFn<T> = fn(&T, &[u8]) -> Result;
 
 /// One file of a class, such as `/sys/class/zram-control/hot_add`.
 #[repr(C)]
 pub(crate) struct ClassAttribute<T> {
     raw: ffi::class_attribute,
-    show: Option<ClassShow<T>>,
-    store: Option<ClassStore<T>>,
+    show: Option<ClassShowFn<T>>,
+    store: Option<ClassStoreFn<T>>,
 }
 
 // SAFETY: A `ClassAttribute` is never written to after its construction.
@@ -248,7 +248,7 @@ unsafe impl<T> Sync for ClassAttribute<T> {}
 
 impl<T> ClassAttribute<T> {
     /// Makes a file that only root may read.
-    pub(crate) const fn ro(name: &'static CStr, show: ClassShow<T>) -> Self {
+    pub(crate) const fn ro(name: &'static CStr, show: ClassShowFn<T>) -> Self {
         let mut raw = Self::raw(name, 0o400);
         raw.show = Some(Self::show_trampoline);
         let (show, store) = (Some(show), None);
@@ -256,7 +256,7 @@ impl<T> ClassAttribute<T> {
     }
 
     /// Makes a file that only root may write.
-    pub(crate) const fn wo(name: &'static CStr, store: ClassStore<T>) -> Self {
+    pub(crate) const fn wo(name: &'static CStr, store: ClassStoreFn<T>) -> Self {
         let mut raw = Self::raw(name, 0o200);
         raw.store = Some(Self::store_trampoline);
         let (show, store) = (None, Some(store));
@@ -330,7 +330,7 @@ pub(crate) struct Class<T>(Pin<KBox<Registered<T>>>);
 #[pin_data]
 struct Registered<T> {
     raw: ffi::class,
-    files: Files,
+    files: AttributeGroups,
     #[pin]
     data: T,
 }
@@ -367,7 +367,8 @@ impl<T: Send + Sync> Class<T> {
         files: &'static [ClassAttribute<T>],
         data: impl PinInit<T, Error>,
     ) -> Result<Self> {
-        let mut files = Files::from_raw(files.iter().map(|file| &raw const file.raw.attr))?;
+        let mut files =
+            AttributeGroups::from_raw(files.iter().map(|file| &raw const file.raw.attr))?;
         let mut raw: ffi::class = pin_init::zeroed();
         raw.name = name.as_char_ptr();
         raw.class_groups = files.groups();

@@ -18,7 +18,7 @@ use kernel::{
 ///
 /// All methods but `new` may be called in any context but interrupts: the limit has a spinlock.
 pub(crate) struct WritebackSettings {
-    limit: Pin<KBox<SpinLock<Limit>>>,
+    limit: Pin<KBox<SpinLock<WritebackLimit>>>,
     /// `writeback_batch_size`: the most pages that are under way to the backing device at a time.
     pub(crate) batch_size: AtomicU32,
     /// `compressed_writeback`: whether pages are written compressed; changed on blank devices only.
@@ -27,7 +27,7 @@ pub(crate) struct WritebackSettings {
 
 /// A limit on the number of pages that are written.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Limit {
+pub(crate) struct WritebackLimit {
     /// `writeback_limit`: pages that may still be written while the limit is enabled.
     pub(crate) pages: u64,
     /// `writeback_limit_enable`: whether the limit is enabled.
@@ -36,7 +36,7 @@ pub(crate) struct Limit {
     set: u64,
 }
 
-/// A receipt for a page charged to the limit: the value of [`Limit::set`] at that time, or `None`
+/// A receipt for a page charged to the limit: the value of [`WritebackLimit::set`] at that time, or `None`
 /// if the page was not charged.
 pub(crate) type Charge = Option<u64>;
 
@@ -49,7 +49,7 @@ impl WritebackSettings {
     ///
     /// `ENOMEM`.
     pub(super) fn new() -> Result<Self> {
-        let limit = new_spinlock!(Limit::default(), "zram_limit");
+        let limit = new_spinlock!(WritebackLimit::default(), "zram_limit");
         Ok(Self {
             limit: KBox::pin_init(limit, GFP_KERNEL)?,
             batch_size: AtomicU32::new(32),
@@ -58,7 +58,7 @@ impl WritebackSettings {
     }
 
     /// Returns a copy of the limit.
-    pub(crate) fn limit(&self) -> Limit {
+    pub(crate) fn limit(&self) -> WritebackLimit {
         *self.limit.lock()
     }
 

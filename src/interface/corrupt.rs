@@ -29,9 +29,9 @@ use kernel::{
 
 /// The file `corrupt`, which takes `PAGE BIT` and flips that bit, counted from 0, of the object
 /// that is stored for that page.
-pub(super) struct Corrupt(pub(super) Arc<Device>);
+pub(super) struct CorruptFile(pub(super) Arc<Device>);
 
-impl Reader for Corrupt {
+impl Reader for CorruptFile {
     fn read_from(&self, arg: &[u8]) -> Result {
         let arg = args::strip_newline(arg);
         let space = arg.iter().position(|&byte| byte == b' ').ok_or(EINVAL)?;

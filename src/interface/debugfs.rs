@@ -5,7 +5,7 @@
 #![forbid(unsafe_code)]
 
 #[cfg(CONFIG_FAULT_INJECTION)]
-use super::corrupt::Corrupt;
+use super::corrupt::CorruptFile;
 use crate::zram::{
     abstractions::{
         debugfs::{
@@ -34,14 +34,14 @@ use kernel::{
 };
 
 /// The files of a device; removed when dropped.
-pub(super) struct Files {
+pub(super) struct DebugfsFiles {
     _block_state: File<BlockState>,
     _streams: File<Streams>,
     #[cfg(CONFIG_FAULT_INJECTION)]
-    _corrupt: File<Corrupt>,
+    _corrupt: File<CorruptFile>,
 }
 
-impl Files {
+impl DebugfsFiles {
     /// Creates the files of `device` in the directory `name` below `parent`.
     ///
     /// Context: Process context. May sleep.
@@ -57,8 +57,10 @@ impl Files {
             _block_state: dir.read_only_file(c"block_state", block_state),
             _streams: dir.read_only_file(c"streams", streams),
             #[cfg(CONFIG_FAULT_INJECTION)]
-            _corrupt: dir
-                .write_only_file(c"corrupt", Arc::new(Corrupt(device.clone()), GFP_KERNEL)?),
+            _corrupt: dir.write_only_file(
+                c"corrupt",
+                Arc::new(CorruptFile(device.clone()), GFP_KERNEL)?,
+            ),
         })
     }
 }
@@ -121,7 +123,7 @@ struct Streams(Arc<Device>);
 
 impl Writer for Streams {
     fn write_to(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
-        let mut text = Text(KVVec::new());
+        let mut text = StringBuf(KVVec::new());
         self.write(&mut text)?;
         let rest = usize::try_from(*pos)
             .ok()
@@ -136,7 +138,7 @@ impl Writer for Streams {
 
 impl Streams {
     /// Writes the whole file.
-    fn write(&self, out: &mut Text) -> Result {
+    fn write(&self, out: &mut StringBuf) -> Result {
         writeln!(out, "cpu algorithm state takes contended retries")?;
         self.0.with_live(|live| {
             for zcomp in live.into_iter().flat_map(Live::zcomps) {
@@ -160,9 +162,9 @@ impl Streams {
 }
 
 /// A growing buffer for text.
-struct Text(KVVec<u8>);
+struct StringBuf(KVVec<u8>);
 
-impl fmt::Write for Text {
+impl fmt::Write for StringBuf {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         self.0
             .extend_from_slice(text.as_bytes(), GFP_KERNEL)

@@ -73,13 +73,13 @@ pub(crate) struct Devices {
     devices: Mutex<KVec<Option<AddedDevice>>>,
     debugfs: Dir,
     major: Major,
-    hotplug: Arc<cpuhp::State<Zcomp>>,
+    hotplug: Arc<cpuhp::HotplugState<Zcomp>>,
     names: &'static Names,
 }
 
 /// A device that user space sees; removed when dropped.
 struct AddedDevice {
-    _debugfs: debugfs::Files,
+    _debugfs: debugfs::DebugfsFiles,
     disk: Disk<Device>,
 }
 
@@ -106,7 +106,7 @@ impl Devices {
         } else {
             StateId::ZcompPrepare
         };
-        let hotplug = cpuhp::State::new(names.hotplug, state).inspect_err(|&error| {
+        let hotplug = cpuhp::HotplugState::new(names.hotplug, state).inspect_err(|&error| {
             if error == EBUSY {
                 pr_err!("another zram is there: unload it, or load this one with coexist=1\n");
             }
@@ -148,7 +148,7 @@ impl Devices {
         let name = CString::try_from_fmt(fmt!("{prefix}{minor}"))?;
         // The disk comes last: once it is added, somebody may have opened it, so that dropping it
         // after an error would remove it under its user.
-        let debugfs = debugfs::Files::new(&self.debugfs, &name, &device)?;
+        let debugfs = debugfs::DebugfsFiles::new(&self.debugfs, &name, &device)?;
         let disk = Disk::new(&self.major, minor, &name, device)?;
         pr_info!("Added device: {}\n", &*name);
         Ok(AddedDevice {

@@ -70,7 +70,8 @@ fn read_slot(live: &Live, slot: &SlotGuard<'_>, page: &BioPage<'_, Reading>) -> 
                 decompress_to_pieces(live, object, priority, pieces)?;
             }
             (ContentRef::Same(element), page) => page.fill(element),
-            (ContentRef::Empty | ContentRef::Written, page) => page.fill(0),
+            (ContentRef::Empty, page) => page.fill(0),
+            (ContentRef::Written, _) => return Err(EIO),
         }
         Ok(())
     })

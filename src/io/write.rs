@@ -44,20 +44,20 @@ enum Data<'a> {
 }
 
 /// The data that all pages of a bio to write share.
-struct Writer<'a> {
+struct BioWriter<'a> {
     bio: &'a Bio,
     slots: BioSlots<'a>,
     /// The time of the access, in seconds since boot.
     now: u32,
-    limit: Limit,
+    limit: PoolLimit,
 }
 
 /// The number of pages that the pool may use, by `mem_limit`.
-struct Limit {
+struct PoolLimit {
     /// For a page whose slot is empty.
-    fresh: usize,
+    new_pages: usize,
     /// For a page that replaces another one.
-    all: usize,
+    replacements: usize,
 }
 
 /// A reason why a page could not be stored at once.
@@ -70,7 +70,7 @@ enum Refusal {
     Other(Error),
 }
 
-impl Limit {
+impl PoolLimit {
     /// The most pages to keep for replacements and metadata.
     const RESERVE: usize = 512;
 
@@ -82,8 +82,8 @@ impl Limit {
     fn new(pages: usize, metadata: bool) -> Self {
         if pages == 0 {
             return Self {
-                fresh: usize::MAX,
-                all: usize::MAX,
+                new_pages: usize::MAX,
+                replacements: usize::MAX,
             };
         }
         let reserve = if metadata {
@@ -92,8 +92,8 @@ impl Limit {
             (pages / 32).min(Self::RESERVE)
         };
         Self {
-            fresh: pages.saturating_sub(reserve),
-            all: pages,
+            new_pages: pages.saturating_sub(reserve),
+            replacements: pages,
         }
     }
 }
@@ -108,11 +108,11 @@ impl Limit {
 /// has its old content.
 pub(super) fn write(live: &Live, bio: &Bio) -> Result {
     let limit = live.limit_pages.load(Ordering::Relaxed);
-    let writer = Writer {
+    let writer = BioWriter {
         bio,
         slots: live.store.for_bio(),
         now: boot_seconds(),
-        limit: Limit::new(limit, bio.is_metadata()),
+        limit: PoolLimit::new(limit, bio.is_metadata()),
     };
     for (index, page) in bio.pages::<Writing>()? {
         match page {
@@ -130,7 +130,7 @@ pub(super) fn write(live: &Live, bio: &Bio) -> Result {
 #[inline]
 fn write_page<'t>(
     live: &'t Live,
-    writer: &Writer<'t>,
+    writer: &BioWriter<'t>,
     index: usize,
     page: RacyPage<'_>,
     nid: i32,
@@ -153,7 +153,7 @@ fn write_page<'t>(
 #[inline(never)]
 fn write_huge<'t>(
     live: &'t Live,
-    writer: &Writer<'t>,
+    writer: &BioWriter<'t>,
     index: usize,
     page: RacyPage<'_>,
     nid: i32,
@@ -172,7 +172,7 @@ fn write_huge<'t>(
 #[cold]
 fn write_pieces<'t>(
     live: &'t Live,
-    writer: &Writer<'t>,
+    writer: &BioWriter<'t>,
     index: usize,
     pieces: &Pieces<'_, Writing>,
 ) -> Result {
@@ -194,7 +194,7 @@ fn write_pieces<'t>(
 #[inline(always)]
 fn store_or_wait<'t>(
     live: &'t Live,
-    writer: &Writer<'t>,
+    writer: &BioWriter<'t>,
     index: usize,
     content: Result<Content<'t>, Refusal>,
     data: Data<'_>,
@@ -219,7 +219,7 @@ fn store_or_wait<'t>(
 #[cold]
 fn write_scarce<'t>(
     live: &'t Live,
-    writer: &Writer<'t>,
+    writer: &BioWriter<'t>,
     index: usize,
     data: Data<'_>,
     nid: i32,
@@ -230,7 +230,7 @@ fn write_scarce<'t>(
         Refusal::Limit(len) => (len, true),
         Refusal::Other(error) => return Err(error),
     };
-    let mut limit = writer.limit.fresh;
+    let mut limit = writer.limit.new_pages;
     if let Some(mut slot) = writer.slots.lock(index) {
         if slot.room() > 0 {
             let mut stream = primary(live)?.stream();
@@ -241,10 +241,10 @@ fn write_scarce<'t>(
             }
         }
         if !slot.attr().is_empty() {
-            limit = writer.limit.all;
+            limit = writer.limit.replacements;
         }
     }
-    if limited && limit == writer.limit.fresh {
+    if limited && limit == writer.limit.new_pages {
         return Err(ENOMEM);
     }
     let pool = live.store.pool();
@@ -278,7 +278,7 @@ fn try_allocate<'t>(
     live: &'t Live,
     bytes: RacyBytes<'_>,
     nid: i32,
-    limit: &Limit,
+    limit: &PoolLimit,
 ) -> Result<Content<'t>, Refusal> {
     let pool = live.store.pool();
     let mut object = pool.try_alloc(bytes.len(), nid).map_err(|error| {
@@ -288,7 +288,7 @@ fn try_allocate<'t>(
             Refusal::Other(error)
         }
     })?;
-    if check(live, limit.fresh).is_err() {
+    if check(live, limit.new_pages).is_err() {
         return Err(Refusal::Limit(bytes.len()));
     }
     object.write(bytes);
@@ -313,7 +313,7 @@ fn check(live: &Live, limit: usize) -> Result {
     Ok(())
 }
 
-impl<'t> Writer<'t> {
+impl<'t> BioWriter<'t> {
     /// Stores `content` in slot `index`.
     ///
     /// Context: Process context. May sleep; the caller holds no slot and no stream.

@@ -48,7 +48,7 @@ fn bucket_of(attr: SlotAttr) -> usize {
 pub(super) struct Candidates<'t> {
     store: &'t Store,
     buckets: KBox<[Bucket; BUCKETS]>,
-    room: Room,
+    room: IndexArray,
     /// Buckets with this index or a higher one have been collected.
     below: usize,
     /// The slot to go on with, if the bucket that is being collected is larger than `room`; else 0.
@@ -66,13 +66,13 @@ struct Bucket {
     end: usize,
 }
 
-/// Entries in a page of a [`Room`].
+/// Entries in a page of a [`IndexArray`].
 const ENTRIES: usize = PAGE_SIZE / size_of::<usize>();
 
 /// An array of indexes of slots, in single pages.
-struct Room(KVec<PageBox<[usize; ENTRIES]>>);
+struct IndexArray(KVec<PageBox<[usize; ENTRIES]>>);
 
-impl Room {
+impl IndexArray {
     /// The most pages to allocate, which are 512 KiB.
     const PAGES: usize = 128;
 
@@ -132,7 +132,7 @@ impl<'t> Candidates<'t> {
         Ok(Self {
             store,
             buckets: KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?,
-            room: Room(KVec::new()),
+            room: IndexArray(KVec::new()),
             below: BUCKETS,
             position: 0,
         })

@@ -38,7 +38,7 @@ use kernel::{
 };
 
 /// A write to the backing device, used again and again.
-struct Request<'t> {
+struct Transfer<'t> {
     write: PageWrite,
     /// The index of the slot that the page came from, and the block that it is written to, while
     /// the write is under way.
@@ -106,11 +106,11 @@ impl<'t> Writeback<'t> {
             return Ok(());
         }
         let batch = self.settings.batch_size.load(Ordering::Relaxed) as usize;
-        let mut requests = requests(self.device, batch.min(len).min(MOST))?;
+        let mut transfers = transfers(self.device, batch.min(len).min(MOST))?;
         let mut result = Ok(());
         'all: loop {
-            for request in &mut requests {
-                result = self.finish(request).and(result);
+            for transfer in &mut transfers {
+                result = self.finish(transfer).and(result);
                 loop {
                     let index = match self.candidates.pop() {
                         Ok(Some(index)) => index,
@@ -120,7 +120,7 @@ impl<'t> Writeback<'t> {
                             break 'all;
                         }
                     };
-                    match self.start(request, index) {
+                    match self.start(transfer, index) {
                         Ok(true) => break,
                         Ok(false) => self.candidates.unmark(index),
                         Err(error) => {
@@ -133,21 +133,21 @@ impl<'t> Writeback<'t> {
                 cond_resched();
             }
         }
-        for request in &mut requests {
-            result = self.finish(request).and(result);
+        for transfer in &mut transfers {
+            result = self.finish(transfer).and(result);
         }
         result
     }
 
     /// Starts to write the page of slot `index`, and returns false if it is no candidate any more.
-    fn start(&self, request: &mut Request<'t>, index: usize) -> Result<bool> {
+    fn start(&self, transfer: &mut Transfer<'t>, index: usize) -> Result<bool> {
         signal::freeze_if_asked();
         if signal::is_interrupted() {
             return Err(EINTR);
         }
         self.settings.check_limit()?;
         let block = self.live.store.blocks().reserve().ok_or(ENOSPC)?;
-        let page = request.write.page().ok_or(EBUSY)?;
+        let page = transfer.write.page().ok_or(EBUSY)?;
         let Some(slot) = self.live.store.lock(index) else {
             return Ok(false);
         };
@@ -157,25 +157,25 @@ impl<'t> Writeback<'t> {
             return Ok(false);
         }
         drop(slot);
-        request.charge = self.settings.charge();
-        request.write.start(block.index());
-        request.target = Some((index, block));
+        transfer.charge = self.settings.charge();
+        transfer.write.start(block.index());
+        transfer.target = Some((index, block));
         Ok(true)
     }
 
-    /// Waits for the write of `request`, if one is under way, and moves its slot to the block.
+    /// Waits for the write of `transfer`, if one is under way, and moves its slot to the block.
     ///
     /// # Errors
     ///
     /// That of the write; the page stays in memory then.
-    fn finish(&self, request: &mut Request<'_>) -> Result {
-        let (Some(written), Some((index, block))) = (request.write.wait(), request.target.take())
+    fn finish(&self, transfer: &mut Transfer<'_>) -> Result {
+        let (Some(written), Some((index, block))) = (transfer.write.wait(), transfer.target.take())
         else {
             return Ok(());
         };
         let slot = self.live.store.lock(index);
         if let Err(error) = written {
-            self.settings.refund(request.charge);
+            self.settings.refund(transfer.charge);
             if let Some(mut slot) = slot {
                 slot.set_candidate(false);
             }
@@ -209,26 +209,26 @@ impl<'t> Writeback<'t> {
     }
 }
 
-/// Allocates `count` requests to `device`, or as many as there is memory for.
+/// Allocates `count` transfers to `device`, or as many as there is memory for.
 ///
 /// # Errors
 ///
 /// `ENOMEM` if there is not even one.
-fn requests<'t>(device: &Arc<BackingDevice>, count: usize) -> Result<KVVec<Request<'t>>> {
-    let mut requests = KVVec::new();
+fn transfers<'t>(device: &Arc<BackingDevice>, count: usize) -> Result<KVVec<Transfer<'t>>> {
+    let mut transfers = KVVec::new();
     for _ in 0..count {
-        let request = PageWrite::new(device).map(|write| Request {
+        let transfer = PageWrite::new(device).map(|write| Transfer {
             write,
             target: None,
             charge: None,
         });
-        let added = request.and_then(|request| Ok(requests.push(request, GFP_KERNEL)?));
+        let added = transfer.and_then(|transfer| Ok(transfers.push(transfer, GFP_KERNEL)?));
         if added.is_err() {
             break;
         }
     }
-    if requests.is_empty() {
+    if transfers.is_empty() {
         return Err(ENOMEM);
     }
-    Ok(requests)
+    Ok(transfers)
 }

@@ -18,8 +18,8 @@ use crate::zram::{
         },
         cpuhp::{
             Hotplug,
+            HotplugState, //
             Instance,
-            State, //
         },
         page::PageBuf,
         racy::{
@@ -76,7 +76,7 @@ impl Zcomp {
     pub(crate) fn create(
         algorithm: Algorithm,
         params: Params,
-        hotplug: &Arc<State<Self>>,
+        hotplug: &Arc<HotplugState<Self>>,
     ) -> Result<Instance<Self>> {
         let zcomp = Self {
             codec: Codec::new(algorithm, params)?,
