@@ -1,10 +1,11 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Every attribute: its bytes, good and bad values, each state, the order of the checks; the block device's limits.
-# Needs: root, no zram device in use, /dev on devtmpfs.
 # vm: cpus=4 mem=768M
 # timeout: 200
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram debugfs python3
 
 load num_devices=1
 disk=/sys/block/zram0

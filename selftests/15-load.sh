@@ -1,10 +1,11 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Loading and unloading: parameters, refusals, life beside C zram, CPUs that are down, seventy rounds without a leak.
-# Needs: root, CPUs 2 and 3 that can be taken down; zram.ko for the cases of coexistence.
 # vm: cpus=4 mem=768M
 # timeout: 500
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram debugfs cpu=2 cpu=3 python3
 
 disks() { find /sys/block -name '*zram*' -printf '%f\n' | sort -V | xargs; }
 

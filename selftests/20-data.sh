@@ -1,10 +1,11 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Data comes back as it was written: every algorithm, block size, order and kind of I/O; trims; the statistics of it.
-# Needs: root, fio, no zram device in use.
 # vm: cpus=4 mem=768M
 # timeout: 400
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram debugfs fio python3
 
 disk=/sys/block/zram0
 

@@ -1,11 +1,12 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # How long a CPU that goes waits; CPUs go and come at random while fio verifies, while memory is swapped, and while devices
 # come and go; and a CPU that the streams do not let up.
-# Needs: root, python3, tracefs, fio, cgroup2, CPUs that can be taken down, no zram device in use.
 # vm: cpus=4 mem=768M
 # timeout: 600
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram debugfs tracefs cgroup2 cpu=3 fio python3
 
 disk=/sys/block/zram0
 
@@ -83,12 +84,12 @@ verified() {
 }
 for algorithm in lz4 deflate; do
 	device 64M "$algorithm"
-	keep "$algorithm: fio verifies" verified
+	repeat "$algorithm: fio verifies" verified
 	cycles "$algorithm" 200
 	if [[ $algorithm == deflate ]] && ! is_c; then
 		for ((more = 0; more < 10 && $(retries) == 0; more++)); do toggle 40; done
 	fi
-	kept "$algorithm: fio verifies"
+	repeated "$algorithm: fio verifies"
 	is "$algorithm: no I/O failed" "$(io failed_reads) $(io failed_writes)" '0 0'
 done
 met='tasks met CPUs that had gone'
@@ -118,9 +119,9 @@ swapped() {
 	cgroups_remove
 }
 out=$(vmstat pswpout) in=$(vmstat pswpin)
-keep 'memory that is swapped verifies' swapped
+repeat 'memory that is swapped verifies' swapped
 cycles swap 200
-kept 'memory that is swapped verifies'
+repeated 'memory that is swapped verifies'
 out=$(($(vmstat pswpout) - out)) in=$(($(vmstat pswpin) - in))
 holds 'swapping took place' "$out > 10000 && $in > 5000" "pages out: $out" "pages in: $in"
 is 'no I/O of it failed' "$(io failed_reads) $(io failed_writes)" '0 0'
@@ -134,11 +135,11 @@ devices() {
 		dd if="$BASH" of="/dev/zram$id" bs=64k count=8 oflag=direct status=none && cmp -n 512K "$BASH" "/dev/zram$id" &&
 		echo 1 >"/sys/block/zram$id/reset" && echo 8M >"/sys/block/zram$id/disksize" && echo "$id" >"$CLASS/hot_remove"
 }
-keep 'devices are added, set up, reset, removed' devices
-keep 'and others' devices
+repeat 'devices are added, set up, reset, removed' devices
+repeat 'and others' devices
 cycles devices 100
-kept 'devices are added, set up, reset, removed'
-kept 'and others'
+repeated 'devices are added, set up, reset, removed'
+repeated 'and others'
 is 'and are gone' "$(cd /sys/block && echo zram*)" 'zram0 zram1'
 
 # --- a CPU that is refused ---

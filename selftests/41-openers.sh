@@ -1,10 +1,11 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Openers: who has a disk open for a moment, as udev and blkid do, is waited for; who holds it is not.
-# Needs: root, no zram device in use; zramctl and udevd for their cases.
 # vm: cpus=4 mem=768M
 # timeout: 400
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram zramctl python3
 
 udevd=/usr/lib/systemd/systemd-udevd
 load
@@ -33,8 +34,7 @@ crowds() {
 	local turn
 	: >"$work/said"
 	for turn in {1..10}; do
-		modprobe -q lz4hc_compress
-		crowd || { echo "turn $turn: removal failed" >>"$work/said"; }
+		if ! crowd; then echo "turn $turn: removal failed" >>"$work/said"; fi
 		echo "turn $turn: $disks disks" >>"$work/said"
 	done
 	failed=$(grep -c 'failed to reset\|removal' "$work/said")

@@ -1,10 +1,12 @@
 #!/bin/bash
-# What happens at the edges: mem_limit reached, the memory that the table itself takes, huge sizes.
-# Needs: root, python3, no zram device in use, nobody else who uses much memory meanwhile.
+# SPDX-License-Identifier: GPL-2.0-only
+# What happens at the edges: mem_limit reached, the memory that the table itself takes, huge sizes. Who else uses much
+# memory meanwhile may make it fail.
 # vm: cpus=4 mem=768M
 # timeout: 400
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram mkfs.ext4 python3
 
 disk=/sys/block/zram0
 load num_devices=1

@@ -1,10 +1,11 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # A pool that is fragmented by intent: `compact` gives memory back, and pages_compacted says how much.
-# Needs: root, python3, no zram device in use.
 # vm: cpus=4 mem=768M
 # timeout: 200
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram python3
 
 disk=/sys/block/zram0
 
