@@ -155,7 +155,7 @@ refuse() {
 }
 state() { awk 'NR > 1 && $1 == 3 {print $3}' "$DEBUG/zram0/streams"; }
 follows() {
-	is_c || is "$1: $2 stream" "$(state)" "$3"
+	if ! is_c; then is "$1: $2 stream" "$(state)" "$3"; fi
 }
 
 # At our own state, and at the next one: then our streams were there already, and go again.

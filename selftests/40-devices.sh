@@ -109,11 +109,17 @@ holds 'numbers are used again' "$(sort -u "$work/ids" | wc -l) <= 3" "$(sort -u 
 contend() {
 	local why
 	if why=$({ echo "$1" >"$2"; } 2>&1); then return; fi
-	[[ $why == *busy* || ($2 == *disksize && $why == *Invalid*) ]] || { echo "$why"; false; }
+	if [[ $why != *busy* && ($2 != *disksize || $why != *Invalid*) ]]; then
+		echo "$why"
+		return 1
+	fi
 }
 opens() {
 	local why
-	why=$(dd if=/dev/zram0 of=/dev/null bs=4k count=4 iflag=direct 2>&1) || [[ $why == *busy* ]] || { echo "$why"; false; }
+	if ! why=$(dd if=/dev/zram0 of=/dev/null bs=4k count=4 iflag=direct 2>&1) && [[ $why != *busy* ]]; then
+		echo "$why"
+		return 1
+	fi
 }
 repeat 'resets' contend 1 /sys/block/zram0/reset
 repeat 'more resets' contend 1 /sys/block/zram0/reset

@@ -109,11 +109,14 @@ costs() {
 	for _ in 1 2 3 4; do
 		echo 1 >$disk/reset
 		before=$(free)
-		"$@" >"$work/out" 2>&1 || { all+=("$(<"$work/out")") && continue; }
+		if ! "$@" >"$work/out" 2>&1; then
+			all+=("$(<"$work/out")")
+			continue
+		fi
 		cost=$((before - $(free)))
 		all+=("$cost")
-		((cost >= best)) || best=$cost
-		((best >= limit)) || break
+		if ((cost < best)); then best=$cost; fi
+		if ((best < limit)); then break; fi
 	done
 	holds "$name" "$best < $limit" "kilobytes in each turn: ${all[*]}"
 }

@@ -15,7 +15,7 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export PYTHONPATH=$here
 MODULE=${MODULE:-rust_zram}
 if [[ $MODULE == zram && -z ${KO:-} ]]; then is_c() { true; }; else is_c() { false; }; fi
-is_c || KO=${KO:-$here/../$MODULE.ko}
+if ! is_c; then KO=${KO:-$here/../$MODULE.ko}; fi
 PEER_KO=$here/../zram_full.ko
 CPUS=/sys/devices/system/cpu
 count=0 failures=0 bug='' finished=''
@@ -99,7 +99,7 @@ fail() {
 		count=$((count + 1)) failures=$((failures + 1)) bug=''
 		printf 'not ok %d - %s\n' "$count" "$name"
 	fi
-	(($# == 0)) || printf '%s\n' "$@" | sed 's/^/# /'
+	if (($#)); then printf '%s\n' "$@" | sed 's/^/# /'; fi
 }
 
 skip() {
@@ -203,8 +203,7 @@ clean_up() {
 	if [[ -z $finished ]]; then fail "ran to its end" "expected: finish" "     got: an early exit"; fi
 	rm -rf "$work"
 	printf '1..%d\n' "$count"
-	((failures == 0)) || exit 1
-	exit 0
+	exit $((failures > 0))
 }
 
 # --- files of the interface -----------------------------------------------------------------------------------------
@@ -264,7 +263,7 @@ vmstat() { awk -v name="$1" '$1 == name {print $2}' /proc/vmstat; }
 # load [PARAMETER...]: load the module under test.
 load() {
 	names zram
-	! is_c && [[ " $* " == *' coexist=1 '* ]] && names rzram
+	if ! is_c && [[ " $* " == *' coexist=1 '* ]]; then names rzram; fi
 	if [[ -e ${KO:-} ]]; then
 		modprobe -q lz4hc_compress
 		insmod "$KO" "$@"
