@@ -91,7 +91,7 @@ works 'come back' "$here/pages.py" verify /dev/zram0 100 200 random 2
 works 'and what was before them' "$here/pages.py" verify /dev/zram0 0 100 random
 for kind in random text; do
 	works "$kind: what is read while it is written over is the old page or the new one" \
-		"$here/pages.py" swing /dev/zram0 50 $kind 3000
+		"$here/pages.py" torn_reads /dev/zram0 50 $kind 3000
 done
 
 # --- discard: whole blocks, here and there, all ---

@@ -14,8 +14,8 @@ seed=${SEED:-$RANDOM$RANDOM}
 # compare PEER COUNT: all of it beside this driver, which is loaded.
 compare() {
 	works "$1: ours loads beside it" load num_devices=1 coexist=1 || return
-	relay "$1" python3 "$here/differential.py" scripted "${loop_devices[@]}"
-	relay "$1" python3 "$here/differential.py" random "$seed" "$2" "${loop_devices[@]}"
+	relay "$1" python3 -m differential scripted "${loop_devices[@]}"
+	relay "$1" python3 -m differential random "$seed" "$2" "${loop_devices[@]}"
 	works "$1: ours unloads" unload
 	works "$1: C zram unloads" rmmod zram
 }

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# A hostile root: odd reads, writes, ioctls and opens on every file while data is verified, see fuzz.py; and odd module
+# A hostile root: odd reads, writes, ioctls and opens on every file while data is verified, see fuzz/; and odd module
 # parameters. FUZZ_SECONDS= says for how long, SEED= repeats what was done.
 # vm: cpus=4 mem=1G
 # timeout: 200
@@ -49,6 +49,6 @@ for i in {0..5}; do loop_device $((4 << i))M; done
 cd "$work" || exit
 load num_devices=4
 printf '# seed %s\n' "$seed"
-relay "seed $seed" python3 "$here/fuzz.py" "$seconds" "$seed" "${loop_devices[@]}"
+relay "seed $seed" python3 -m fuzz "$seconds" "$seed" "${loop_devices[@]}"
 works 'unloads' unload
 finish

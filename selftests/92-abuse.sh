@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # CPUs go and come, some of them refused, down to CPU 0 alone, and the machine sleeps at times; meanwhile fio verifies,
-# memory is swapped, pages are recompressed and written back, devices come and go. See soak.py. It writes back to
+# memory is swapped, pages are recompressed and written back, devices come and go. See soak/. It writes back to
 # two DISKS, and suspends a VM only.
 # kernel: stock, or by name
 # vm: cpus=4 mem=1G disk=16M disk=16M append="slab_debug=FZP,kmalloc-*"
@@ -11,5 +11,5 @@ source "$(dirname "$0")/lib.sh"
 needs root no-zram debugfs cgroup2 cpu=1 fio python3
 
 load num_devices=3
-relay abuse "$here/soak.py" --until hotplug="${TEST_CYCLES:-60}" io swap data devices jobs hotplug suspend
+relay abuse python3 -m soak --until hotplug="${TEST_CYCLES:-60}" io swap data devices jobs hotplug suspend
 finish

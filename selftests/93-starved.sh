@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Memory runs out, again and again, until the kernel kills who takes it; swap is on zram. CPUs go and come, zsmalloc is
-# compacted, pages are recompressed and written back meanwhile. See soak.py.
+# compacted, pages are recompressed and written back meanwhile. See soak/.
 # Sets much memory aside; processes of others may be killed.
 # kernel: stock, or by name
 # vm: cpus=4 mem=1G disk=16M disk=16M append="slab_debug=FZP,kmalloc-*"
@@ -14,5 +14,5 @@ needs root no-zram debugfs cgroup2 cpu=1 python3
 echo -1000 >/proc/self/oom_score_adj
 leave_memory 250
 load num_devices=3
-relay starved "$here/soak.py" --until starve="${TEST_ROUNDS:-2}" starve swap data jobs hotplug
+relay starved python3 -m soak --until starve="${TEST_ROUNDS:-2}" starve swap data jobs hotplug
 finish
