@@ -81,7 +81,12 @@ class Disk:
         """Reads a page into memory that is not aligned to pages. Returns it, or the errno."""
         whole = memoryview(self.memory)
         room = [whole[at:at + length] for at, length in ((512, 1024), (4096, 512), (2560, 1024), (8704, 1536))]
-        return errno_or(lambda: b"".join(room)[:os.preadv(self.fd, room, n * PAGE)])
+
+        def read():
+            done = os.preadv(self.fd, room, n * PAGE)
+            return b"".join(room)[:done]
+
+        return errno_or(read)
 
     def wrong(self):
         """Returns the pages that can't be read, or hold something else."""
