@@ -57,7 +57,7 @@ unload
 
 # --- 64 ---
 
-# Each has another part of a program's file.
+# Each device holds another part of a program's file.
 all() {
 	local i
 	for i in {0..63}; do "$1" "$i" || return; done
@@ -104,7 +104,7 @@ repeated 'and a third'
 repeated 'fio on zram0'
 holds 'numbers are used again' "$(sort -u "$work/ids" | wc -l) <= 3" "$(sort -u "$work/ids" | xargs)"
 
-# --- reset against open: one of them wins, and says so ---
+# --- resets beside opens: the one that comes second is refused ---
 
 contend() {
 	local why

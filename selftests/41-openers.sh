@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Openers: who has a disk open for a moment, as udev and blkid do, is waited for; who holds it is not.
+# A reset or a removal waits for processes that have the disk open for a moment, as udev and blkid do, but not for one that
+# keeps it open.
 # vm: cpus=4 mem=768M
 # timeout: 400
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -14,8 +15,8 @@ unload
 
 # --- eight zramctl at once ---
 
-# Each looks for a disk without a size, resets it and gives it one, with nothing to keep the others from choosing the
-# same: that is zramctl's, and the second then fails with the size. A reset is never what fails.
+# Each looks for a disk without a size, resets it and gives it one. Nothing keeps two from choosing the same disk, a fault of
+# zramctl: the second then fails to set the size. Resets must never fail.
 crowd() {
 	local i
 	for i in {1..8}; do
@@ -53,7 +54,7 @@ if [[ ! -x $udevd ]]; then
 else
 	mkdir -p /run/udev
 	"$udevd" --daemon
-	# Where a CPU is emulated, udevd may have a disk open for longer than is waited for.
+	# On an emulated CPU udevd may have a disk open for longer than a reset waits.
 	crowds 'eight zramctl at once, under udevd' 8
 	read -r id <"$CLASS/hot_add"
 	sequence() {

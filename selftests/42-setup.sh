@@ -8,7 +8,7 @@ source "$(dirname "$0")/lib.sh"
 needs root no-zram module=loop unused=nbd python3
 
 modprobe loop
-# With partitions, so that opening it reads.
+# With partitions, so that opening the device reads from it.
 load_helper nbd nbds_max=2 max_part=8
 cd "$work" || exit
 load

@@ -10,7 +10,7 @@ needs root no-zram disk dmsetup mkfs.ext4 python3
 
 read -r disk _ <<<"$DISKS"
 restore_at_exit /proc/sys/vm/{nr_hugepages,dirty_writeback_centisecs,dirty_background_ratio,dirty_ratio}
-# Who waits for memory here shall not be killed for it.
+# The processes that wait for memory must not be killed for it.
 echo -1000 >/proc/self/oom_score_adj
 modprobe dm-mod
 dmsetup create zram-short --table "0 $((64 << 11)) linear $disk 0"

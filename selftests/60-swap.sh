@@ -30,12 +30,12 @@ is 'the header is all there is on it' "$(mm orig)" "$header"
 
 # --- pressure on all of memory: twice as much as there is ---
 
-# A debug kernel holds freed memory back for a while, and wants more of it free.
+# A debug kernel keeps freed memory for a while, and needs more free memory.
 left=160 reserve=$(</proc/sys/vm/min_free_kbytes)
 restore_at_exit /proc/sys/vm/min_free_kbytes
 if ((${SLOWER:-1} > 1)); then
 	left=210
-	# Its objects are larger: what is in reserve for those who can't wait would not be enough.
+	# Its objects are larger: the default reserve for allocations that cannot wait would be too small.
 	echo 20000 >/proc/sys/vm/min_free_kbytes
 fi
 leave_memory $left
@@ -117,7 +117,7 @@ works 'two devices: swapoff' swapoff /dev/zram0 /dev/zram1
 
 swap_on 64M
 echo 2M >/sys/block/zram0/mem_limit
-# In the foreground, so that timeout outlives its process, whose memory is gone then.
+# With --foreground, so that timeout itself is not killed and outlives the process, whose memory is then gone.
 confined 24M timeout --foreground -s KILL $((10 * ${SLOWER:-1})) "$here/pages.py" hold 8000 random 1
 status=$?
 matches 'a device at its limit: no byte is lost, or the process has no memory' "$status" '^(0|124|137)$'

@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What C zram does wrong and ours does not, shown on both in the same run.
+# Bugs of C zram that ours does not have, shown on both drivers in the same run; see cbugs.py.
 # vm: cpus=4 mem=1G
 # timeout: 300
 # shellcheck source-path=SCRIPTDIR source=lib.sh

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# In the place of C zram: the module under its name, found by modprobe, used by zramctl, by zram-generator, and by the
-# selftests of the kernel tree. The module tree in use is covered by a small one meanwhile, for this test alone to see.
+# Our module in the place of C zram, under its name: found by modprobe, used by zramctl, by zram-generator, and by the selftests
+# of the kernel tree. A small module tree is mounted over the one in use, in a mount namespace of this test.
 # Our module is dropin/zram.ko (`make NAME=zram`) beside this directory, the kernel's selftests are in dropin/kselftest.
 # vm: cpus=4 mem=1G
 # timeout: 400
@@ -50,7 +50,7 @@ works 'modprobe zram num_devices=4' modprobe zram num_devices=4
 is 'makes these devices' "$(disks)" 'zram0 zram1 zram2 zram3'
 is 'brings lz4hc_compress' "$(awk '$1 == "lz4hc_compress" {print $4}' /proc/modules)" 'zram,'
 is 'offers lz4hc and all else' "$(<$disk/comp_algorithm)" 'lzo-rle lzo [lz4] lz4hc zstd deflate 842 '
-# A kernel that injects faults has one more.
+# A kernel with fault injection has one more file.
 matches 'it is ours' "$(cd /sys/kernel/debug/zram/zram0 && echo *)" '^block_state (corrupt )?streams$'
 for field in name license; do
 	is "modinfo: the $field of C zram" "$(modinfo -F $field "$tree/updates/zram.ko")" \
@@ -128,7 +128,7 @@ is 'takes lz4hc_compress along' "$(grep -c '^lz4hc_compress ' /proc/modules)" 0
 
 # --- zram-generator ---
 
-# generate ARGUMENT...: run it on that configuration, and note what it writes to which file, with the result.
+# generate ARGUMENT...: run zram-generator on that configuration, and list what it writes to which file, with the result.
 generate() {
 	ZRAM_GENERATOR_ROOT=$work/root strace -y -s 200 -e trace=write -o "$work/trace" "$generator" "$@" >"$work/out" 2>&1 ||
 		return
@@ -156,7 +156,7 @@ fs-type = ext4
 END
 	works 'zram-generator loads the module' modprobe zram num_devices=2
 	works 'zram-generator sets up swap' generate --setup-device zram0
-	# It means to recompress when there is nothing yet; that C zram refuses, too.
+	# It writes parameters to recompress, before there is anything to recompress; C zram refuses that, too.
 	is 'with these writes' "$(<"$work/writes")" "zram0/comp_algorithm <- lzo-rle: 7
 zram0/recomp_algorithm <- algo=zstd priority=1: 20
 zram0/recompress <- level=5 priority=1: -1 EINVAL (Invalid argument)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # A hostile root: odd reads, writes, ioctls and opens on every file while data is verified, see fuzz/; and odd module
-# parameters. FUZZ_SECONDS= says for how long, SEED= repeats what was done.
+# parameters. FUZZ_SECONDS= says for how long, SEED= repeats a run.
 # vm: cpus=4 mem=1G
 # timeout: 200
 # shellcheck source-path=SCRIPTDIR source=lib.sh

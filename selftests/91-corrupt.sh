@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # Bits that flip in what is stored, or on the backing device: EIO on that page only, for every algorithm; see
-# corrupt.py. COUNT= says how often for each algorithm, SEED= repeats what was done.
+# corrupt.py. COUNT= says how often for each algorithm, SEED= repeats a run.
 # vm: cpus=4 mem=1G
 # kernel: kasan
 # timeout: 200
@@ -15,7 +15,7 @@ load
 cd "$work" || exit
 loop_device 1M
 printf '# seed %s\n' "$seed"
-# For qemu/scan.
+# Has qemu/scan expect failed decompressions in the log.
 echo 'selftest: damages data' >/dev/kmsg
 relay damage python3 "$here/corrupt.py" "${COUNT:-2000}" "$seed" "$loop_device"
 works 'unloads' unload

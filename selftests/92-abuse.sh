@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# CPUs go and come, some of them refused, down to CPU 0 alone, and the machine sleeps at times; meanwhile fio verifies,
-# memory is swapped, pages are recompressed and written back, devices come and go. See soak/. It writes back to
-# two DISKS, and suspends a VM only.
+# CPUs go and come, some are refused, at times all but CPU 0 are down, and the machine sleeps; meanwhile fio verifies, memory is
+# swapped, pages are recompressed and written back, devices come and go. See soak/. It writes back to two DISKS, and
+# suspends only a VM.
 # kernel: stock, or by name
 # vm: cpus=4 mem=1G disk=16M disk=16M append="slab_debug=FZP,kmalloc-*"
 # timeout: 600

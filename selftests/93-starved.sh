@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Memory runs out, again and again, until the kernel kills who takes it; swap is on zram. CPUs go and come, zsmalloc is
+# Memory runs out, again and again, until the kernel kills the process that takes it; swap is on zram. CPUs go and come, zsmalloc is
 # compacted, pages are recompressed and written back meanwhile. See soak/.
 # Sets much memory aside; processes of others may be killed.
 # kernel: stock, or by name
@@ -10,7 +10,7 @@
 source "$(dirname "$0")/lib.sh"
 needs root no-zram debugfs cgroup2 cpu=1 python3
 
-# What is left to run out of shall not take long to fill.
+# Leave little memory, so that it runs out soon.
 echo -1000 >/proc/self/oom_score_adj
 leave_memory 250
 load num_devices=3
