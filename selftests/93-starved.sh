@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Memory runs out, again and again, until the kernel kills the process that takes it; swap is on zram. CPUs go and come, zsmalloc is
-# compacted, pages are recompressed and written back meanwhile. See soak/.
-# Sets much memory aside; processes of others may be killed.
+# Memory runs out, again and again, until the kernel kills the process that takes it; swap is on zram. Meanwhile CPUs go and
+# come, zsmalloc is compacted, pages are recompressed and written back. See soak/. Sets much memory aside; processes of
+# others may be killed.
 # kernel: stock, or by name
 # vm: cpus=4 mem=1G disk=16M disk=16M append="slab_debug=FZP,kmalloc-*"
 # timeout: 400

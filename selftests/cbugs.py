@@ -98,7 +98,7 @@ def fresh_is_idle(driver):
         yield "nothing was recompressed"
     if driver.state(0).replace(b"r", b".") != before:
         yield "block_state shows other times"
-    # Older than the machine is up, but for a second: nothing is.
+    # No page is older than a second less than the machine is up.
     driver.put(0, "idle", b"%d" % (time.clock_gettime(time.CLOCK_BOOTTIME) - 1))
     if idle := driver.flags(0, "i"):
         yield f"{len(idle)} of {len(recompressed)} just written pages are idle"

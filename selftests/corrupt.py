@@ -54,7 +54,7 @@ class Disk:
             before = driver.mm(0, "compr")
             self.write(n)
             self.sizes.append(driver.mm(0, "compr") - before)
-        # In pages that are stored as they are nothing could be wrong.
+        # A flipped bit of a page that is stored uncompressed just reads as another bit.
         self.compressed = [n for n in range(PAGES) if 0 < self.sizes[n] < PAGE]
 
     def close(self):
@@ -96,7 +96,7 @@ class Disk:
         """Damages one page until it can't be read. Returns its number."""
         n = rng.choice(self.compressed)
         while self.read(n) != "EIO":
-            # Since it was recompressed it may not be as long any more.
+            # After a recompression the page may be shorter, and the bit not there.
             errno_or(self.damage, n, *(rng.randrange(self.sizes[n] * 8) for _ in range(8)))
         return n
 
@@ -216,7 +216,7 @@ def jobs(rng, backing):
         n = disk.break_page(rng)
         got = driver.put(0, "writeback", f"page_indexes=0-{PAGES - 1}")
         written = driver.bd(0, "writes")
-        # What is written compressed is not looked into.
+        # Pages that are written compressed are not decompressed.
         how, expected = ("compressed", PAGES) if mode == "1" else ("decompressed", PAGES - 1)
         case(f"writeback, {how}: {expected} of {PAGES} pages",
              *([] if got == "all" and written == expected else [f"{got}, {written} pages written"]), *unread(disk, n))

@@ -36,7 +36,7 @@ class Faults:
 
     def __init__(self):
         for kind in "failslab", "fail_page_alloc":
-            # Allocations that may sleep are the ones that matter; what fails is known without a trace.
+            # Allocations that may sleep have to fail, too; no call traces in the log.
             for name, value in {"ignore-gfp-wait": "N", "verbose": 0, "times": -1, "stacktrace-depth": 32}.items():
                 write(f"{FAULTS}/{kind}/{name}", value)
         write(f"{FAULTS}/fail_page_alloc/ignore-gfp-highmem", "N")
@@ -269,7 +269,7 @@ def requests(disk, walk):
     """Pages are written, read and discarded."""
     for algorithm in ALGORITHMS:
         disk.set_up(algorithm)
-        # Of a size that no other object has, so that it needs memory of its own.
+        # No other object has this size, so that zsmalloc has to allocate for it.
         size = 1700
         # All but swap-out waits for memory, which is there at the next try.
         walk(f"{algorithm}: first write", disk.write_new, errors=(), least=2,
@@ -342,7 +342,7 @@ def waiting(disk, walk):
     memory = anonymous(wanted)
 
     def swap_out():
-        # From a CPU on which pages wait to be put on the LRU list, all are.
+        # Pages may still wait on this CPU to be put on the LRU list; the next turn finds them there.
         for _ in range(4):
             memory[:] = wanted
             page_out(memory)

@@ -140,7 +140,7 @@ def main():
         os.waitpid(pid, 0)
     driver.add()
 
-    # Killed in the middle of its wait.
+    # A reset that is killed while it waits.
     set_up()
     pid = opened(5)
     spans = []
@@ -151,7 +151,7 @@ def main():
         kill(writer)
         spans.append(time.monotonic() - start)
     kill(pid)
-    # One that had ended by itself would have taken the rest of the 200 ms.
+    # Without the signal it would have waited for the rest of the 200 ms.
     check("SIGKILL ends the wait", sorted(spans)[0] < 0.1 * SLOWER, spans)
 
     # Two at a time: the second waits for the first.
@@ -168,7 +168,7 @@ def main():
         os.close(write)
     check("four resets at once", outcomes == {"all": 400}, outcomes)
 
-    # Always open, by one or the other.
+    # Six processes open and close the disk all the time.
     pids = [fork(looks) for _ in range(6)]
     outcomes, longest, lost = {}, 0, []
     for turn in range(60):
@@ -180,11 +180,11 @@ def main():
                 lost.append(took)
             outcomes[name, result] = outcomes.get((name, result), 0) + 1
     kill(*pids)
-    # Where CPUs are emulated, an opener may be put aside with the disk open; for so long it is waited for.
+    # An emulated CPU may stop for longer than a reset waits while its task has the disk open.
     check("a loop of openers keeps nobody out", len(lost) <= 30 and all(took > 0.2 for took in lost), outcomes,
           f"longest {longest:.3f} s", f"in vain {lost}")
 
-    # Each opener overlaps the next: never closed, but for those who wait.
+    # The openers overlap, so that the disk is never closed unless a reset keeps new ones out.
     set_up()
     pids = [opened(0.05, pause=0.001) for _ in range(4)]
     outcomes = {}

@@ -61,11 +61,11 @@ def odd():
         check(f"backing_dev, losetup {' '.join(options)}, is it there", disk.get(0, "backing_dev"),
               f"{device if wanted == 'all' else 'none'}\n".encode())
         disk.fresh()
-    # One that could be, and is not any more.
+    # A device that was writable before.
     device = loop(1 << 20)
     subprocess.run(["blockdev", "--setro", device], check=True)
     check("backing_dev, set read-only", disk.put(0, "backing_dev", device.encode()), "EROFS")
-    # This outlives the loop device.
+    # The loop device keeps this setting when it gets another file.
     subprocess.run(["blockdev", "--setrw", device], check=True)
 
 
@@ -87,7 +87,7 @@ def paths():
     long = b"/" * (4095 - len(device)) + device.encode()
     check("a path of 4095 bytes", (disk.put(0, "backing_dev", long), disk.get(0, "backing_dev")), ("all", device.encode() + b"\n"))
     disk.fresh()
-    # It is cut first, and then its newline goes.
+    # The path is cut first, and then a newline at its end is taken off.
     long = b"/" * (4094 - len(device)) + device.encode()
     check("4094 bytes, a newline, and more", (disk.put(0, "backing_dev", long + b"\nx"), disk.get(0, "backing_dev")),
           ("all", device.encode() + b"\n"))

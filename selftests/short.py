@@ -31,7 +31,7 @@ FILE = 8 * STEP
 LEAVE = 96  # megabytes of memory that there are to use up
 VICTIMS = 24
 SHORT = 2
-# Whoever waits this long for something that is about to happen waits in vain.
+# What has not happened after so many seconds is not going to happen.
 PATIENCE = 40 * int(os.environ.get("SLOWER", "1"))
 RESERVED = "/proc/sys/vm/nr_hugepages"
 
@@ -222,7 +222,7 @@ def main(mapping, folder):
     short = used_up(fill)
     sync[Task.GO] = read[Task.GO] = 1
     time.sleep(SHORT)
-    # All but the filler shall have what there will be.
+    # The filler stops first: the others are to get the memory.
     fill[Task.STOP] = 1
     reserve.close()
     os.pwrite(give_back, b"0", 0)

@@ -41,7 +41,7 @@ def forget_privileges():
 def become_root_of_nothing():
     """Root, with all capabilities, of a user namespace."""
     forget_privileges()
-    # Whoever has changed his identity has lost the files of his own in /proc.
+    # After a change of identity the process's files in /proc belong to root, until this.
     libc.prctl(PR_SET_DUMPABLE, 1)
     os.unshare(os.CLONE_NEWUSER)
     for name, text in ("setgroups", "deny"), ("uid_map", f"0 {NOBODY} 1"), ("gid_map", f"0 {NOBODY} 1"):

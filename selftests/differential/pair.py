@@ -8,7 +8,7 @@ import re
 from zramtest.driver import Driver
 from zramtest.pages import PAGE
 
-# Every difference that is meant, with its reason. A name without a count in the report was prepared for, not met.
+# Every intended difference, with its reason. One that the report gives no count for was allowed, but did not occur.
 INTENDED = {
     "NUL": "recomp_algorithm: C puts NUL bytes between its lines",
     "time": "block_state: C forgets when a page was accessed once it is recompressed, and then holds it for idle",
@@ -25,11 +25,11 @@ INTENDED = {
 met = collections.Counter()
 done = collections.Counter()
 
-# The one algorithm whose compressor is our own, and finds other matches: its sizes may differ by so much. What depends on
-# exact sizes is not done with it, and most of the test does without it.
+# The one algorithm whose compressor is our own and finds other matches, so that sizes may differ by TOLERANCE. Operations that
+# depend on exact sizes are not done with it, and most epochs do without it.
 OTHER = "lz4"
 TOLERANCE = 0.05
-# Between what one driver does and what the other does, at most so many seconds go by.
+# An operation is done to one driver at most so many seconds after it was done to the other.
 APART = 5 * int(os.environ.get("SLOWER", "1"))
 
 # What is compared after input and output, and after anything else.

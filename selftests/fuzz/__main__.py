@@ -16,9 +16,9 @@ from fuzz.stranger import Stranger
 from zramtest.files import errno_or, read, vmstat, write
 from zramtest.ktap import case, end, note
 
-# Calls that take longer than this are worth a look.
+# Calls that take longer than so many seconds are reported with their stack.
 SLOW = 10
-# Who has not come to an end so long after the time is up will not do so.
+# A process that has not ended so many seconds after the time is up hangs.
 PATIENCE = 60 * int(os.environ.get("SLOWER", "1"))
 
 
@@ -77,7 +77,7 @@ def clear():
     return driver.numbers()
 
 
-# What must have been reached for the rest to mean anything: calls, as regular expressions, and their outcomes.
+# What must have happened at least once, or the run shows nothing: calls, as regular expressions, and their outcomes.
 DEPTH = {f"{name} write": "OK" for name in Process.GOOD} | {
     ".* write": "EINVAL ERANGE EFAULT EINTR", ".* read": "EFAULT", "reset write": "OK EBUSY",
     "disksize write": "OK EBUSY", "hot_add read": "OK", "hot_remove write": "OK EBUSY ENODEV", "block_state read": "OK",

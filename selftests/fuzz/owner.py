@@ -57,7 +57,7 @@ class Owner(Process):
                 break
             fds.append(fd)
             self.size = os.lseek(fd, 0, os.SEEK_END) // PAGE
-        # A stranger may have given it a size of his own before, or a backing device that anybody may write to: a zram disk.
+        # A stranger may have been faster, with another size, or with a zram disk as backing device, which all may write to.
         if len(fds) == 1 + 2 * WRITERS and self.size >= WRITERS * REGION and self.safe():
             return fds
         for fd in fds:
@@ -87,7 +87,7 @@ class Owner(Process):
 
     def calm(self):
         """Undoes what strangers may do, which is not to hinder us for long."""
-        # No room at all every now and then: a write that fails leaves what was there.
+        # Every now and then there is no room at all: a write that fails must leave the page as it was.
         self.put(self.file("mem_limit"), self.rng.choice([b"0", b"0", b"0", b"4096"]))
         self.put(self.file("writeback_limit_enable"), b"0")
         self.put(self.file("queue/discard_max_bytes"), b"2199023251456")
@@ -110,7 +110,7 @@ class Owner(Process):
                 time.sleep(self.rng.uniform(0.05, 0.3))
         if int(self.get(self.file("io_stat")).split()[0]):
             self.trouble.append(f"{self.name}: {self.get(self.file('io_stat'))}: failed reads")
-        # How far it got.
+        # Count what was reached, for `missed`.
         for name, columns in ("bd_stat", "used reads writes"), ("io_stat", "failed_reads failed_writes 0 notify_free"):
             for column, value in zip(columns.split(), self.get(self.file(name)).split()):
                 self.counts[f"pages, {name} {column}", "some"] += int(value)
@@ -211,7 +211,7 @@ class Writer(Process):
     def read_direct(self, span):
         """Reads with direct I/O. Returns what it did, and the data or the errno."""
         pieces = self.pieces(len(span) * PAGE)
-        # Such a read is also told of a buffered write that failed, anybody's and anywhere on the disk, once.
+        # Such a read also reports, once, that a buffered write failed, whoever did it and wherever on the disk.
         for _ in range(20):
             done = self.timed("direct read", os.preadv, self.direct, pieces, self.offset(span))
             if done != "EIO":

@@ -29,7 +29,7 @@ CONTROL, DEBUG = "/sys/class/zram-control", "/sys/kernel/debug/zram"
 FATAL = [signal.SIGKILL] * 6 + [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT]
 driver = Driver()
 
-# What the last of a file's lines must look like when all of it is read at once.
+# What the last line of each file must look like when the file is read at once.
 FORMATS = {
     "disksize": rb"\d+", "initstate": rb"[01]", "comp_algorithm": rb"(\S+ )+", "recomp_algorithm": rb"#[123]: (\S+ )+|",
     "backing_dev": rb"none|/.*", "bd_stat": rb" *\d+ +\d+ +\d+", "io_stat": rb" *\d+ +\d+ 0 +\d+",
@@ -60,7 +60,7 @@ class World:
         self.major = os.major(os.stat(driver.node(0)).st_rdev)
         generic = set()
         for root, directories, files in os.walk(driver.disk(0)):
-            # Block traces are no business of the driver.
+            # Block traces are not the driver's.
             directories[:] = [d for d in directories if d != "trace"]
             generic.update(os.path.relpath(f"{root}/{f}", driver.disk(0)) for f in files)
         self.generic = sorted(generic - set(OURS))
@@ -100,7 +100,7 @@ class Process:
             return pid
         status = 1
         try:
-            # They end what sleeps, and nothing else.
+            # Signals interrupt calls that sleep, and do nothing else.
             for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
                 signal.signal(number, lambda *_: None)
                 signal.siginterrupt(number, self.chance(0.7))
@@ -242,7 +242,7 @@ class Process:
         """Returns what to write to a file: a good value, a number, a word, or any of them damaged."""
         data = self.GOOD[name](self) if name in self.GOOD and self.chance(0.6) else self.rng.choice(NUMBERS + WORDS)
         data = damaged(self.rng, data) if self.chance(0.25) else data
-        # The table of a disk as large as this takes most of the memory that there is, which is not what we are after.
+        # The table of a disk as large as this would take most of the memory, which is not what this test is about.
         if name == "disksize" and re.match(rb"\d+[pP]|0*\d{15,18}([^\d]|$)|0[xX]", data):
             return b"4M"
         return data

@@ -16,7 +16,7 @@ from zramtest.libc import libc
 from zramtest.pages import PAGE, contents
 from zramtest.values import NUMBERS, WORDS, damaged
 
-# These take data away; BLKTRACESETUP starts to trace, which is not about us.
+# These take data away; the last, BLKTRACESETUP, starts block traces, which are not the driver's.
 NOT_AT_RANDOM = [IOCTLS["BLKDISCARD"], IOCTLS["BLKSECDISCARD"], IOCTLS["BLKZEROOUT"], 0xC0481273]
 
 ACCESS = [os.O_RDONLY, os.O_WRONLY, os.O_RDWR, 3]
@@ -120,7 +120,7 @@ class Stranger(Process):
     def write_fd(self, fd, what):
         """Writes something to a file that is open."""
         data = self.value(what)
-        # Damaged by a signal, or by being sent in two.
+        # At times the value comes in two parts.
         cut = self.rng.randrange(len(data) + 1) if self.chance(0.05) else len(data)
         for part in (data[:cut], data[cut:]) if cut < len(data) else (data,):
             position = self.odd_position() if self.chance(0.1) else 0
@@ -218,7 +218,7 @@ class Stranger(Process):
                 number = struct.pack("=i", self.rng.choice([0, 1, -1, 512, 4096, 8192, 1 << 30]))
                 argument = self.rng.choice([
                     self.pointer(), number, self.rng.randbytes(256), self.partition(), self.rng.choice([0, 8, 4096])])
-                # A disk that can only be read is a nuisance to its owner.
+                # The owner could do little with a disk that is read-only.
                 if request == IOCTLS["BLKROSET"] and which < OWNERS and self.chance(0.9):
                     continue
             if argument is not None:

@@ -34,7 +34,7 @@ class Rig:
 
     def run(self):
         """Runs all loads until they are done, or something is wrong in one of them."""
-        # Who watches is awake, however little memory is left.
+        # This process has to watch the others, however little memory is left.
         stay_in_memory()
         for process in self.processes.values():
             process.start()

@@ -79,7 +79,7 @@ class Swap(Load):
         swapoff = ("swapoff", self.driver.node(SWAP))
         with self.calm:
             while (done := subprocess.run(swapoff, capture_output=True, text=True, check=False)).returncode:
-                # A suspend interrupts it.
+                # A suspend interrupts swapoff.
                 if "Interrupted" not in done.stderr:
                     raise Wrong(f"swapoff ended with {done.returncode}: {done.stderr}")
                 time.sleep(0.1)

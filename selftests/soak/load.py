@@ -12,7 +12,7 @@ from zramtest.driver import Driver
 from zramtest.files import read, write
 from zramtest.libc import die_with_parent
 
-# Whoever has not ended a turn for so many seconds hangs.
+# A load that has not ended a turn for so many seconds hangs.
 PATIENCE = 300 * int(os.environ.get("SLOWER", "1"))
 IO, SWAP, DATA = range(3)  # whose device is which; those above come and go
 

@@ -95,7 +95,7 @@ class Starve(Load):
     def turn(self):
         with self.calm:
             self.starve()
-        # Long enough for whoever waits for calm to get it.
+        # Long enough for a load that waits for `calm` to get it.
         self.pause(self.rng.choice((1, 3, 10)))
 
     def starve(self):
@@ -162,7 +162,7 @@ class Suspend(Load):
     def turn(self):
         self.pause(self.rng.uniform(2, 15))
         stage = self.rng.choice(("freezer", "devices", "platform", "processors", "core", "none"))
-        # Without memory other drivers do not resume.
+        # Other drivers fail to resume if there is no memory.
         with self.calm:
             if stage == "none":
                 self.sleep()
@@ -183,8 +183,9 @@ class Suspend(Load):
         with open(self.bridge, "r+b", buffering=0) as bridge:
             before = os.pread(bridge.fileno(), self.length, self.registers)
             slept = asleep()
-            # An alarm that rings on the way down wakes nobody later. By this count the kernel knows of one that rang
-            # before it stops to listen, and stays up; what comes after that has to be over before the alarm.
+            # An alarm that rings on the way down would not wake the machine later. By wakeup_count the kernel learns of an
+            # alarm that rang before it masks interrupts, and stays up; the rest of the way down has to take less time than
+            # the alarm leaves.
             count = read(f"{POWER}/wakeup_count")
             write("/sys/class/rtc/rtc0/wakealarm", "0")
             write("/sys/class/rtc/rtc0/wakealarm", f"+{10 + int(2 * self.lasts)}")

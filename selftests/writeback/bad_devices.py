@@ -51,7 +51,7 @@ def bad_reads(disk, server, compressed):
     yield from disk.expect("pages lost", len(lost), 3)
     yield from disk.verify(lost)
     yield from disk.expect("reading all at once", disk.read(0, 0, 32), "EIO")
-    # The page cache has what came before.
+    # A buffered read ends before the first page that is lost.
     got = disk.buffered_read(0, 0, 32 * PAGE)
     if len(got) > min(lost) * PAGE or got != disk.wanted()[:len(got)]:
         yield f"reading all, buffered: {len(got)} bytes"
@@ -156,7 +156,7 @@ def pulled(disk, server, compressed):
     yield from disk.verify(pages_in((0, 15)))
     yield from disk.books()
     yield from disk.expect("writing once more", disk.set("writeback", "huge"), "EIO")
-    # The rest of the device works: nothing that was on the other is needed.
+    # What was not on the backing device works: pages can be written.
     disk.fill("text", 0, 16, 2)
 
 

@@ -134,7 +134,7 @@ def suspended(process, go_on):
 @test(*((job, how) for job in ("writeback", "recompress") for how in (stopped, traced, frozen, suspended)))
 def undisturbed(disk, server, job, how):
     """a {} goes on while its process is {.__name__}"""
-    # The server is frozen with all others.
+    # When all tasks are frozen the server is, too, so the loop device has to do.
     whole = job == "writeback" and how == suspended
     pages = 2048 if whole else 512
     disk.set_up(pages, backing_dev=disk.whole if whole else server.path, recomp_algorithm="algo=zstd",
@@ -249,7 +249,7 @@ def statistics(disk, server, what):
         yield f"this blocks: {FILES[len(times) - 1] if times else FILES[0]}"
     elif writer.ends(0) and what == "recompress":
         yield "the recompression was over too soon"
-    # How long it takes when nothing else wants the processor.
+    # The shortest of all: how long it takes when nothing else uses the processor.
     slow = {file: min(taken) for file, taken in times.items() if min(taken) > 0.005}
     if slow:
         yield f"these take long: {slow}"

@@ -19,7 +19,7 @@ def dictionary(size):
 DEFAULTS = {}
 
 
-# Against the default: is less stored, as much, more, or anything.
+# The last column says whether less is stored than with the defaults (<), as much (=), more (>), or whether either is right (?).
 @test(
     ("lz4", "level=1", "="), ("lz4", "level=10", ">"), ("lz4", "level=1000", ">"), ("lz4", "dict=32768", "<"),
     ("lz4", "dict=65536", "<"), ("lz4", "dict=8", "?"), ("lz4", "level=5 dict=32768", "<"), ("lz4hc", "level=1", ">"),
@@ -59,7 +59,7 @@ def parameters(disk, server, algorithm, text, wanted_outcome):
         before = DEFAULTS.setdefault(algorithm, stored)
     if wanted_outcome.startswith("E"):
         yield from disk.expect("disksize", outcome, wanted_outcome)
-        # A failure takes all settings back.
+        # After a failure all settings are the default ones.
         disk.set_up(32)
         disk.fill("text", 0, 4)
         return

@@ -24,7 +24,7 @@ def ages(disk, server):
     seconds = {page: int(line[13:25]) for line in disk.state(0).splitlines() for page in [int(line[:12])]}
     uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
     for age, marked in (
-        # The mark is for what was last accessed before, not at, that second.
+        # Pages are marked that were last accessed before that second, not in it.
         (int(uptime) - seconds[0] - 1, old), (int(uptime) - seconds[16] + 5, set()), (hex(int(uptime) - seconds[0] - 1), old),
         ("all", set(disk.model) - pages_in((12, 15))), (int(uptime) - seconds[0] - 1, old), (int(uptime) + 1000, old),
     ):
@@ -99,12 +99,12 @@ def recompression(disk, _, request, better, worse):
     yield from disk.expect("incompressible", disk.flags(0, "n"), worse)
     yield from disk.expect("huge", disk.flags(0, "h"), TRIED - better)
     yield from disk.expect("idle", disk.flags(0, "i"), IDLE - better - worse)
-    # C zram forgets them.
+    # C zram forgets the times of pages that it recompresses.
     if not disk.is_c:
         yield from disk.expect("times", times(disk), before)
     if (disk.mm(0, "compr") < stored) != bool(better):
         yield f"{stored} bytes stored before, {disk.mm(0, 'compr')} after"
-    # What is known to be incompressible is not tried again; all else is.
+    # Pages that are known to be incompressible are not tried again; all others are.
     yield from disk.verify()
     disk.must("recompress", "priority=1")
     yield from disk.expect("recompressed in the end", disk.flags(0, "r"), (TEXT | DENSE) - worse)

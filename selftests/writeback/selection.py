@@ -51,7 +51,7 @@ def choice(disk, server, request, wanted):
     gain = before[0] - disk.mm(0, "compr")
     if gain < len(huge) * PAGE or (gain > len(huge) * PAGE) != bool(pages - huge):
         yield f"of {len(pages)} pages, {len(huge)} huge, {gain} bytes are gone"
-    # All else stays as it was: the flags of other pages, times, and those flags of these that say what is stored.
+    # The rest of block_state stays as it was: times, all of other pages, and the flags that say what is stored.
     lines = []
     for line in before[1].splitlines():
         if int(line[:12]) in pages:

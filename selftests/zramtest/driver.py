@@ -42,7 +42,7 @@ class Driver:
         files = {e.name for e in os.scandir(self.disk(self.numbers()[0])) if e.is_file()}
         return files - {"dev", "diskseq", "uevent"}
 
-    # What is written to either driver, and read from it, is the same but for the names of drivers and backing devices.
+    # Two drivers are told the same, and say the same, but for their own names and those of their backing devices.
 
     def neutral(self, data):
         """Replaces the names in what the kernel said: backing devices by {0}, {1} and so on, the driver's by zram."""
@@ -74,7 +74,7 @@ class Driver:
             done = os.write(fd, data)
         finally:
             os.close(fd)
-        # A path of another length is still the whole of it.
+        # The names of the drivers differ in length, so the number of bytes is not compared if all were taken.
         return "all" if done == len(data) else done
 
     def get(self, number, attribute):

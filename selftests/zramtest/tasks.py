@@ -11,7 +11,7 @@ import traceback
 
 from zramtest.libc import libc
 
-# Whoever waits this long for something that is about to happen waits in vain.
+# What has not happened after so many seconds is not going to happen.
 PATIENCE = 20 * int(os.environ.get("SLOWER", "1"))
 
 
