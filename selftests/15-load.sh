@@ -7,8 +7,6 @@
 source "$(dirname "$0")/lib.sh"
 needs root no-zram debugfs cpu=2 cpu=3 python3
 
-disks() { find /sys/block -name '*zram*' -printf '%f\n' | sort -V | xargs; }
-
 # use NAME: write a megabyte of a program's file to a device, and compare.
 use() {
 	device 4M '' "$1" && dd if="$BASH" of="/dev/$1" bs=64k count=16 oflag=direct status=none &&

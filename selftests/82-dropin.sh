@@ -22,8 +22,6 @@ says() {
 	if got=$("$@" 2>&1); then is "$name" "$(xargs <<<"$got")" "$wanted"; else fail "$name" "got failure: $got"; fi
 }
 
-disks() { find /sys/block -name 'zram*' -printf '%f\n' | sort | xargs; }
-
 if [[ ! -e $file ]]; then
 	skip 'the module as zram' "no ${file##*/}: make NAME=zram"
 	finish

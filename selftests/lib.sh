@@ -306,6 +306,9 @@ device() {
 	echo 1 >"$disk/reset" && { [[ -z ${2:-} ]] || echo "$2" >"$disk/comp_algorithm"; } && echo "$1" >"$disk/disksize" && settle
 }
 
+# disks: the names of all devices, of either driver.
+disks() { find /sys/block -name '*zram*' -printf '%f\n' | sort -V | xargs; }
+
 # algorithms: the names that the module under test offers.
 algorithms() { tr -d '[]' <"/sys/block/${PREFIX}0/comp_algorithm"; }
 
