@@ -197,9 +197,10 @@ clean_up() {
 		if [[ -d /sys/module/$module ]]; then works "$module unloads at the end" rmmod "$module"; fi
 	done
 	for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
-		eval "${undo[i]}" || fail "cleans up" "got: failure of ${undo[i]}"
+		if ! eval "${undo[i]}"; then fail "cleans up" "got: failure of ${undo[i]}"; fi
 	done
-	losetup --noheadings --raw --output NAME,BACK-FILE | awk -v work="$work/" 'index($2, work) == 1 {print $1}' | xargs -r losetup -d
+	losetup --noheadings --raw --output NAME,BACK-FILE | awk -v work="$work/" 'index($2, work) == 1 {print $1}' |
+		xargs -r losetup -d
 	if [[ -z $finished ]]; then fail "ran to its end" "expected: finish" "     got: an early exit"; fi
 	rm -rf "$work"
 	printf '1..%d\n' "$count"
