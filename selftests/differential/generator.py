@@ -6,12 +6,12 @@ import re
 
 from differential.pair import OTHER
 from zramtest.pages import PAGE
-from zramtest.values import NUMBERS, WORDS, damaged
+from zramtest.values import NUMBERS, WORDS, Dice, damaged
 
 SIZES = [b"4096", b"64K", b"1M", b"4M", b"4194305", b"0x200000", b"8m", b"16M", b"32M\n"]
 
 
-class Generator:
+class Generator(Dice):
     """Makes random operations. What they are depends on the state of the C driver as well; the history keeps them."""
 
     def __init__(self, seed, pair):
@@ -19,10 +19,6 @@ class Generator:
         self.pair = pair
         self.c = pair.c
         self.algorithms = [n for n in pair.algorithms if n != OTHER] if pair.exact else [OTHER]
-
-    def chance(self, probability):
-        """Returns whether something with this probability happens."""
-        return self.rng.random() < probability
 
     def operations(self):
         """Returns the next operations."""
@@ -144,16 +140,6 @@ class Generator:
         good = VALUES.get(name)
         data = good(self) if good and self.chance(0.6) else rng.choice(NUMBERS if self.chance(0.6) else WORDS)
         return damaged(rng, data) if self.chance(0.25) else data
-
-    def tokens(self, **keys):
-        """Returns some of these keys, in any order."""
-        chosen = [k for k in keys if self.chance(0.45)]
-        self.rng.shuffle(chosen)
-        return b" ".join(b"%s=%s" % (k.replace("_winbits", ".winbits").encode(), keys[k]) for k in chosen)
-
-    def number(self, low, high):
-        """Returns a number between these, or an odd one."""
-        return b"%d" % self.rng.randint(low, high) if self.chance(0.85) else self.rng.choice(NUMBERS)
 
     def algorithm(self):
         return self.rng.choice(self.algorithms).encode()

@@ -19,7 +19,7 @@ from zramtest.driver import Driver
 from zramtest.files import errno_or
 from zramtest.libc import libc, outcome
 from zramtest.pages import run_of
-from zramtest.values import NUMBERS, WORDS, damaged
+from zramtest.values import NUMBERS, WORDS, Dice, damaged
 
 OWNERS, WRITERS, STRANGERS = 3, 2, 3
 MOST_DISKS = OWNERS + 5
@@ -71,7 +71,7 @@ class World:
                 file.write(run_of("text", 3, 0, 25)[:size])
 
 
-class Process:
+class Process(Dice):
     """One of those who take part. `counts` says how often a call had which outcome, `trouble` what must not be."""
 
     def __init__(self, world, name, place):
@@ -84,10 +84,6 @@ class Process:
     def turn(self, number):
         """Begins a turn: what happens in it follows from its number."""
         self.rng = random.Random(f"{self.world.seed}:{self.name}:{number}")
-
-    def chance(self, probability):
-        """Returns whether something with this probability happens."""
-        return self.rng.random() < probability
 
     def over(self):
         """Returns whether the time is up."""
@@ -173,18 +169,8 @@ class Process:
 
     # --- values ---
 
-    def number(self, low, high):
-        """Returns a number between these, or an odd one."""
-        return b"%d" % self.rng.randint(low, high) if self.chance(0.85) else self.rng.choice(NUMBERS)
-
     def algorithm(self):
         return self.rng.choice(self.world.algorithms).encode()
-
-    def tokens(self, **keys):
-        """Returns some of these keys, in any order."""
-        chosen = [k for k in keys if self.chance(0.45)]
-        self.rng.shuffle(chosen)
-        return b" ".join(b"%s=%s" % (k.replace("_", ".", k == "deflate_winbits").encode(), keys[k]) for k in chosen)
 
     def parameters(self):
         """Returns a value for algorithm_params."""

@@ -17,3 +17,21 @@ def damaged(rng, data):
         data[:at] + bytes([rng.randrange(256)]) + data[at + 1:], rng.randbytes(rng.randrange(1, 20)),
         data.ljust(rng.choice([127, 128, 4095, 4096, 5000, 70000]), b"x"), b" " * 4096,
     ])
+
+
+class Dice:
+    """Random parts of values, for classes that have a generator of random numbers in `rng`."""
+
+    def chance(self, probability):
+        """Returns whether something with this probability happens."""
+        return self.rng.random() < probability
+
+    def number(self, low, high):
+        """Returns a number between these, or an odd one."""
+        return b"%d" % self.rng.randint(low, high) if self.chance(0.85) else self.rng.choice(NUMBERS)
+
+    def tokens(self, **keys):
+        """Returns some of these keys, in any order, with their values."""
+        chosen = [k for k in keys if self.chance(0.45)]
+        self.rng.shuffle(chosen)
+        return b" ".join(b"%s=%s" % (k.replace("_winbits", ".winbits").encode(), keys[k]) for k in chosen)
