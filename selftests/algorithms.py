@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What holds for every algorithm and its parameters: pages that change while they are written, as memory that is
-written directly may, become some page, so that every read succeeds, and a recompression; and while pages are written
-and read, from the first one on, no algorithm allocates memory for itself.
+"""Two properties of every algorithm, with each of its parameters: a page that changes while it is written, as memory may with
+direct I/O, is stored as some page, so that reads of it and a recompression succeed; and while pages are written and read,
+from the first one on, no algorithm allocates memory for itself.
 
 algorithms.py SECONDS      of writing a page that changes, for each
 

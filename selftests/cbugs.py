@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What C zram does wrong: each case shows it there, and its absence in ours.
+"""Bugs of C zram: each case shows one there, and its absence in ours.
 
 A case is a function that does the same to either driver and yields what is wrong. A case fails for what ours does wrong;
 where the C driver turns out to be right as well, a comment says so.

@@ -97,7 +97,7 @@ def paths():
 
 
 def dictionaries():
-    """What fails, what it leaves, and what the log says of it."""
+    """Dictionaries that can't be read: the errno, what is left, and what the log says."""
     for name, content in (("empty", b""), ("good", os.urandom(4096))):
         with open(name, "wb") as file:
             file.write(content)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a user without privileges can do with the files of the interface and with a disk: read what everybody may, and
+"""Things that a user without privileges can do with the files of the interface and with a disk: read what everybody may, and
 change nothing, also as the root of a user namespace, and with a descriptor of the disk from somebody else. C zram lets
 him do the same.
 

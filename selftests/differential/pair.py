@@ -62,7 +62,7 @@ class Pair:
         self.history = []
 
     def avoid(self, driver, number):
-        """Where a blank device would compress with OTHER, chooses what both do alike."""
+        """Has a blank device that would compress with OTHER use an algorithm that both have alike."""
         if self.exact and OTHER in chosen(driver.get(number, "comp_algorithm")):
             driver.put(number, "comp_algorithm", b"zstd")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What owners, writers and strangers have in common: calls that are counted and may be interrupted, and what to write."""
+"""The common part of owners, writers and strangers: calls that are counted and may be interrupted, and values to write."""
 
 import collections
 import ctypes
@@ -43,7 +43,7 @@ OURS = [*FORMATS, *"reset compact mem_limit mem_used_max idle writeback recompre
 
 
 class World:
-    """What all processes know and share."""
+    """The knowledge that all processes share."""
 
     def __init__(self, seconds, seed, backings):
         self.seed, self.backings = seed, backings

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What all loads have in common."""
+"""The common part of all loads."""
 
 import multiprocessing
 import os
@@ -18,7 +18,7 @@ IO, SWAP, DATA = range(3)  # whose device is which; those above come and go
 
 
 class Wrong(Exception):
-    """What a load found."""
+    """Something that a load found wrong."""
 
 
 class Load:

@@ -15,7 +15,6 @@ from zramtest.tasks import Background
 
 # --- devices that fail -------------------------------------------------------------------------------------------------
 
-
 @test((1, "0"), (4, "0"), (32, "0"), (32, "1"))
 def bad_writes(disk, server, batch, compressed):
     """3 of 16 writes fail, batch size {}, compressed_writeback {}"""
@@ -132,7 +131,6 @@ def remap(disk, target):
 
 
 # --- devices that go away ----------------------------------------------------------------------------------------------
-
 
 @test("0", "1")
 def pulled(disk, server, compressed):

@@ -9,7 +9,6 @@ from zramtest.pages import PAGE
 
 # --- marks of idleness -------------------------------------------------------------------------------------------------
 
-
 @test()
 def ages(disk, server):
     """idle by age: marks what is old, removes the marks of all else"""
@@ -55,7 +54,6 @@ def positions(disk, _, position, size, pages):
 
 
 # --- recompression -----------------------------------------------------------------------------------------------------
-
 
 # Pages 0-7 are text, 8-15 dense, 16-23 random, 24-27 of one word; 0-3, 8-11 and 16-19 are idle. lz4 makes dense ones huge.
 IDLE, DENSE, TEXT = pages_in((0, 3), (8, 11), (16, 19)), pages_in((8, 15)), pages_in((0, 7))

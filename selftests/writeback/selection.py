@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Which pages a writeback chooses, how many at a time, and what arrives on the backing device."""
+"""The pages that a writeback chooses, how many at a time, and what arrives on the backing device."""
 
 from writeback.disk import ALGORITHMS, WRITE, pages_in, test
 from zramtest.pages import PAGE
 
 
 # --- which pages are written back --------------------------------------------------------------------------------------
-
 
 # Pages 0-7 and 40-47 are text, 8-15 and 32-39 random, 16-19 of one word each; 20-31 there are none. 0-15 are idle, 10 and
 # 11 incompressible.
@@ -79,7 +78,6 @@ def unready(disk, server, state, request, wanted):
 
 
 # --- how many at a time, and what arrives ------------------------------------------------------------------------------
-
 
 @test("0", "1")
 def batches(disk, _, compressed):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What several of the Python programs of the selftests use. lib.sh has Python find it."""
+"""Modules that several Python programs of the selftests use. lib.sh sets PYTHONPATH, so that they are found."""

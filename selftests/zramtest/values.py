@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What somebody may write to a file that takes text: numbers at the edges, words, and good values that were damaged."""
+"""Odd values for files that take text: numbers at the edges, words, and good values that were damaged."""
 
 NUMBERS = b"""0 1 2 7 32 100 4095 4096 65536 2147483647 2147483648 4294967295 4294967296 18446744073709551615
     18446744073709551616 -1 -0 +5 007 0x10""".split() + [b""]
