@@ -1,14 +1,13 @@
 #!/bin/bash
-# Loading and unloading: parameters, refusals, life beside C zram, CPUs that are down, seventy rounds without a leak.
-# Needs: root, CPUs 2 and 3 that can be taken down; zram.ko for the cases of coexistence.
+# SPDX-License-Identifier: GPL-2.0-only
+# Loading and unloading: parameters, refusals, life beside C zram, CPUs that are down, and that seventy rounds leak no memory.
 # vm: cpus=4 mem=768M
 # timeout: 500
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram debugfs cpu=2 cpu=3 python3
 
-disks() { find /sys/block -name '*zram*' -printf '%f\n' | sort -V | xargs; }
-
-# use NAME: a program's megabyte on a device and back.
+# use NAME: write a megabyte of a program's file to a device, and compare.
 use() {
 	device 4M '' "$1" && dd if="$BASH" of="/dev/$1" bs=64k count=16 oflag=direct status=none &&
 		cmp -n 1M "$BASH" "/dev/$1"
@@ -84,7 +83,7 @@ is 'the CPUs come up without the module' "$(<"$CPUS/online")" 0-3
 
 # --- beside C zram ---
 
-# log MARK: the kernel's lines since the mark, which is set without an argument.
+# log: write a mark to the kernel's log and set $mark to it. log MARK: print the lines of the log after the mark.
 log() {
 	if (($#)); then dmesg | sed "1,/selftest mark $1\$/d"; else
 		mark=$RANDOM$RANDOM
@@ -133,17 +132,17 @@ fi
 
 # --- no leak ---
 
-# measure: names and numbers of what a round could leave behind. Shrinking the caches makes their counts exact.
+# measure: print names and numbers of what a round could leave behind. Shrinking the slab caches makes their counts exact.
 measure() {
 	local cache
 	sync
-	# What was used lately survives a first call, and a second.
+	# Objects that were used lately survive the first call, and some the second.
 	for _ in 1 2 3; do echo 3 >/proc/sys/vm/drop_caches; done
 	echo 1 >/proc/sys/vm/stat_refresh
 	for cache in /sys/kernel/slab/*/shrink; do echo 1 >"$cache"; done
 	awk '$1 == "nr_zspages"' /proc/vmstat
 	awk '/^(Percpu|VmallocUsed):/ {print $1, $2}' /proc/meminfo
-	# Areas that wait to be purged are free.
+	# Areas that only wait to be purged do not count.
 	grep -vc unpurged /proc/vmallocinfo | sed 's/^/vmallocinfo /'
 	awk 'NR > 2 && $1 ~ /^(kmalloc|zs_handle|zspage|bio-|bdev_cache|kernfs|dentry|radix|inode_cache|debugfs)/ {print $1, $2}' /proc/slabinfo
 }
@@ -156,8 +155,9 @@ rounds() {
 works 'insmod, use, rmmod, 10 times' rounds 10
 measure >"$work/before"
 works 'insmod, use, rmmod, 60 times' rounds 60
-# Fewer than one lost object per device, of which there were 300, or one lost area per round. Each CPU keeps free objects,
-# which count as used; other things in the kernel move as well, and some are freed only after a while.
+# The limits are below one lost object for each device, of which there were 300, and one lost area for each round. They are
+# not zero because each CPU keeps free objects that count as used, other parts of the kernel allocate as well, and some
+# objects are freed only after a while.
 for ((tries = 0; tries < 10; tries++)); do
 	measure >"$work/after"
 	grown=$(paste -d ' ' "$work/before" "$work/after" | awk '

@@ -1,10 +1,11 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Data comes back as it was written: every algorithm, block size, order and kind of I/O; trims; the statistics of it.
-# Needs: root, fio, no zram device in use.
 # vm: cpus=4 mem=768M
 # timeout: 400
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram debugfs fio python3
 
 disk=/sys/block/zram0
 
@@ -90,7 +91,7 @@ works 'come back' "$here/pages.py" verify /dev/zram0 100 200 random 2
 works 'and what was before them' "$here/pages.py" verify /dev/zram0 0 100 random
 for kind in random text; do
 	works "$kind: what is read while it is written over is the old page or the new one" \
-		"$here/pages.py" swing /dev/zram0 50 $kind 3000
+		"$here/pages.py" torn_reads /dev/zram0 50 $kind 3000
 done
 
 # --- discard: whole blocks, here and there, all ---

@@ -1,11 +1,12 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Direct I/O with buffers at any multiple of 512 bytes, and with blocks in several pieces: the right data, and no other
 # byte of memory touched.
-# Needs: root, python3, no zram device in use.
 # vm: cpus=4 mem=768M
 # timeout: 200
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram python3
 
 load num_devices=1
 for algorithm in lz4 zstd; do

@@ -1,10 +1,11 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # A file system on a device: made, filled, checked, mounted again; trims; BLKDISCARD and BLKZEROOUT.
-# Needs: root, ext4, e2fsprogs, no zram device in use.
 # vm: cpus=4 mem=768M
 # timeout: 200
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram mkfs.ext4
 
 disk=/sys/block/zram0
 mnt=$work/mnt

@@ -1,11 +1,12 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # How long a CPU that goes waits; CPUs go and come at random while fio verifies, while memory is swapped, and while devices
-# come and go; and a CPU that the streams do not let up.
-# Needs: root, python3, tracefs, fio, cgroup2, CPUs that can be taken down, no zram device in use.
+# come and go; and a CPU that may not come up, because a hotplug state fails.
 # vm: cpus=4 mem=768M
 # timeout: 600
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram debugfs tracefs cgroup2 cpu=3 fio python3
 
 disk=/sys/block/zram0
 
@@ -16,8 +17,8 @@ load num_devices=2
 
 # --- how long a CPU waits ---
 
-# With an algorithm that takes milliseconds for a page, and writes of 256 of them: who kept the stream for all of a write, or
-# for all writers in turn, would have the CPU wait for seconds. The margin is for what else the machine may do meanwhile.
+# The algorithm takes milliseconds for a page, and each write has 256 pages. If a writer kept the stream for all of a write, or
+# writers handed it to each other, the CPU would wait for seconds. The margin is for what else the machine does meanwhile.
 tracing=/sys/kernel/tracing
 number=$(awk -F ': ' -v name="$CPUHP" '$2 == name {print $1 + 0}' "$CPUS/hotplug/states")
 mountpoint -q $tracing || mount -t tracefs tracefs $tracing
@@ -45,7 +46,7 @@ waits() {
 	done
 }
 
-# Who waits for the stream already is served before the CPU: with more writers it waits for a page of each.
+# Writers that wait for the stream already get it before the CPU does: with more writers it waits for a page of each.
 measured() {
 	local usual longest writers most bound times
 	echo 1 >$disk/reset
@@ -75,7 +76,7 @@ fi
 
 retries() { awk 'NR > 1 {n += $6} END {print n + 0}' "$DEBUG/zram0/streams"; }
 
-# Many threads and slow compression: then a CPU that goes finds tasks waiting for its stream, who find it gone.
+# Many threads and slow compression, so that tasks wait for the stream of a CPU that goes, and find the stream gone.
 verified() {
 	(cd "$work" && nice -n 19 fio --name=verify --filename=/dev/zram0 --ioengine=psync --direct=1 --thread --rw=randwrite \
 		--bs=256k --size=1M --offset_increment=1M --numjobs=24 --loops=3 --verify=crc32c --verify_fatal=1 \
@@ -83,19 +84,19 @@ verified() {
 }
 for algorithm in lz4 deflate; do
 	device 64M "$algorithm"
-	keep "$algorithm: fio verifies" verified
+	repeat "$algorithm: fio verifies" verified
 	cycles "$algorithm" 200
 	if [[ $algorithm == deflate ]] && ! is_c; then
 		for ((more = 0; more < 10 && $(retries) == 0; more++)); do toggle 40; done
 	fi
-	kept "$algorithm: fio verifies"
+	repeated "$algorithm: fio verifies"
 	is "$algorithm: no I/O failed" "$(io failed_reads) $(io failed_writes)" '0 0'
 done
 met='tasks met CPUs that had gone'
 if is_c; then
 	skip "$met" 'C zram does not count them'
 elif (($(retries) == 0)); then
-	# A matter of luck here: the task has to be preempted between two instructions, for as long as a CPU takes to go.
+	# It takes luck: a task has to be preempted between two instructions for as long as a CPU takes to go.
 	skip "$met" 'none did this time; host/cells.rs tries all orders'
 else
 	pass "$met"
@@ -118,9 +119,9 @@ swapped() {
 	cgroups_remove
 }
 out=$(vmstat pswpout) in=$(vmstat pswpin)
-keep 'memory that is swapped verifies' swapped
+repeat 'memory that is swapped verifies' swapped
 cycles swap 200
-kept 'memory that is swapped verifies'
+repeated 'memory that is swapped verifies'
 out=$(($(vmstat pswpout) - out)) in=$(($(vmstat pswpin) - in))
 holds 'swapping took place' "$out > 10000 && $in > 5000" "pages out: $out" "pages in: $in"
 is 'no I/O of it failed' "$(io failed_reads) $(io failed_writes)" '0 0'
@@ -134,11 +135,11 @@ devices() {
 		dd if="$BASH" of="/dev/zram$id" bs=64k count=8 oflag=direct status=none && cmp -n 512K "$BASH" "/dev/zram$id" &&
 		echo 1 >"/sys/block/zram$id/reset" && echo 8M >"/sys/block/zram$id/disksize" && echo "$id" >"$CLASS/hot_remove"
 }
-keep 'devices are added, set up, reset, removed' devices
-keep 'and others' devices
+repeat 'devices are added, set up, reset, removed' devices
+repeat 'and others' devices
 cycles devices 100
-kept 'devices are added, set up, reset, removed'
-kept 'and others'
+repeated 'devices are added, set up, reset, removed'
+repeated 'and others'
 is 'and are gone' "$(cd /sys/block && echo zram*)" 'zram0 zram1'
 
 # --- a CPU that is refused ---
@@ -154,10 +155,10 @@ refuse() {
 }
 state() { awk 'NR > 1 && $1 == 3 {print $3}' "$DEBUG/zram0/streams"; }
 follows() {
-	is_c || is "$1: $2 stream" "$(state)" "$3"
+	if ! is_c; then is "$1: $2 stream" "$(state)" "$3"; fi
 }
 
-# At our own state, and at the next one: then our streams were there already, and go again.
+# Once our own state fails, and once the next one, when our streams are there already and have to go again.
 next=$(awk -F ': ' -v ours="$number" '$1 > ours {print $1 + 0; exit}' "$CPUS/hotplug/states")
 for failing in "$number" "$next"; do
 	name="state $failing fails"

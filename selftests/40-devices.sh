@@ -1,10 +1,11 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Many devices: each its own data; added and removed beside I/O; none is reset or removed while it is in use.
-# Needs: root, fio, no zram device in use.
 # vm: cpus=4 mem=768M
 # timeout: 300
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram fio mkfs.ext4 python3
 
 # --- two: different algorithms, data, statistics ---
 
@@ -56,7 +57,7 @@ unload
 
 # --- 64 ---
 
-# Each has another part of a program's file.
+# Each device holds another part of a program's file.
 all() {
 	local i
 	for i in {0..63}; do "$1" "$i" || return; done
@@ -92,37 +93,43 @@ churn() {
 		dd if="$BASH" of="/dev/zram$id" bs=64k count=8 oflag=direct status=none && cmp -n 512K "$BASH" "/dev/zram$id" &&
 		echo "$id" >"$CLASS/hot_remove"
 }
-keep 'fio on zram0' verified
-keep 'devices come and go' churn
-keep 'in two places' churn
-keep 'and a third' churn
+repeat 'fio on zram0' verified
+repeat 'devices come and go' churn
+repeat 'in two places' churn
+repeat 'and a third' churn
 sleep 8
-kept 'devices come and go'
-kept 'in two places'
-kept 'and a third'
-kept 'fio on zram0'
+repeated 'devices come and go'
+repeated 'in two places'
+repeated 'and a third'
+repeated 'fio on zram0'
 holds 'numbers are used again' "$(sort -u "$work/ids" | wc -l) <= 3" "$(sort -u "$work/ids" | xargs)"
 
-# --- reset against open: one of them wins, and says so ---
+# --- resets beside opens: the one that comes second is refused ---
 
 contend() {
 	local why
 	if why=$({ echo "$1" >"$2"; } 2>&1); then return; fi
-	[[ $why == *busy* || ($2 == *disksize && $why == *Invalid*) ]] || { echo "$why"; false; }
+	if [[ $why != *busy* && ($2 != *disksize || $why != *Invalid*) ]]; then
+		echo "$why"
+		return 1
+	fi
 }
 opens() {
 	local why
-	why=$(dd if=/dev/zram0 of=/dev/null bs=4k count=4 iflag=direct 2>&1) || [[ $why == *busy* ]] || { echo "$why"; false; }
+	if ! why=$(dd if=/dev/zram0 of=/dev/null bs=4k count=4 iflag=direct 2>&1) && [[ $why != *busy* ]]; then
+		echo "$why"
+		return 1
+	fi
 }
-keep 'resets' contend 1 /sys/block/zram0/reset
-keep 'more resets' contend 1 /sys/block/zram0/reset
-keep 'sizes' contend 16M /sys/block/zram0/disksize
-keep 'opens and reads' opens
+repeat 'resets' contend 1 /sys/block/zram0/reset
+repeat 'more resets' contend 1 /sys/block/zram0/reset
+repeat 'sizes' contend 16M /sys/block/zram0/disksize
+repeat 'opens and reads' opens
 sleep 5
-kept 'resets'
-kept 'more resets'
-kept 'sizes'
-kept 'opens and reads'
+repeated 'resets'
+repeated 'more resets'
+repeated 'sizes'
+repeated 'opens and reads'
 works 'the device is as good as ever' device 16M
 works 'and works' "$here/pages.py" write /dev/zram0 0 500 mix
 works 'and gives the data back' "$here/pages.py" verify /dev/zram0 0 500 mix

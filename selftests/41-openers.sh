@@ -1,10 +1,12 @@
 #!/bin/bash
-# Openers: who has a disk open for a moment, as udev and blkid do, is waited for; who holds it is not.
-# Needs: root, no zram device in use; zramctl and udevd for their cases.
+# SPDX-License-Identifier: GPL-2.0-only
+# A reset or a removal waits for processes that have the disk open for a moment, as udev and blkid do, but not for one that
+# keeps it open.
 # vm: cpus=4 mem=768M
 # timeout: 400
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram zramctl python3
 
 udevd=/usr/lib/systemd/systemd-udevd
 load
@@ -13,8 +15,8 @@ unload
 
 # --- eight zramctl at once ---
 
-# Each looks for a disk without a size, resets it and gives it one, with nothing to keep the others from choosing the
-# same: that is zramctl's, and the second then fails with the size. A reset is never what fails.
+# Each looks for a disk without a size, resets it and gives it one. Nothing keeps two from choosing the same disk, a fault of
+# zramctl: the second then fails to set the size. Resets must never fail.
 crowd() {
 	local i
 	for i in {1..8}; do
@@ -33,8 +35,7 @@ crowds() {
 	local turn
 	: >"$work/said"
 	for turn in {1..10}; do
-		modprobe -q lz4hc_compress
-		crowd || { echo "turn $turn: removal failed" >>"$work/said"; }
+		if ! crowd; then echo "turn $turn: removal failed" >>"$work/said"; fi
 		echo "turn $turn: $disks disks" >>"$work/said"
 	done
 	failed=$(grep -c 'failed to reset\|removal' "$work/said")
@@ -53,7 +54,7 @@ if [[ ! -x $udevd ]]; then
 else
 	mkdir -p /run/udev
 	"$udevd" --daemon
-	# Where a CPU is emulated, udevd may have a disk open for longer than is waited for.
+	# On an emulated CPU udevd may have a disk open for longer than a reset waits.
 	crowds 'eight zramctl at once, under udevd' 8
 	read -r id <"$CLASS/hot_add"
 	sequence() {

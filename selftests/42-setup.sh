@@ -1,22 +1,15 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Setting a disk up: backing devices that are slow, odd, or strangely called; dictionaries that are slow, large, or not there.
-# Needs: root, no zram device in use, python3; the modules loop and nbd.
 # vm: cpus=4 mem=1G
 # timeout: 300
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
-
-undo() {
-	[[ ! -d /sys/module/$MODULE ]] || works "unloads at the end" rmmod "$MODULE"
-	losetup -D
-	rmmod nbd
-	clean_up
-}
-trap undo EXIT
+needs root no-zram module=loop unused=nbd python3
 
 modprobe loop
-# With partitions, so that opening it reads.
-modprobe nbd nbds_max=2 max_part=8
+# With partitions, so that opening the device reads from it.
+load_helper nbd nbds_max=2 max_part=8
 cd "$work" || exit
 load
 # shellcheck disable=SC2086 # a list

@@ -1,10 +1,12 @@
 #!/bin/bash
-# What happens at the edges: mem_limit reached, the memory that the table itself takes, huge sizes.
-# Needs: root, python3, no zram device in use, nobody else who uses much memory meanwhile.
+# SPDX-License-Identifier: GPL-2.0-only
+# What happens at the edges: mem_limit reached, the memory that the table itself takes, huge sizes. Processes that
+# use much memory meanwhile may make it fail.
 # vm: cpus=4 mem=768M
 # timeout: 400
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram mkfs.ext4 python3
 
 disk=/sys/block/zram0
 load num_devices=1
@@ -27,7 +29,7 @@ works 'limit: the page that failed is still empty' "$here/pages.py" verify /dev/
 "$here/pages.py" write /dev/zram0 0 1000 random 2 1 >"$work/out"
 read -r replaced error <"$work/out"
 is 'limit: larger data over old data fails in the end as well' "$error" EIO
-# A thirty-second of the limit is kept for it.
+# A thirty-second of the limit is kept for that.
 c_bug 'keeps no reserve'
 holds 'limit: there is a reserve for it' "$replaced >= 16 && $replaced <= 200" "written: $replaced"
 holds 'limit: it is still kept' "$(mm used) <= 4 << 20" "$(<$disk/mm_stat)"
@@ -90,7 +92,7 @@ works 'limit: it has no errors' fsck.ext4 -fn /dev/zram0
 
 # --- the table's own memory ---
 
-# free: kilobytes, when all that can be dropped is, with the pages that each CPU keeps for itself.
+# free: print the kilobytes of free memory, with the pages that each CPU keeps for itself, after caches were dropped.
 free() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
@@ -99,7 +101,7 @@ free() {
 }
 
 # costs NAME LIMIT COMMAND...: the command takes less than that many kilobytes of memory, in the best of four turns; each
-# turn begins with a reset. What else goes on in the kernel moves the number by some hundreds.
+# turn begins with a reset. Other work in the kernel changes the number by some hundreds.
 costs() {
 	local name=$1 limit=$2 best=999999999 before cost
 	local -a all=()
@@ -107,11 +109,14 @@ costs() {
 	for _ in 1 2 3 4; do
 		echo 1 >$disk/reset
 		before=$(free)
-		"$@" >"$work/out" 2>&1 || { all+=("$(<"$work/out")") && continue; }
+		if ! "$@" >"$work/out" 2>&1; then
+			all+=("$(<"$work/out")")
+			continue
+		fi
 		cost=$((before - $(free)))
 		all+=("$cost")
-		((cost >= best)) || best=$cost
-		((best >= limit)) || break
+		if ((cost < best)); then best=$cost; fi
+		if ((best < limit)); then break; fi
 	done
 	holds "$name" "$best < $limit" "kilobytes in each turn: ${all[*]}"
 }
@@ -133,7 +138,7 @@ if [[ $(<$disk/initstate) == 1 ]]; then
 	is '1 TiB: it is empty' "$(mm orig)" 0
 fi
 
-# A full device, with content that needs no memory but the table's.
+# A full device of same-filled pages, which need no memory but the table's.
 pages=$((512 * 1024 / 4))
 full() { echo 512M >"$disk/disksize" && "$here/pages.py" write /dev/zram0 0 "$pages" same 1 256; }
 costs "a full device's table takes no more than 16 bytes a page" $((pages * 16 / 1024 + 512)) full
@@ -143,7 +148,7 @@ costs 'compact gives back the table of what was discarded' 768 discarded
 works 'after that it works' "$here/pages.py" write /dev/zram0 5000 1000 mix
 works 'and has the data' "$here/pages.py" verify /dev/zram0 5000 1000 mix
 
-# --- huge sizes: quietly refused, or good ---
+# --- huge sizes: refused without a warning, or of use ---
 
 for size in 64T 1P 1024P 4E 8E 15E 0xfffffffffffff000; do
 	echo 1 >$disk/reset

@@ -1,14 +1,15 @@
 #!/bin/bash
-# A pool that is fragmented by intent: `compact` gives memory back, and pages_compacted says how much.
-# Needs: root, python3, no zram device in use.
+# SPDX-License-Identifier: GPL-2.0-only
+# A pool that was fragmented on purpose: `compact` gives memory back, and pages_compacted says how much.
 # vm: cpus=4 mem=768M
 # timeout: 200
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram python3
 
 disk=/sys/block/zram0
 
-# The objects of compressed text are smaller than half a page and lie several to a page; those left are few in each.
+# Objects of compressed text are smaller than half a page, and several share a page. After this few are left in each.
 fragment() {
 	"$here/pages.py" write /dev/zram0 0 8000 text >/dev/null
 	python3 - <<-'END'

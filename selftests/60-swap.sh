@@ -1,10 +1,12 @@
 #!/bin/bash
-# Swap: what comes back is verified, byte by byte; slots are freed with what they held; every algorithm.
-# Needs: root, python3, cgroup2, no zram device in use; sets nearly all memory aside for a while.
+# SPDX-License-Identifier: GPL-2.0-only
+# Swap: what comes back is verified, byte by byte; slots are freed with what they held; every algorithm. Sets nearly all memory
+# aside for a while.
 # vm: cpus=4 mem=768M
 # timeout: 500
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram cgroup2 python3
 
 header=4096 # what mkswap writes, in whole pages
 ready() { until [[ -e $1 ]] || ! kill -0 "$2" 2>/dev/null; do sleep 0.2; done; }
@@ -28,14 +30,15 @@ is 'the header is all there is on it' "$(mm orig)" "$header"
 
 # --- pressure on all of memory: twice as much as there is ---
 
-# A debug kernel holds freed memory back for a while, and wants more of it free.
+# A debug kernel keeps freed memory for a while, and needs more free memory.
 left=160 reserve=$(</proc/sys/vm/min_free_kbytes)
+restore_at_exit /proc/sys/vm/min_free_kbytes
 if ((${SLOWER:-1} > 1)); then
 	left=210
-	# Its objects are larger: what is in reserve for those who can't wait would not be enough.
+	# Its objects are larger: the default reserve for allocations that cannot wait would be too small.
 	echo 20000 >/proc/sys/vm/min_free_kbytes
 fi
-leave $left
+leave_memory $left
 out=$(vmstat pswpout) in=$(vmstat pswpin) kills=$(vmstat oom_kill)
 together() {
 	local job status=0
@@ -50,7 +53,7 @@ together() {
 	return "$status"
 }
 works "three processes with 258 MiB in $left: every byte comes back" together
-leave
+give_memory_back
 echo "$reserve" >/proc/sys/vm/min_free_kbytes
 out=$(($(vmstat pswpout) - out)) in=$(($(vmstat pswpin) - in))
 holds 'pages went out and in' "$out > 15000 && $in > 10000" "out: $out" "in: $in"
@@ -114,7 +117,7 @@ works 'two devices: swapoff' swapoff /dev/zram0 /dev/zram1
 
 swap_on 64M
 echo 2M >/sys/block/zram0/mem_limit
-# In the foreground, so that timeout outlives its process, whose memory is gone then.
+# With --foreground, so that timeout itself is not killed and outlives the process, whose memory is then gone.
 confined 24M timeout --foreground -s KILL $((10 * ${SLOWER:-1})) "$here/pages.py" hold 8000 random 1
 status=$?
 matches 'a device at its limit: no byte is lost, or the process has no memory' "$status" '^(0|124|137)$'

@@ -1,15 +1,11 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # debugfs zram/zramN/streams: its form, what it counts, and that it follows the CPUs.
-# Needs: root, debugfs, CPU 3 that can be taken down, no zram device in use.
 # vm: cpus=4 mem=768M
 # timeout: 200
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
-
-if is_c; then
-	skip 'streams' 'C zram has no such file'
-	finish
-fi
+needs root ours no-zram debugfs cpu=3 python3
 
 load num_devices=2
 streams=$DEBUG/zram0/streams

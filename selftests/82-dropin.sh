@@ -1,29 +1,19 @@
 #!/bin/bash
-# In the place of C zram: the module under its name, found by modprobe, used by zramctl, by zram-generator, and by the
-# selftests of the kernel tree. The module tree in use is covered by a small one meanwhile, for this test alone to see.
-# Needs: root; our module as dropin/zram.ko (`make NAME=zram`) beside this directory; zram.ko and lz4hc_compress.ko of the
-# kernel; loop devices; zram-generator and strace for its cases, the kernel's selftests in dropin/kselftest for theirs.
+# SPDX-License-Identifier: GPL-2.0-only
+# Our module in the place of C zram, under its name: found by modprobe, used by zramctl, by zram-generator, and by the selftests
+# of the kernel tree. A small module tree is mounted over the one in use, in a mount namespace of this test.
+# Our module is dropin/zram.ko (`make NAME=zram`) beside this directory, the kernel's selftests are in dropin/kselftest.
 # vm: cpus=4 mem=1G
 # timeout: 400
 # shellcheck source-path=SCRIPTDIR source=lib.sh
-[[ ${1:-} == inside ]] || exec unshare --mount -- "$0" inside
+if ((EUID == 0)) && [[ ${1:-} != inside ]]; then exec unshare --mount -- "$0" inside; fi
 source "$(dirname "$0")/lib.sh"
+needs root ours no-zram module=zram module=lz4hc_compress module=loop zramctl
 
 disk=/sys/block/zram0
 tree=/lib/modules/$(uname -r)
 generator=/usr/lib/systemd/system-generators/zram-generator
-is_c && file=$KO || file=$here/../dropin/zram.ko
-loop=''
-
-undo() {
-	awk '$1 ~ "^/dev/zram" {print $2}' /proc/mounts | xargs -r umount
-	awk '$1 ~ "^/dev/zram" {print $1}' /proc/swaps | xargs -r swapoff
-	[[ ! -d /sys/module/zram ]] || works 'unloads at the end' modprobe -r zram
-	[[ -z $loop ]] || losetup -d "$loop"
-	cd / && umount "$tree"
-	clean_up
-}
-trap undo EXIT
+file=$here/../dropin/zram.ko
 
 # says NAME WANTED COMMAND...: the command succeeds and prints that, blanks apart.
 says() {
@@ -32,12 +22,10 @@ says() {
 	if got=$("$@" 2>&1); then is "$name" "$(xargs <<<"$got")" "$wanted"; else fail "$name" "got failure: $got"; fi
 }
 
-disks() { find /sys/block -name 'zram*' -printf '%f\n' | sort | xargs; }
-
-[[ -e $file ]] || {
+if [[ ! -e $file ]]; then
 	skip 'the module as zram' "no ${file##*/}: make NAME=zram"
 	finish
-}
+fi
 
 # --- modprobe ---
 
@@ -60,10 +48,8 @@ works 'modprobe zram num_devices=4' modprobe zram num_devices=4
 is 'makes these devices' "$(disks)" 'zram0 zram1 zram2 zram3'
 is 'brings lz4hc_compress' "$(awk '$1 == "lz4hc_compress" {print $4}' /proc/modules)" 'zram,'
 is 'offers lz4hc and all else' "$(<$disk/comp_algorithm)" 'lzo-rle lzo [lz4] lz4hc zstd deflate 842 '
-if is_c; then skip 'it is ours' 'this is C zram'; else
-	# A kernel that injects faults has one more.
-	matches 'it is ours' "$(cd /sys/kernel/debug/zram/zram0 && echo *)" '^block_state (corrupt )?streams$'
-fi
+# A kernel with fault injection has one more file.
+matches 'it is ours' "$(cd /sys/kernel/debug/zram/zram0 && echo *)" '^block_state (corrupt )?streams$'
 for field in name license; do
 	is "modinfo: the $field of C zram" "$(modinfo -F $field "$tree/updates/zram.ko")" \
 		"$(modinfo -F $field "$tree/kernel/drivers/block/zram/zram.ko.xz")"
@@ -140,7 +126,7 @@ is 'takes lz4hc_compress along' "$(grep -c '^lz4hc_compress ' /proc/modules)" 0
 
 # --- zram-generator ---
 
-# generate ARGUMENT...: run it on that configuration, and note what it writes to which file, with the result.
+# generate ARGUMENT...: run zram-generator on that configuration, and list what it writes to which file, with the result.
 generate() {
 	ZRAM_GENERATOR_ROOT=$work/root strace -y -s 200 -e trace=write -o "$work/trace" "$generator" "$@" >"$work/out" 2>&1 ||
 		return
@@ -151,8 +137,7 @@ generate() {
 if [[ ! -x $generator ]] || ! command -v strace >/dev/null; then
 	skip 'zram-generator' 'not installed'
 else
-	truncate -s 8M "$work/backing"
-	loop=$(losetup -f --show "$work/backing")
+	loop_device 8M
 	mkdir -p "$work/root"/{proc,etc/systemd} "$work/mnt"
 	echo 'MemTotal: 1048576 kB' >"$work/root/proc/meminfo"
 	cat >"$work/root/etc/systemd/zram-generator.conf" <<END
@@ -160,7 +145,7 @@ else
 zram-size = ram / 16
 zram-resident-limit = 32
 compression-algorithm = lzo-rle zstd(level=5) deflate(level=9,deflate.winbits=-12)
-writeback-device = $loop
+writeback-device = $loop_device
 [zram1]
 zram-size = min(ram / 8, 48)
 compression-algorithm = lz4hc(level=4)
@@ -169,19 +154,19 @@ fs-type = ext4
 END
 	works 'zram-generator loads the module' modprobe zram num_devices=2
 	works 'zram-generator sets up swap' generate --setup-device zram0
-	# It means to recompress when there is nothing yet; that C zram refuses, too.
+	# It writes parameters to recompress, before there is anything to recompress; C zram refuses that, too.
 	is 'with these writes' "$(<"$work/writes")" "zram0/comp_algorithm <- lzo-rle: 7
 zram0/recomp_algorithm <- algo=zstd priority=1: 20
 zram0/recompress <- level=5 priority=1: -1 EINVAL (Invalid argument)
 zram0/recomp_algorithm <- algo=deflate priority=2: 23
 zram0/recompress <- level=9 deflate.winbits=-12 priority=2: -1 EINVAL (Invalid argument)
-zram0/backing_dev <- $loop: ${#loop}
+zram0/backing_dev <- $loop_device: ${#loop_device}
 zram0/mem_limit <- 33554432: 8
 zram0/disksize <- 67108864: 8"
 	is 'with these settings' "$(cd $disk && cat disksize recomp_algorithm backing_dev && mm limit)" "67108864
 #1: lzo-rle lzo lz4 lz4hc [zstd] deflate 842 
 #2: lzo-rle lzo lz4 lz4hc zstd [deflate] 842 
-$loop
+$loop_device
 33554432"
 	works 'which is ready for use' swapon -p 100 /dev/zram0
 	works 'and off again' swapoff /dev/zram0
@@ -197,7 +182,6 @@ zram1/disksize <- 50331648: 8"
 		works "zram-generator resets $name" generate --reset-device $name
 		is "with this write to $name" "$(<"$work/writes") $(<"/sys/block/$name/initstate")" "$name/reset <- 1: 1 0"
 	done
-	losetup -d "$loop" && loop=''
 	works 'the module unloads' modprobe -r zram
 fi
 

@@ -1,41 +1,25 @@
 #!/bin/bash
-# Writeback under fire, marks of idleness, recompression, and the parameters of algorithms; see writeback.py.
-# Needs: root, no swap in use, python3, dmsetup, strace, dash; the modules loop, nbd, null_blk, dm-flakey and configfs.
+# SPDX-License-Identifier: GPL-2.0-only
+# Writeback under fire, marks of idleness, recompression, and the parameters of algorithms; see writeback/.
 # vm: cpus=4 mem=1G
 # timeout: 500
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
-
-loops=()
-
-undo() {
-	[[ ! -d /sys/module/$MODULE ]] || works "unloads at the end" rmmod "$MODULE"
-	dmsetup remove --retry zram-selftest
-	losetup -d "${loops[@]}"
-	rmdir /sys/kernel/config/nullb/selftest 2>/dev/null
-	rmmod nbd null_blk
-	clean_up
-}
-trap undo EXIT
-
-# loop SIZE: one more backing device.
-loop() {
-	truncate -s "$1" "$work/disk${#loops[@]}"
-	loops+=("$(losetup -f --show "$work/disk${#loops[@]}")")
-}
+needs root no-zram no-swap debugfs module=loop unused=nbd unused=null_blk dmsetup strace dash python3
 
 modprobe -a loop dm-flakey
-modprobe nbd nbds_max=1 max_part=0
-modprobe null_blk nr_devices=0
+load_helper nbd nbds_max=1 max_part=0
+load_helper null_blk nr_devices=0
+remove_nullb() { [[ ! -d /sys/kernel/config/nullb/selftest ]] || rmdir /sys/kernel/config/nullb/selftest; }
+at_exit remove_nullb
 mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
-loop $((10 * 4096 + 2048))
-loop 16M
-loop 16M
-dmsetup create zram-selftest --table "0 $((4096 * 8)) linear ${loops[2]} 0"
+for size in $((10 * 4096 + 2048)) 16M 16M; do loop_device "$size"; done
+dmsetup create zram-selftest --table "0 $((4096 * 8)) linear ${loop_devices[2]} 0"
+at_exit dmsetup remove --retry zram-selftest
 mapper=/dev/$(dmsetup info --columns --noheadings -o blkdevname zram-selftest)
 cd "$work" || exit
 load
 # shellcheck disable=SC2086 # a list
-relay writeback python3 "$here/writeback.py" "$MODULE" /dev/nbd0 "${loops[@]}" "$mapper" ${CASES:-}
+relay writeback python3 -m writeback "$MODULE" /dev/nbd0 "${loop_devices[@]}" "$mapper" ${CASES:-}
 unload
 finish

@@ -1,24 +1,17 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Each allocation of the module fails once; see failing.py.
-# Needs: root, a kernel with fault injection, no zram device in use, python3, the module loop, CPU 1 that can go down.
 # kernel: kasan
 # vm: cpus=2 mem=768M
 # timeout: 400
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root ours no-zram debugfs faults cpu=1 module=loop python3
 
-undo() {
-	[[ ! -d /sys/module/$MODULE ]] || works "unloads at the end" rmmod "$MODULE"
-	losetup -d "$loop"
-	clean_up
-}
-trap undo EXIT
-
+# failing.py loads the module itself.
 modprobe -q lz4hc_compress
-modprobe loop
-truncate -s 16M "$work/disk"
-loop=$(losetup -f --show "$work/disk")
+loop_device 16M
 cd "$work" || exit
 # shellcheck disable=SC2086 # a list
-relay 'each allocation fails' python3 "$here/failing.py" "$MODULE" "$KO" "$loop" ${CASES:-}
+relay 'each allocation fails' python3 "$here/failing.py" "$MODULE" "$KO" "$loop_device" ${CASES:-}
 finish

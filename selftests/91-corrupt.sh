@@ -1,35 +1,22 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Bits that flip in what is stored, or on the backing device: EIO on that page only, for every algorithm; see
-# corrupt.py. COUNT= says how often for each algorithm, SEED= repeats what was done.
-# Needs: root, debugfs of a kernel that can inject faults, no zram device in use, python3, the module loop.
+# corrupt.py. COUNT= says how often for each algorithm, SEED= repeats a run.
 # vm: cpus=4 mem=1G
 # kernel: kasan
 # timeout: 200
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root ours no-zram debugfs faults module=loop python3
 
 seed=${SEED:-$RANDOM$RANDOM}
-loop=''
-
-undo() {
-	[[ ! -d /sys/module/$MODULE ]] || works "unloads at the end" rmmod "$MODULE"
-	[[ -z $loop ]] || losetup -d "$loop"
-	clean_up
-}
-trap undo EXIT
 
 load
-if [[ ! -e $DEBUG/zram0/corrupt ]]; then
-	skip 'damaged data' 'nothing can damage it in this kernel'
-	finish
-fi
-modprobe loop
 cd "$work" || exit
-truncate -s 1M disk
-loop=$(losetup -f --show disk)
+loop_device 1M
 printf '# seed %s\n' "$seed"
-# For qemu/scan.
+# Has qemu/scan expect failed decompressions in the log.
 echo 'selftest: damages data' >/dev/kmsg
-relay damage python3 "$here/corrupt.py" "${COUNT:-2000}" "$seed" "$loop"
+relay damage python3 "$here/corrupt.py" "${COUNT:-2000}" "$seed" "$loop_device"
 works 'unloads' unload
 finish

@@ -1,25 +1,14 @@
 #!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
 # Users without privileges: they read what mainline lets them, and change nothing; see unprivileged.py.
-# Needs: root, debugfs, python3, no zram device in use, zram_full.ko (qemu/peer) beside this directory to compare with.
 # vm: cpus=4 mem=1G
-# shellcheck source-path=SCRIPTDIR source=lib.sh disable=SC2317
+# shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root ours no-zram debugfs python3
 
-undo() {
-	[[ ! -d /sys/module/$MODULE ]] || works "unloads at the end" rmmod "$MODULE"
-	[[ ! -d /sys/module/zram ]] || works "C zram unloads at the end" rmmod zram
-	clean_up
-}
-trap undo EXIT
-
-if is_c; then
-	skip 'users without privileges' 'this is C zram'
-	finish
-fi
 peer=''
-if [[ -e $here/../zram_full.ko ]]; then
-	modprobe -q lz4hc_compress
-	insmod "$here/../zram_full.ko"
+if [[ -e $PEER_KO ]]; then
+	load_peer
 	peer=zram
 else
 	skip 'beside C zram' 'no zram_full.ko, see qemu/peer'
@@ -31,5 +20,5 @@ for disk in $peer rzram; do
 done
 relay unprivileged python3 "$here/unprivileged.py" rzram $peer
 works 'unloads' unload
-[[ -z $peer ]] || works 'C zram unloads' rmmod zram
+if [[ $peer ]]; then works 'C zram unloads' rmmod zram; fi
 finish

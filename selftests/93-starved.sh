@@ -1,16 +1,18 @@
 #!/bin/bash
-# Memory runs out, again and again, until the kernel kills who takes it; swap is on zram. CPUs go and come, zsmalloc is
-# compacted, pages are recompressed and written back meanwhile. See soak.py.
-# Needs: root, python3, cgroup2, no zram device in use; sets much memory aside; whoever is not protected may be killed.
+# SPDX-License-Identifier: GPL-2.0-only
+# Memory runs out, again and again, until the kernel kills the process that takes it; swap is on zram. Meanwhile CPUs go and
+# come, zsmalloc is compacted, pages are recompressed and written back. See soak/. Sets much memory aside; processes of
+# others may be killed.
 # kernel: stock, or by name
 # vm: cpus=4 mem=1G disk=16M disk=16M append="slab_debug=FZP,kmalloc-*"
 # timeout: 400
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
+needs root no-zram debugfs cgroup2 cpu=1 python3
 
-# What is left to run out of shall not take long to fill.
+# Leave little memory, so that it runs out soon.
 echo -1000 >/proc/self/oom_score_adj
-leave 250
+leave_memory 250
 load num_devices=3
-relay starved "$here/soak.py" --until starve="${TEST_ROUNDS:-2}" starve swap data jobs hotplug
+relay starved python3 -m soak --until starve="${TEST_ROUNDS:-2}" starve swap data jobs hotplug
 finish

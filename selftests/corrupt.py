@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
 """Stored data that is damaged: for every algorithm, a read of the page gives EIO, or other data if what the bits mean
 now is a page, too; other pages stay readable; failed reads are counted; and a page that is written again is whole.
 
@@ -13,10 +14,12 @@ import os
 import random
 import sys
 
-from pages import PAGE, contents
-from sides import attempt, case, content, note
+from zramtest.driver import Driver
+from zramtest.files import errno_or
+from zramtest.ktap import case, end, note
+from zramtest.pages import PAGE, contents, run_of
 
-DISK, NODE, CORRUPT = "/sys/block/zram0", "/dev/zram0", "/sys/kernel/debug/zram/zram0/corrupt"
+CORRUPT = "/sys/kernel/debug/zram/zram0/corrupt"
 PAGES = 60
 DICTIONARY = "dictionary"
 
@@ -27,87 +30,79 @@ VARIANTS = [
 ]
 
 
-def put(name, text):
-    with open(f"{DISK}/{name}", "wb", buffering=0) as file:
-        file.write(text.encode())
-
-
-def get(name):
-    with open(f"{DISK}/{name}", encoding="ascii") as file:
-        return file.read()
-
-
-def column(name, number):
-    return int(get(name).split()[number])
+driver = Driver()
 
 
 def failed_reads():
-    return column("io_stat", 0)
-
-
-def algorithms():
-    return get("comp_algorithm").replace("[", "").replace("]", "").split()
+    """Returns how many reads failed since the disk was set up."""
+    return driver.failures(0)[0]
 
 
 class Disk:
     """The disk, with known data in its first pages: what they hold, and how many bytes are stored for each."""
 
     def __init__(self, seed, algorithm, *settings):
-        put("reset", "1")
-        put("comp_algorithm", algorithm)
-        for name, text in settings:
-            put(name, text)
-        put("disksize", "1M")
-        self.fd = os.open(NODE, os.O_RDWR | os.O_DIRECT)
+        for name, value in ("reset", 1), ("comp_algorithm", algorithm), *settings, ("disksize", "1M"):
+            driver.put_or_raise(0, name, value)
+        self.fd = os.open(driver.node(0), os.O_RDWR | os.O_DIRECT)
         self.corrupt = os.open(CORRUPT, os.O_WRONLY)
         self.memory = mmap.mmap(-1, 8 * PAGE)
-        kinds = [contents("text", seed), content("any", seed % 97), content(1000, seed % 89)]
+        kinds = [contents("text", seed), contents("any", seed % 97), contents(1000, seed % 89)]
         self.pages = [kinds[n % 3](n) for n in range(PAGES)]
         self.sizes = []
         for n in range(PAGES):
-            before = column("mm_stat", 1)
+            before = driver.mm(0, "compr")
             self.write(n)
-            self.sizes.append(column("mm_stat", 1) - before)
-        # In pages that are stored as they are nothing could be wrong.
+            self.sizes.append(driver.mm(0, "compr") - before)
+        # A flipped bit of a page that is stored uncompressed just reads as another bit.
         self.compressed = [n for n in range(PAGES) if 0 < self.sizes[n] < PAGE]
 
     def close(self):
+        """Closes both files."""
         os.close(self.fd)
         os.close(self.corrupt)
 
     def write(self, n):
+        """Writes a page as it should be."""
         self.memory[:PAGE] = self.pages[n]
         os.pwrite(self.fd, memoryview(self.memory)[:PAGE], n * PAGE)
 
     def damage(self, n, *bits):
+        """Flips bits of what is stored for a page."""
         for bit in bits:
             os.write(self.corrupt, b"%d %d" % (n, bit))
 
     def read(self, n, count=1):
+        """Reads pages. Returns them, or the errno."""
         room = memoryview(self.memory)[:count * PAGE]
-        return attempt(lambda: bytes(room[:os.preadv(self.fd, [room], n * PAGE)]))
+        return errno_or(lambda: bytes(room[:os.preadv(self.fd, [room], n * PAGE)]))
 
     def read_pieces(self, n):
-        """By way of memory that is not aligned to pages."""
+        """Reads a page into memory that is not aligned to pages. Returns it, or the errno."""
         whole = memoryview(self.memory)
         room = [whole[at:at + length] for at, length in ((512, 1024), (4096, 512), (2560, 1024), (8704, 1536))]
-        return attempt(lambda: b"".join(room)[:os.preadv(self.fd, room, n * PAGE)])
+
+        def read():
+            done = os.preadv(self.fd, room, n * PAGE)
+            return b"".join(room)[:done]
+
+        return errno_or(read)
 
     def wrong(self):
-        """The pages that can't be read, or hold something else."""
+        """Returns the pages that can't be read, or hold something else."""
         return {n for n in range(PAGES) if self.read(n) != self.pages[n]}
 
     def break_page(self, rng):
-        """Damages one page until it can't be read; its number."""
+        """Damages one page until it can't be read. Returns its number."""
         n = rng.choice(self.compressed)
         while self.read(n) != "EIO":
-            # Since it was recompressed it may not be as long any more.
-            attempt(self.damage, n, *(rng.randrange(self.sizes[n] * 8) for _ in range(8)))
+            # After a recompression the page may be shorter, and the bit not there.
+            errno_or(self.damage, n, *(rng.randrange(self.sizes[n] * 8) for _ in range(8)))
         return n
 
 
 def flips(disk, rng, count):
-    """What reads of damaged pages gave, and what must not be."""
+    """Damages pages and reads them. Returns what the reads gave, and what must not be."""
     came, trouble = collections.Counter(), []
     failed = failed_reads()
     for turn in range(count):
@@ -145,13 +140,15 @@ def flips(disk, rng, count):
 
 
 def variants(count, seed):
+    """Damages pages of each algorithm."""
+
     def tell(name, came):
         each = f"{came['EIO']} EIO, {came['other']} other data, {came['same']} the same"
         note(f"{name}: {sum(came.values())} damaged pages: {each}")
 
     total = collections.Counter()
     for algorithm, parameters in VARIANTS:
-        if algorithm not in algorithms():
+        if algorithm not in driver.algorithms():
             continue
         rng = random.Random(f"{seed}:{algorithm}:{parameters}")
         disk = Disk(rng.randrange(1 << 20), algorithm, *([("algorithm_params", parameters)] if parameters else []))
@@ -165,13 +162,13 @@ def variants(count, seed):
 
 
 def unread(disk, *wanted):
-    """A case's trouble, if not just these pages are wrong."""
+    """Returns a case's trouble, if not just these pages are wrong."""
     wrong = disk.wrong()
     return [] if wrong == set(wanted) else [f"wrong are {wrong}, expected {set(wanted)}"]
 
 
 def file_itself(rng):
-    """What the file takes."""
+    """Tries what the file takes."""
     disk = Disk(1, "zstd")
     n = disk.compressed[0]
     disk.pages[-1] = b"samesame" * (PAGE // 8)
@@ -182,7 +179,7 @@ def file_itself(rng):
         ("9999999 0", "ENOENT"), (f"{n}", "EINVAL"), ("", "EINVAL"), ("a b", "EINVAL"), (f"{n} 1 2", "EINVAL"),
         (f"{n}  1", "EINVAL"), (f"-1 {n}", "EINVAL"), ("9" * 65, "EINVAL"), (f"{n} 18446744073709551616", "ERANGE"),
     ]:
-        got = attempt(os.write, disk.corrupt, arg.encode())
+        got = errno_or(os.write, disk.corrupt, arg.encode())
         if got != outcome:
             trouble.append(f"{arg!r}: expected {outcome}, got {got}")
     case("corrupt: what it takes, and refuses", *trouble, *unread(disk))
@@ -203,13 +200,13 @@ def jobs(rng, backing):
     """Recompression and writeback beside a page that can't be read."""
     disk = Disk(2, "lzo", ("recomp_algorithm", "algo=zstd"))
     n = disk.break_page(rng)
-    compressed = column("mm_stat", 1)
-    got = attempt(put, "recompress", "max_pages=1000")
+    compressed = driver.mm(0, "compr")
+    got = driver.put(0, "recompress", "max_pages=1000")
     case("recompress: says EINVAL", *([] if got == "EINVAL" else [f"{got}"]), *unread(disk, n))
     disk.write(n)
-    put("recompress", "max_pages=1000")
+    driver.put_or_raise(0, "recompress", "max_pages=1000")
     case("and goes on once the page is whole", *unread(disk),
-         *([] if column("mm_stat", 1) < compressed else [f"still {compressed} bytes"]))
+         *([] if driver.mm(0, "compr") < compressed else [f"still {compressed} bytes"]))
     n = disk.break_page(rng)
     case("a page that was recompressed: EIO on it alone", *unread(disk, n))
     disk.close()
@@ -217,19 +214,19 @@ def jobs(rng, backing):
     for mode in "0", "1":
         disk = Disk(3, "lzo", ("backing_dev", backing), ("compressed_writeback", mode))
         n = disk.break_page(rng)
-        got = attempt(put, "writeback", f"page_indexes=0-{PAGES - 1}")
-        written = column("bd_stat", 2)
-        # What is written compressed is not looked into.
+        got = driver.put(0, "writeback", f"page_indexes=0-{PAGES - 1}")
+        written = driver.bd(0, "writes")
+        # Pages that are written compressed are not decompressed.
         how, expected = ("compressed", PAGES) if mode == "1" else ("decompressed", PAGES - 1)
         case(f"writeback, {how}: {expected} of {PAGES} pages",
-             *([] if got is None and written == expected else [f"{got}, {written} pages written"]), *unread(disk, n))
+             *([] if got == "all" and written == expected else [f"{got}, {written} pages written"]), *unread(disk, n))
         disk.write(n)
         case(f"writeback, {how}: a write heals it", *unread(disk))
         disk.close()
 
     # What comes back from the backing device may be damaged there as well.
     disk = Disk(4, "842", ("backing_dev", backing), ("compressed_writeback", "1"))
-    put("writeback", f"page_indexes=0-{PAGES - 1}")
+    driver.put_or_raise(0, "writeback", f"page_indexes=0-{PAGES - 1}")
     put_back = random_blocks(backing, rng)
     wrong = disk.wrong()
     outcomes = collections.Counter(got if isinstance(got, str) else "other" for got in map(disk.read, wrong))
@@ -242,7 +239,7 @@ def jobs(rng, backing):
 
 
 def random_blocks(backing, rng):
-    """Damages a bit near the start of each block; the result undoes that."""
+    """Damages a bit near the start of each block. Returns a function that undoes that."""
     fd = os.open(backing, os.O_RDWR | os.O_DIRECT)
     memory = mmap.mmap(-1, (PAGES + 1) * PAGE)
     os.preadv(fd, [memory], 0)
@@ -260,14 +257,15 @@ def random_blocks(backing, rng):
 
 
 def main(count, seed, backing):
+    """Runs all cases."""
     with open(DICTIONARY, "wb") as file:
-        file.write(b"".join(map(contents("text", 7), range(8))))
+        file.write(run_of("text", 7, 0, 8))
     rng = random.Random(seed)
     file_itself(rng)
     variants(int(count), seed)
     jobs(rng, backing)
-    put("reset", "1")
-    note("end")
+    driver.put_or_raise(0, "reset", 1)
+    end()
 
 
 main(*sys.argv[1:])

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 """Every allocation fails once, in everything that the module does.
 
 failing.py MODULE KO LOOP [WHAT...]     the module under test, its file, and a loop device of 16 MiB to write back to;
@@ -8,16 +9,19 @@ before its N-th. Each time the outcome has to be success or the right errno; aft
 the same operation works when it is tried again. All along, data that was stored before reads the same.
 """
 
-import ctypes
 import itertools
 import mmap
 import os
 import subprocess
 import sys
 
-from backing import Background
-from pages import PAGE
-from sides import Side, attempt, case, content, note
+from zramtest.driver import Driver
+from zramtest.files import errno_or, read, write
+from zramtest.ktap import case, end, note
+from zramtest.libc import SYS_FINIT_MODULE, checked, libc
+from zramtest.memory import anonymous, page_out
+from zramtest.pages import PAGE, contents, run_of
+from zramtest.tasks import Background
 
 FAULTS = "/sys/kernel/debug"
 # The block layer ignores that a disk gets no name in dev_set_name(), and the driver core then calls the disk invalid.
@@ -25,17 +29,6 @@ ADDING = "ENOMEM", "EINVAL"
 ALGORITHMS = "lz4 lz4hc lzo lzo-rle zstd deflate 842".split()
 OLD, NEW = range(32), 4096
 CPU = "/sys/devices/system/cpu/cpu1"
-libc = ctypes.CDLL(None, use_errno=True)
-
-
-def put(path, text):
-    with open(path, "w", encoding="ascii") as file:
-        file.write(str(text))
-
-
-def get(path):
-    with open(path, encoding="ascii") as file:
-        return file.read()
 
 
 class Faults:
@@ -43,114 +36,124 @@ class Faults:
 
     def __init__(self):
         for kind in "failslab", "fail_page_alloc":
-            # Allocations that may sleep are the ones that matter; what fails is known without a trace.
+            # Allocations that may sleep have to fail, too; no call traces in the log.
             for name, value in {"ignore-gfp-wait": "N", "verbose": 0, "times": -1, "stacktrace-depth": 32}.items():
-                put(f"{FAULTS}/{kind}/{name}", value)
-        put(f"{FAULTS}/fail_page_alloc/ignore-gfp-highmem", "N")
-        put(f"{FAULTS}/fail_page_alloc/min-order", 0)
+                write(f"{FAULTS}/{kind}/{name}", value)
+        write(f"{FAULTS}/fail_page_alloc/ignore-gfp-highmem", "N")
+        write(f"{FAULTS}/fail_page_alloc/min-order", 0)
         self.nth = os.open("/proc/thread-self/fail-nth", os.O_RDWR)
 
     def within(self, start, end):
+        """Has allocations fail only where code between these addresses calls for them."""
         for kind in "failslab", "fail_page_alloc":
-            put(f"{FAULTS}/{kind}/require-start", start)
-            put(f"{FAULTS}/{kind}/require-end", end)
+            write(f"{FAULTS}/{kind}/require-start", start)
+            write(f"{FAULTS}/{kind}/require-end", end)
 
     def within_module(self, module):
-        start = int(get(f"/sys/module/{module}/sections/.text"), 16)
-        size = next(int(line.split()[1]) for line in open("/proc/modules") if line.startswith(module + " "))
+        """Has allocations fail only where the module calls for them."""
+        start = int(read(f"/sys/module/{module}/sections/.text"), 16)
+        size = next(int(line.split()[1]) for line in read("/proc/modules").splitlines() if line.startswith(module + " "))
         self.within(start, start + size)
 
     def within_init(self):
-        """While the kernel runs the init function of a module, whose address is not known before."""
-        symbols = sorted((int(line.split()[0], 16), line.split()[2]) for line in open("/proc/kallsyms"))
+        """Has allocations fail only while the kernel runs the init function of a module, whose address is not known before."""
+        symbols = sorted((int(line.split()[0], 16), line.split()[2]) for line in read("/proc/kallsyms").splitlines())
         at = next(i for i, symbol in enumerate(symbols) if symbol[1] == "do_init_module")
         self.within(symbols[at][0], next(address for address, _ in symbols[at:] if address > symbols[at][0]))
 
     def always(self, on):
-        """All allocations of the tasks that say so fail, or none."""
+        """Has all allocations fail of tasks that say so in /proc/thread-self/make-it-fail, or none."""
         for kind in "failslab", "fail_page_alloc":
             for name, value in {"task-filter": "Y", "interval": 1, "probability": 100 if on else 0}.items():
-                put(f"{FAULTS}/{kind}/{name}", value)
+                write(f"{FAULTS}/{kind}/{name}", value)
 
     def inject(self, nth, function):
-        """The function's outcome, and whether there was an N-th allocation, which failed."""
+        """Calls a function. Returns its outcome, and whether there was an N-th allocation, which failed."""
         os.pwrite(self.nth, b"%d" % nth, 0)
-        outcome = attempt(function)
+        outcome = errno_or(function)
         left = int(os.pread(self.nth, 16, 0).strip(b"\0\n"))
         os.pwrite(self.nth, b"0", 0)
         return outcome, left == 0
 
 
-class Disk(Side):
+class Disk(Driver):
+    """The driver, loaded by the test itself; its disk, and one page of memory to write and read the new page with."""
+
     def __init__(self, module, ko, loop):
-        super().__init__("zram")
+        super().__init__()
         self.module, self.loop = module, loop
         self.ko = os.open(ko, os.O_RDONLY)
         self.buffer = mmap.mmap(-1, 2 * PAGE)
         self.fd = None
 
     def insmod(self):
-        if libc.syscall(313, self.ko, b"num_devices=1", 0):  # finit_module
-            error = ctypes.get_errno()
-            raise OSError(error, os.strerror(error))
+        """Loads the module, without a program that would have its allocations fail, too."""
+        checked(libc.syscall, SYS_FINIT_MODULE, self.ko, b"num_devices=1", 0)
 
     def rmmod(self):
-        if libc.delete_module(self.module.encode(), os.O_NONBLOCK):
-            raise OSError(ctypes.get_errno(), "rmmod")
+        """Unloads the module."""
+        checked(libc.delete_module, self.module.encode(), os.O_NONBLOCK)
 
     def must(self, attribute, value):
-        outcome = self.put(0, attribute, str(value).encode())
-        if outcome != "all":
-            raise RuntimeError(f"{attribute} <- {value}: {outcome}")
+        """Writes to an attribute, which has to take it."""
+        self.put_or_raise(0, attribute, value)
 
     def set(self, attribute, value):
-        """To be called where faults are injected: raises what the kernel says."""
-        self.file_put(f"{self.disk(0)}/{attribute}", value.encode())
+        """Writes to an attribute. Raises what the kernel says, as Faults.inject wants it."""
+        self.file_put(f"{self.disk(0)}/{attribute}", value)
 
     def shut(self):
+        """Closes the disk."""
         if self.fd is not None:
             os.close(self.fd)
             self.fd = None
 
     def reset(self, *settings):
+        """Resets the disk, and gives it these settings."""
         self.shut()
         self.must("reset", 1)
         for attribute, value in settings:
             self.must(attribute, value)
 
     def store(self):
-        """The data that has to survive."""
+        """Writes the data that has to survive."""
         self.write(0, OLD[0], len(OLD), "any")
         self.fd = os.open(self.node(0), os.O_RDWR | os.O_DIRECT)
 
     def set_up(self, algorithm, *settings):
+        """Makes the disk anew, with the data that has to survive."""
         self.reset(("comp_algorithm", algorithm), *settings, ("disksize", 64 << 20))
         self.store()
 
     def old(self):
+        """Yields what is wrong with the data that has to survive."""
         data = mmap.mmap(-1, len(OLD) * PAGE)
         os.preadv(self.fd, [data], 0)
-        wrong = [n for n in OLD if data[n * PAGE:(n + 1) * PAGE] != content("any", 1)(n)]
+        wrong = [n for n in OLD if data[n * PAGE:(n + 1) * PAGE] != contents("any", 1)(n)]
         if wrong:
             yield f"the old data of pages {wrong} is wrong"
 
     def fill(self, kind, seed=1, shift=0):
-        self.buffer[shift:shift + PAGE] = content(kind, seed)(NEW)
+        """Prepares the new page in memory."""
+        self.buffer[shift:shift + PAGE] = contents(kind, seed)(NEW)
 
     def write_new(self, shift=0):
+        """Writes it."""
         os.pwritev(self.fd, [memoryview(self.buffer)[shift:shift + PAGE]], NEW * PAGE)
 
     def read_new(self, shift=0):
+        """Reads it."""
         os.preadv(self.fd, [memoryview(self.buffer)[shift:shift + PAGE]], NEW * PAGE)
 
     def new(self, wanted, seed=1):
-        """The new page is none, or this content."""
+        """Yields what is wrong if the new page has not this content, or is there when it should not."""
         data = mmap.mmap(-1, PAGE)
         os.preadv(self.fd, [data], NEW * PAGE)
-        if data[:] != (content(wanted, seed)(NEW) if wanted else bytes(PAGE)):
+        if data[:] != (contents(wanted, seed)(NEW) if wanted else bytes(PAGE)):
             yield f"the new page is not {wanted or 'empty'}"
 
     def forget_new(self):
+        """Discards it, and the part of the table that it needed."""
         self.discard(0, NEW * PAGE, PAGE)
         self.must("compact", 1)
 
@@ -182,12 +185,13 @@ class Walk:
         case(f"{name}: {hits} allocations failed, and with {failures} of them the operation", *trouble)
 
     def judge(self, outcome, fired, act, errors, failed, done):
+        """Yields what is wrong with an outcome, and with what it left behind."""
         if isinstance(outcome, str):
             if not fired or outcome not in errors:
                 yield f"{outcome} {'with a fault' if fired else 'without one'}"
             yield from failed() if failed else ()
             yield from self.old()
-            again = attempt(act)
+            again = errno_or(act)
             if isinstance(again, str):
                 yield f"{again} at the next try, without a fault"
         yield from done() if done else ()
@@ -195,13 +199,14 @@ class Walk:
 
 
 def loading(disk, walk):
+    """The module is loaded."""
     walk = Walk(walk.faults, lambda: ())
     walk.faults.within_init()
 
     def nothing():
         there = [path for path in (f"/sys/module/{disk.module}", "/sys/block/zram0", "/sys/class/zram-control",
                                    f"{FAULTS}/zram") if os.path.exists(path)]
-        if there or "zram:prepare" in get("/sys/devices/system/cpu/hotplug/states"):
+        if there or "zram:prepare" in read("/sys/devices/system/cpu/hotplug/states"):
             yield f"left behind: {there or 'the hotplug state'}"
 
     def works():
@@ -212,6 +217,7 @@ def loading(disk, walk):
 
 
 def devices(disk, walk):
+    """Devices come and go."""
     def read_hot_add():
         with open("/sys/class/zram-control/hot_add", "rb", buffering=0) as file:
             file.read(16)
@@ -226,14 +232,15 @@ def devices(disk, walk):
     remove(1)
     disk.set_up("lz4")
     walk("hot_add", read_hot_add, ADDING, least=20, failed=numbers([0]), done=numbers([0, 1]), after=lambda: remove(1))
-    walk("hot_remove", lambda: put("/sys/class/zram-control/hot_remove", 1), errors=(), least=0,
+    walk("hot_remove", lambda: write("/sys/class/zram-control/hot_remove", 1), errors=(), least=0,
          before=read_hot_add, done=numbers([0]))
 
 
 def configuring(disk, walk):
+    """A disk gets its settings and its size."""
     dictionary = os.path.abspath("dictionary")
     with open(dictionary, "wb") as file:
-        file.write(b"".join(content("text", 3)(n) for n in range(8)))
+        file.write(run_of("text", 3, 0, 8))
     quiet = Walk(walk.faults, lambda: ())
     initialised = lambda wanted: lambda: [] if disk.get(0, "initstate") == wanted else ["initstate is wrong"]
     for algorithm in ALGORITHMS:
@@ -241,7 +248,7 @@ def configuring(disk, walk):
         quiet(f"disksize, {algorithm}", lambda: disk.set("disksize", "64M"), least=8,
               before=lambda: disk.reset(*settings), failed=initialised(b"0\n"), done=initialised(b"1\n"))
         quiet(f"reset, {algorithm}", lambda: disk.set("reset", "1"), errors=(), least=0,
-              before=lambda: attempt(disk.set, "disksize", "64M"), done=initialised(b"0\n"))
+              before=lambda: errno_or(disk.set, "disksize", "64M"), done=initialised(b"0\n"))
 
     def usable():
         disk.must("disksize", 64 << 20)
@@ -259,9 +266,10 @@ def configuring(disk, walk):
 
 
 def requests(disk, walk):
+    """Pages are written, read and discarded."""
     for algorithm in ALGORITHMS:
         disk.set_up(algorithm)
-        # Of a size that no other object has, so that it needs memory of its own.
+        # No other object has this size, so that zsmalloc has to allocate for it.
         size = 1700
         # All but swap-out waits for memory, which is there at the next try.
         walk(f"{algorithm}: first write", disk.write_new, errors=(), least=2,
@@ -291,14 +299,14 @@ def waiting(disk, walk):
 
     def without_memory(name, act, waits):
         def run():
-            put("/proc/thread-self/make-it-fail", 1)
+            write("/proc/thread-self/make-it-fail", 1)
             try:
                 act()
             finally:
-                put("/proc/thread-self/make-it-fail", 0)
+                write("/proc/thread-self/make-it-fail", 0)
 
         faults.always(True)
-        call = Background(attempt, run)
+        call = Background(errno_or, run)
         ended = call.ends(3)
         faults.always(False)
         trouble = [] if call.ends() else ["it does not end when there is memory"]
@@ -330,20 +338,20 @@ def waiting(disk, walk):
     disk.reset(("comp_algorithm", "lz4"), ("disksize", 64 << 20))
     subprocess.run(["mkswap", "-q", disk.node(0)], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["swapon", "-p", "1000", disk.node(0)], check=True)
-    memory = mmap.mmap(-1, 16 * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    wanted = b"".join(map(content(1700, 7), range(16)))
+    wanted = run_of(1700, 7, 0, 16)
+    memory = anonymous(wanted)
 
     def swap_out():
-        # From a CPU on which pages wait to be put on the LRU list, all are.
+        # Pages may still wait on this CPU to be put on the LRU list; the next turn finds them there.
         for _ in range(4):
             memory[:] = wanted
-            memory.madvise(21)  # MADV_PAGEOUT
+            page_out(memory)
 
-    failed = int(disk.get(0, "io_stat").split()[1])
+    failed = disk.failures(0)[1]
     old, disk.old = disk.old, lambda: ()
     without_memory("swap-out", swap_out, False)
     disk.old = old
-    failed = int(disk.get(0, "io_stat").split()[1]) - failed
+    failed = disk.failures(0)[1] - failed
     trouble = [] if failed else ["no write failed"]
     if memory[:] != wanted:
         trouble.append("the pages have other data")
@@ -353,6 +361,7 @@ def waiting(disk, walk):
 
 
 def jobs(disk, walk):
+    """Recompression, writeback, and all else that attributes do."""
     def fresh(*more):
         disk.set_up("lz4", ("recomp_algorithm", "algo=zstd"), ("backing_dev", disk.loop), *more)
         disk.fill(1700)
@@ -384,21 +393,23 @@ def jobs(disk, walk):
 
 
 def hotplug(disk, walk):
+    """A CPU comes up."""
     def online(wanted):
-        return lambda: [] if get(f"{CPU}/online") == f"{wanted}\n" else ["the CPU is in the other state"]
+        return lambda: [] if read(f"{CPU}/online") == f"{wanted}\n" else ["the CPU is in the other state"]
 
+    switch = os.open(f"{CPU}/online", os.O_WRONLY)
     for algorithm in ALGORITHMS:
         disk.set_up(algorithm)
-        walk(f"CPU up, {algorithm}", lambda: os.write(switch, b"1"), least=3, before=lambda: put(f"{CPU}/online", 0),
+        walk(f"CPU up, {algorithm}", lambda: os.write(switch, b"1"), least=3, before=lambda: write(f"{CPU}/online", 0),
              failed=online(0), done=online(1))
-        put(f"{CPU}/online", 1)
+        write(f"{CPU}/online", 1)
+    os.close(switch)
 
 
 def main(module, ko, loop, *what):
-    global switch
+    """Looks at all subjects, or at those that are named."""
     disk = Disk(module, ko, loop)
     walk = Walk(Faults(), disk.old)
-    switch = os.open(f"{CPU}/online", os.O_WRONLY)
     if not what or "loading" in what:
         loading(disk, walk)
     disk.insmod()
@@ -409,7 +420,7 @@ def main(module, ko, loop, *what):
     note(f"{Walk.sites} allocations were made to fail")
     disk.reset()
     disk.rmmod()
-    print("# end")
+    end()
 
 
 if __name__ == "__main__":

@@ -1,19 +1,23 @@
 # shellcheck shell=bash disable=SC2034,SC2119,SC2120
-# lib.sh - what the selftests share: KTAP output, the module under test, its devices, CPUs and memory.
+# SPDX-License-Identifier: GPL-2.0-only
+# lib.sh - what the selftests share: needs, KTAP output, the module under test, its devices, CPUs and memory.
 #
-# A test sources this file, calls the cases, and ends with `finish`. From the environment:
+# A test sources this file, calls `needs` with all that it depends on, then its cases, and ends with `finish`. From the
+# environment:
 #   MODULE=rust_zram   the module under test; `zram` is the kernel's C driver, against which the expectations were checked
 #   KO=FILE            the module's file; otherwise the one above this directory, else modprobe's
-# For the C driver a case may fail after `c_bug REASON`, or be left out with `lacks REASON`: known there, an error here.
+# For the C driver a case may fail after `c_bug REASON`, or be left out with `skip`: known there, an error here.
 
 set -u
 export LC_ALL=C
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# Where the Python programs find their modules, whatever directory they are started in.
+export PYTHONPATH=$here
 MODULE=${MODULE:-rust_zram}
 if [[ $MODULE == zram && -z ${KO:-} ]]; then is_c() { true; }; else is_c() { false; }; fi
-is_c || KO=${KO:-$here/../$MODULE.ko}
+if ! is_c; then KO=${KO:-$here/../$MODULE.ko}; fi
+PEER_KO=$here/../zram_full.ko
 CPUS=/sys/devices/system/cpu
-work=$(mktemp -d)
 count=0 failures=0 bug='' finished=''
 
 # The names that the module takes; `load … coexist=1` changes them.
@@ -29,6 +33,54 @@ names zram
 
 exec </dev/null
 printf 'KTAP version 1\n'
+
+# needs WHAT...: the first thing that a test calls. If something is missing, the test is skipped as a whole and exits here,
+# before it has changed anything; from here on, the exit trap undoes what the test did. WHAT is a command, or one of
+#   root            all but 05-needs.sh call for it first
+#   ours            the module under test is not the C driver
+#   no-zram         no zram driver is loaded: every zram device that comes up belongs to this test, which may swap it off,
+#                   unmount and reset it
+#   no-swap         nothing is swapped on
+#   cpu=N           CPU N is up and can be taken down
+#   module=NAME     the kernel has this module
+#   unused=NAME     it has, and the module is not loaded: the test loads it with parameters of its own and unloads it
+#   cgroup2, debugfs, tracefs
+#   faults          the kernel can make allocations fail
+#   peer            zram_full.ko, which qemu/peer builds, is beside this directory
+#   disk            DISKS in the environment names a disk that may be overwritten
+needs() {
+	local what why
+	for what; do
+		why=''
+		case $what in
+		root) ((EUID == 0)) || why='it takes root' ;;
+		ours) ! is_c || why='this is C zram' ;;
+		no-zram) ! compgen -G '/sys/class/*zram-control' >/dev/null || why='a zram driver is loaded, and its devices may be in use' ;;
+		no-swap) (($(wc -l </proc/swaps) == 1)) || why='there is swap in use' ;;
+		cpu=*) [[ $(cat "$CPUS/cpu${what#*=}/online" 2>&1) == 1 ]] || why="CPU ${what#*=} is down or cannot be taken down" ;;
+		module=*) modprobe -n -q "${what#*=}" || why="the kernel has no module ${what#*=}" ;;
+		unused=*)
+			modprobe -n -q "${what#*=}" || why="the kernel has no module ${what#*=}"
+			[[ ! -d /sys/module/${what#*=} ]] || why="the module ${what#*=} is loaded, and may be in use"
+			;;
+		cgroup2) grep -qsw memory "$(cgroup2)/cgroup.controllers" || why='cgroup2 is not mounted, or without memory' ;;
+		debugfs) mountpoint -q /sys/kernel/debug || why='debugfs is not mounted' ;;
+		tracefs) grep -qw tracefs /proc/filesystems || why='the kernel has no tracefs' ;;
+		faults) [[ -d /sys/kernel/debug/failslab ]] || why='the kernel cannot make allocations fail' ;;
+		peer) [[ -e $PEER_KO ]] || why='no zram_full.ko, see qemu/peer' ;;
+		disk) [[ ${DISKS:-} ]] || why='it takes one of the DISKS to write to' ;;
+		*) command -v "$what" >/dev/null || why="$what is not installed" ;;
+		esac
+		if [[ $why ]]; then
+			printf '1..0 # SKIP %s\n' "$why"
+			exit
+		fi
+	done
+	mapfile -t removable < <(cd "$CPUS" && grep -l 1 cpu[0-9]*/online 2>/dev/null | tr -dc '0-9\n' | sort -n)
+	work=$(mktemp -d)
+	trap clean_up EXIT
+	trap 'exit 1' INT TERM
+}
 
 pass() {
 	count=$((count + 1)) bug=''
@@ -47,7 +99,7 @@ fail() {
 		count=$((count + 1)) failures=$((failures + 1)) bug=''
 		printf 'not ok %d - %s\n' "$count" "$name"
 	fi
-	(($# == 0)) || printf '%s\n' "$@" | sed 's/^/# /'
+	if (($#)); then printf '%s\n' "$@" | sed 's/^/# /'; fi
 }
 
 skip() {
@@ -81,7 +133,9 @@ works() {
 	shift
 	"$@" >"$work/out" 2>&1 </dev/null
 	status=$?
-	if ((status == 0)); then pass "$name"; else
+	if ((status == 0)); then
+		pass "$name"
+	else
 		fail "$name" "expected: success of $*" "     got: exit status $status" "$(tail -n 8 "$work/out" | cut -c -300)"
 	fi
 }
@@ -92,7 +146,9 @@ refused() {
 	shift 2
 	"$@" >"$work/out" 2>&1 </dev/null
 	status=$?
-	if ((status != 0)) && grep -q -- "$text" "$work/out"; then pass "$name"; else
+	if ((status != 0)) && grep -q -- "$text" "$work/out"; then
+		pass "$name"
+	else
 		fail "$name" "expected: failure with: $text" "     got: exit status $status" "$(tail -n 8 "$work/out" | cut -c -300)"
 	fi
 }
@@ -111,7 +167,9 @@ relay() {
 		esac
 	done < <("$@" 2>&1)
 	wait $! || status=$?
-	[[ $last == '# end' && $status == 0 ]] || fail "$name: ran to its end" "     got: exit status $status after: $last"
+	if [[ $last != '# end' || $status != 0 ]]; then
+		fail "$name: ran to its end" "     got: exit status $status after: $last"
+	fi
 }
 
 finish() {
@@ -119,27 +177,35 @@ finish() {
 	exit
 }
 
+# at_exit COMMAND...: have clean_up run the command once the module is gone; the last one registered runs first.
+at_exit() { undo+=("${*@Q}"); }
+undo=()
+
 # Undo everything that a test may have left, whatever happened to it; a module that stays is a failure.
 clean_up() {
-	local child
+	local child module i
 	trap '' TERM
 	for child in $(jobs -p); do kill -- "$child" 2>/dev/null; done
 	wait
 	exec 3>&- 4>&-
 	cpus_online
+	# `needs no-zram` saw to it that these are the test's own.
 	awk '$1 ~ "^/dev/r?zram" {print $1}' /proc/swaps | xargs -r swapoff
 	awk '$1 ~ "^/dev/r?zram" {print $1}' /proc/mounts | xargs -r umount
 	cgroups_remove
-	leave
-	[[ ! -d /sys/module/$MODULE ]] || works "unloads at the end" rmmod "$MODULE"
-	[[ -n $finished ]] || fail "ran to its end" "expected: finish" "     got: an early exit"
+	for module in "$MODULE" zram; do
+		if [[ -d /sys/module/$module ]]; then works "$module unloads at the end" rmmod "$module"; fi
+	done
+	for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
+		if ! eval "${undo[i]}"; then fail "cleans up" "got: failure of ${undo[i]}"; fi
+	done
+	losetup --noheadings --raw --output NAME,BACK-FILE | awk -v work="$work/" 'index($2, work) == 1 {print $1}' |
+		xargs -r losetup -d
+	if [[ -z $finished ]]; then fail "ran to its end" "expected: finish" "     got: an early exit"; fi
 	rm -rf "$work"
 	printf '1..%d\n' "$count"
-	((failures == 0)) || exit 1
-	exit 0
+	exit $((failures > 0))
 }
-trap clean_up EXIT
-trap 'exit 1' INT TERM
 
 # --- files of the interface -----------------------------------------------------------------------------------------
 
@@ -198,7 +264,7 @@ vmstat() { awk -v name="$1" '$1 == name {print $2}' /proc/vmstat; }
 # load [PARAMETER...]: load the module under test.
 load() {
 	names zram
-	! is_c && [[ " $* " == *' coexist=1 '* ]] && names rzram
+	if ! is_c && [[ " $* " == *' coexist=1 '* ]]; then names rzram; fi
 	if [[ -e ${KO:-} ]]; then
 		modprobe -q lz4hc_compress
 		insmod "$KO" "$@"
@@ -208,6 +274,28 @@ load() {
 }
 
 unload() { settle && rmmod "$MODULE"; }
+
+# load_peer [PARAMETER...]: load mainline's C driver with everything on, to compare with; see `needs peer`.
+load_peer() {
+	modprobe -q lz4hc_compress
+	insmod "$PEER_KO" "$@"
+}
+
+# load_helper MODULE [PARAMETER...]: load another module of the kernel until the test ends; see `needs unused=MODULE`.
+load_helper() {
+	modprobe "$@" && at_exit rmmod "$1"
+}
+
+# loop_device SIZE: make a file and a loop device for it, until the test ends; $loop_device becomes its path, and the last
+# of $loop_devices.
+loop_device() {
+	local file=$work/loop${#loop_devices[@]}
+	modprobe loop
+	truncate -s "$1" "$file"
+	loop_device=$(losetup -f --show "$file")
+	loop_devices+=("$loop_device")
+}
+loop_devices=()
 
 # settle: let udev, where there is one, close what it opened.
 settle() { ! pidof -q systemd-udevd 2>/dev/null || udevadm settle; }
@@ -219,6 +307,9 @@ device() {
 	echo 1 >"$disk/reset" && { [[ -z ${2:-} ]] || echo "$2" >"$disk/comp_algorithm"; } && echo "$1" >"$disk/disksize" && settle
 }
 
+# disks: the names of all devices, of either driver.
+disks() { find /sys/block -name '*zram*' -printf '%f\n' | sort -V | xargs; }
+
 # algorithms: the names that the module under test offers.
 algorithms() { tr -d '[]' <"/sys/block/${PREFIX}0/comp_algorithm"; }
 
@@ -227,28 +318,22 @@ algorithms() { tr -d '[]' <"/sys/block/${PREFIX}0/comp_algorithm"; }
 # cpu N 0|1: take a CPU down, or bring it up.
 cpu() { echo "$2" 2>/dev/null >"$CPUS/cpu$1/online"; }
 
-# The CPUs that can be taken down.
-removable() {
-	local file
-	for file in "$CPUS"/cpu[0-9]*/online; do
-		file=${file%/online}
-		echo "${file##*/cpu}"
-	done | sort -n
-}
-
+# Bring up all CPUs that were up when the test began and could be taken down: those in $removable.
 cpus_online() {
 	local n
-	for n in $(removable); do
-		[[ $(<"$CPUS/cpu$n/online") == 1 ]] || { echo -1 >"$CPUS/cpu$n/hotplug/fail"; cpu "$n" 1; }
+	for n in "${removable[@]}"; do
+		if [[ $(<"$CPUS/cpu$n/online") != 1 ]]; then
+			echo -1 >"$CPUS/cpu$n/hotplug/fail"
+			cpu "$n" 1
+		fi
 	done
 }
 
 # toggle TIMES: at random, take a CPU that is up down, or bring one that is down up; then all up.
 toggle() {
-	local i n state cpus
-	mapfile -t cpus <<<"$(removable)"
+	local i n state
 	for ((i = 0; i < $1; i++)); do
-		n=${cpus[RANDOM % ${#cpus[@]}]}
+		n=${removable[RANDOM % ${#removable[@]}]}
 		read -r state <"$CPUS/cpu$n/online"
 		cpu "$n" $((1 - state)) || return
 	done
@@ -257,8 +342,8 @@ toggle() {
 
 # --- background work --------------------------------------------------------------------------------------------------
 
-# keep NAME COMMAND...: in the background, repeat a command until `kept NAME` or until it fails.
-keep() {
+# repeat NAME COMMAND...: in the background, run a command again and again until `repeated NAME` or until it fails.
+repeat() {
 	local name=$1
 	shift
 	rm -f "$work/$name."*
@@ -274,26 +359,38 @@ keep() {
 	echo $! >"$work/$name.pid"
 }
 
-# kept NAME: a case: end what was kept running; each of its turns succeeded, and there was one at least.
-kept() {
+# repeated NAME: a case: end what `repeat` started; each of its turns succeeded, and there was at least one.
+repeated() {
 	: >"$work/$1.stop"
 	wait "$(<"$work/$1.pid")"
 	turns=$(cat "$work/$1.turns" 2>/dev/null || echo 0)
-	if [[ -e $work/$1.good ]] && ((turns > 0)); then pass "$1, $turns times"; else
+	if [[ -e $work/$1.good ]] && ((turns > 0)); then
+		pass "$1, $turns times"
+	else
 		fail "$1" "got: failure after $turns good turns" "$(tail -n 8 "$work/$1.out" | cut -c -300)"
 	fi
 }
 
 # --- memory -----------------------------------------------------------------------------------------------------------
 
-# leave MEGABYTES: set aside as huge pages all memory but that much; without an argument, give it back.
-leave() {
-	local pages=0
+# restore_at_exit FILE...: when the test ends, write to these files what they hold now.
+restore_at_exit() {
+	local file
+	for file; do at_exit put "$file" "$(<"$file")"; done
+}
+
+# leave_memory MEGABYTES: set aside, as huge pages, all memory but that much, until give_memory_back or the test's end.
+leave_memory() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
-	(($# == 0)) || pages=$((($(meminfo MemAvailable) / 1024 - $1) / 2))
+	local pages=$((($(meminfo MemAvailable) / 1024 - $1) / 2))
+	huge_pages=$(</proc/sys/vm/nr_hugepages)
+	restore_at_exit /proc/sys/vm/nr_hugepages
 	echo $((pages > 0 ? pages : 0)) >/proc/sys/vm/nr_hugepages
 }
+
+# give_memory_back: end what leave_memory began, before the test ends.
+give_memory_back() { echo "$huge_pages" >/proc/sys/vm/nr_hugepages; }
 
 # within LIMIT COMMAND...: become a command that has no more than that much memory, and swap for the rest.
 within() {

@@ -1,59 +1,42 @@
-"""Resets and removals beside openers; prints `ok CASE` or `not ok CASE`, with comments below it."""
+# SPDX-License-Identifier: GPL-2.0-only
+"""Resets and removals beside processes that have the disk open: openers.py SLOWER
 
-import errno
+SLOWER says how many times as long things may take as in a stock kernel.
+"""
+
 import os
-import signal
 import subprocess
 import sys
 import time
 
+from zramtest.driver import Driver
+from zramtest.ktap import case, end, note
+from zramtest.tasks import fork, kill
+
 SLOWER = int(sys.argv[1])
-DISK, NODE = "/sys/block/zram0", "/dev/zram0"
-CLASS = "/sys/class/zram-control"
-
-
-def put(path, text):
-    fd = os.open(path, os.O_WRONLY)
-    try:
-        os.write(fd, text.encode())
-        return "OK"
-    except OSError as error:
-        return errno.errorcode[error.errno]
-    finally:
-        os.close(fd)
+driver = Driver()
+NODE = driver.node(0)
 
 
 def timed(function, *arguments):
+    """Returns the result of a call, and the seconds it took."""
     start = time.monotonic()
     result = function(*arguments)
     return result, time.monotonic() - start
 
 
-def fork(function):
-    pid = os.fork()
-    if not pid:
-        try:
-            function()
-        finally:
-            os._exit(0)
-    return pid
-
-
-def end(*pids):
-    for pid in pids:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
 def check(name, good, *comments):
-    print("ok" if good else "not ok", name)
-    for comment in comments:
-        print("#", comment)
-    sys.stdout.flush()
+    """Prints a case, and comments whether it is good or not."""
+    if good:
+        case(name)
+        for comment in comments:
+            note(comment)
+    else:
+        case(name, *(comments or ["it is not so"]))
 
 
 def opened(seconds, flags=os.O_RDONLY, pause=0.0):
-    """A child that has the disk open for so long, and then once more, if there is a pause; it has it now."""
+    """Returns the child that has the disk open now, for so long, and again and again after the pause, if there is one."""
     read, write = os.pipe()
 
     def child():
@@ -77,7 +60,7 @@ def opened(seconds, flags=os.O_RDONLY, pause=0.0):
 
 
 def looks():
-    """Opens, reads and closes, again and again."""
+    """Opens, reads and closes the disk, again and again."""
     while True:
         try:
             fd = os.open(NODE, os.O_RDONLY)
@@ -88,50 +71,58 @@ def looks():
             time.sleep(0.002)
 
 
-def sized():
-    put(f"{DISK}/reset", "1")
-    put(f"{DISK}/disksize", "16M")
+def set_up():
+    """Gives the disk a size, afresh."""
+    driver.put(0, "reset", 1)
+    driver.put(0, "disksize", "16M")
 
 
-def removed():
-    return put(f"{CLASS}/hot_remove", "0")
+def remove():
+    """Removes the disk. Returns "all" if that was done."""
+    return driver.remove(b"0")
 
 
-def added():
-    with open(f"{CLASS}/hot_add", "rb", buffering=0) as file:
-        return file.read(16)
+def add():
+    """Adds a disk, which has another number if 0 is there. Returns "all" if that was done."""
+    number = driver.add()
+    return "all" if isinstance(number, bytes) else number
 
 
 def reset():
-    return put(f"{DISK}/reset", "1")
+    """Resets the disk. Returns "all" if that was done."""
+    return driver.put(0, "reset", 1)
 
 
 def at_once(what, hold, release):
-    sized()
+    """Neither a reset nor a removal waits for who holds the disk."""
+    set_up()
     held = hold()
-    for name, function in ("reset", reset), ("hot_remove", removed):
+    for name, function in ("reset", reset), ("hot_remove", remove):
         result, took = timed(function)
         check(f"{what}: {name} is EBUSY at once", result == "EBUSY" and took < 0.15 * SLOWER, f"{result}, {took:.3f} s")
     release(held)
 
 
 def mount():
+    """Makes a file system, and mounts it."""
     subprocess.run(["mkfs.ext4", "-q", "-F", NODE], check=True)
     subprocess.run(["mount", NODE, "/mnt"], check=True)
 
 
 def swap():
+    """Makes it swap."""
     subprocess.run(["mkswap", "-q", "-f", NODE], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["swapon", NODE], check=True)
 
 
 def main():
+    """Runs all cases."""
     at_once("mounted", mount, lambda _: subprocess.run(["umount", "/mnt"], check=True))
     at_once("swapped on", swap, lambda _: subprocess.run(["swapoff", NODE], check=True))
     at_once("held exclusively", lambda: os.open(NODE, os.O_RDONLY | os.O_EXCL), os.close)
 
-    for name, function in ("reset", reset), ("hot_remove", removed):
-        sized()
+    for name, function in ("reset", reset), ("hot_remove", remove):
+        set_up()
         pid = opened(5)
         result, took = timed(function)
         check(f"open for long: {name} is EBUSY after a moment", result == "EBUSY" and 0.15 < took < 1.5 * SLOWER,
@@ -139,34 +130,34 @@ def main():
         fd = os.open(NODE, os.O_RDONLY)
         check(f"and after {name} others may open it", fd >= 0)
         os.close(fd)
-        end(pid)
+        kill(pid)
 
-    for name, function in ("reset", reset), ("hot_remove", removed):
-        sized()
+    for name, function in ("reset", reset), ("hot_remove", remove):
+        set_up()
         pid = opened(0.08)
         result, took = timed(function)
-        check(f"open for a moment: {name} waits", result == "OK" and took < 2 * SLOWER, f"{result}, {took:.3f} s")
+        check(f"open for a moment: {name} waits", result == "all" and took < 2 * SLOWER, f"{result}, {took:.3f} s")
         os.waitpid(pid, 0)
-    added()
+    driver.add()
 
-    # Killed in the middle of its wait.
-    sized()
+    # A reset that is killed while it waits.
+    set_up()
     pid = opened(5)
     spans = []
     for _ in range(5):
         writer = fork(reset)
         time.sleep(0.03)
         start = time.monotonic()
-        end(writer)
+        kill(writer)
         spans.append(time.monotonic() - start)
-    end(pid)
-    # One that had ended by itself would have taken the rest of the 200 ms.
+    kill(pid)
+    # Without the signal it would have waited for the rest of the 200 ms.
     check("SIGKILL ends the wait", sorted(spans)[0] < 0.1 * SLOWER, spans)
 
     # Two at a time: the second waits for the first.
     outcomes = {}
     for _ in range(100):
-        sized()
+        set_up()
         read, write = os.pipe()
         pids = [fork(lambda: os.write(write, (reset() + "\n").encode())) for _ in range(4)]
         for pid in pids:
@@ -175,34 +166,34 @@ def main():
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
         os.close(read)
         os.close(write)
-    check("four resets at once", outcomes == {"OK": 400}, outcomes)
+    check("four resets at once", outcomes == {"all": 400}, outcomes)
 
-    # Always open, by one or the other.
+    # Six processes open and close the disk all the time.
     pids = [fork(looks) for _ in range(6)]
     outcomes, longest, lost = {}, 0, []
     for turn in range(60):
-        for name, function in (("reset", reset), ("disksize", lambda: put(f"{DISK}/disksize", "8M")), ("reset", reset),
-                               ("hot_remove", removed), ("hot_add", lambda: added() and "OK")):
+        for name, function in (("reset", reset), ("disksize", lambda: driver.put(0, "disksize", "8M")), ("reset", reset),
+                               ("hot_remove", remove), ("hot_add", add)):
             result, took = timed(function)
             longest = max(took, longest)
-            if result != "OK":
+            if result != "all":
                 lost.append(took)
             outcomes[name, result] = outcomes.get((name, result), 0) + 1
-    end(*pids)
-    # Where CPUs are emulated, an opener may be put aside with the disk open; for so long it is waited for.
+    kill(*pids)
+    # An emulated CPU may stop for longer than a reset waits while its task has the disk open.
     check("a loop of openers keeps nobody out", len(lost) <= 30 and all(took > 0.2 for took in lost), outcomes,
           f"longest {longest:.3f} s", f"in vain {lost}")
 
-    # Each opener overlaps the next: never closed, but for those who wait.
-    sized()
+    # The openers overlap, so that the disk is never closed unless a reset keeps new ones out.
+    set_up()
     pids = [opened(0.05, pause=0.001) for _ in range(4)]
     outcomes = {}
     for turn in range(20):
         result = reset()
         outcomes[result] = outcomes.get(result, 0) + 1
-    end(*pids)
-    check("nor do openers one of whom is always there", outcomes.get("OK", 0) >= 15, outcomes)
-    print("# end")
+    kill(*pids)
+    check("nor do openers one of whom is always there", outcomes.get("all", 0) >= 15, outcomes)
+    end()
 
 
 main()

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
 """Pages whose content follows from a seed and their number: written, verified, or held in memory.
 
 pages.py write  DEVICE FIRST COUNT KIND [SEED [STEP]]   direct I/O, STEP pages at a time
@@ -7,55 +8,25 @@ pages.py hold   COUNT KIND ROUNDS [READY]               anonymous memory, filled
                                                         it then creates that file, waits for SIGTERM, verifies again
 pages.py time   DEVICE FIRST COUNT KIND                 written one at a time: the microseconds that half of them took at
                                                         most, and the longest
-pages.py swing  DEVICE PAGE KIND ROUNDS                 one page written over, while a process reads it: reads are whole
+pages.py torn_reads DEVICE PAGE KIND ROUNDS             one page written over, while a process reads it: no read may give
+                                                        a part of one content and a part of the other
 
-KIND is zero, same (a word repeated), text (compressible), random (incompressible), or mix (the last three).
+KIND is zero, same (one word all over), text (compressible), random (not so), or mix (the last three).
 write prints how many pages it wrote, and the name of the errno that stopped it, if one did (exit status 1).
 """
 
 import errno
-import functools
 import mmap
 import os
-import random
-import signal
-import struct
 import sys
 import time
 
-PAGE = 4096
-POOL = 61
-
-
-@functools.cache
-def pool():
-    rng = random.Random(7)
-    words = [bytes(rng.choices(b"etaoinshrdlucmfwyp", k=rng.randint(4, 12))) for _ in range(100)]
-    text = [b" ".join(rng.choices(words, k=PAGE // 3))[:PAGE] for _ in range(POOL)]
-    return text, [rng.randbytes(PAGE) for _ in range(POOL)]
-
-
-def contents(kind, seed):
-    """The function from a page's number to its content."""
-    text, noise = pool()
-
-    def same(n):
-        return struct.pack("=II", seed + 1, n) * (PAGE // 8)
-
-    def stamped(pages):
-        return lambda n: struct.pack("=II", seed, n) + pages[n % POOL][8:]
-
-    kinds = {"zero": lambda n: bytes(PAGE), "same": same, "text": stamped(text), "random": stamped(noise)}
-    kinds["mix"] = lambda n: (kinds["same"], kinds["text"], kinds["text"], kinds["random"])[n % 4](n)
-    return kinds[kind]
-
-
-def difference(number, got, want):
-    at = next(i for i in range(PAGE) if got[i] != want[i])
-    return f"page {number}, byte {at}: expected {want[at:at + 16].hex()}, got {got[at:at + 16].hex()}"
+from zramtest.memory import hold
+from zramtest.pages import PAGE, contents, difference
 
 
 def chunks(device, flags, first, count, step):
+    """Yields, for `step` pages at a time, the file, memory for them, the first page, and how many there are."""
     fd = os.open(device, flags | os.O_DIRECT)
     buffer = mmap.mmap(-1, step * PAGE)
     for start in range(first, first + count, step):
@@ -64,6 +35,7 @@ def chunks(device, flags, first, count, step):
 
 
 def write(device, first, count, kind, seed=1, step=64):
+    """Writes pages."""
     content = contents(kind, seed)
     written = 0
     for fd, buffer, start, pages in chunks(device, os.O_WRONLY, first, count, step):
@@ -80,6 +52,7 @@ def write(device, first, count, kind, seed=1, step=64):
 
 
 def clock(device, first, count, kind):
+    """Writes pages one at a time, and measures."""
     content = contents(kind, 1)
     taken = []
     for fd, buffer, start, _ in chunks(device, os.O_WRONLY, first, count, 1):
@@ -92,6 +65,7 @@ def clock(device, first, count, kind):
 
 
 def verify(device, first, count, kind, seed=1, step=64):
+    """Reads pages, and compares."""
     content = contents(kind, seed)
     for fd, buffer, start, pages in chunks(device, os.O_RDONLY, first, count, step):
         os.preadv(fd, [buffer], start * PAGE)
@@ -103,7 +77,8 @@ def verify(device, first, count, kind, seed=1, step=64):
     return 0
 
 
-def swing(device, number, kind, rounds):
+def torn_reads(device, number, kind, rounds):
+    """Reads a page while a child writes it over, in turn with two contents."""
     pages = [contents(kind, seed)(number) for seed in (1, 2)]
     write(device, number, 1, kind, 1, 1)
     child = os.fork()
@@ -127,27 +102,10 @@ def swing(device, number, kind, rounds):
             return 0 if all(seen) and not status[1] else 1
 
 
-def hold(count, kind, rounds, ready=None):
-    memory = memoryview(mmap.mmap(-1, count * PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
-    for turn in range(rounds + bool(ready)):
-        content = contents(kind, turn)
-        for i in range(count):
-            memory[i * PAGE:(i + 1) * PAGE] = content(i)
-        if turn == rounds:
-            open(ready, "w").close()
-            signal.sigwait([signal.SIGTERM])
-        for i in range(count):
-            got, want = memory[i * PAGE:(i + 1) * PAGE], content(i)
-            if got != want:
-                print(difference(i, got, want))
-                return 1
-    return 0
-
-
 def main(command, *arguments):
+    """Runs a command."""
     arguments = [int(a) if a.isdigit() else a for a in arguments]
-    return {"write": write, "verify": verify, "time": clock, "swing": swing, "hold": hold}[command](*arguments)
+    return {"write": write, "verify": verify, "time": clock, "torn_reads": torn_reads, "hold": hold}[command](*arguments)
 
 
 if __name__ == "__main__":

@@ -1,25 +1,23 @@
-"""Setting a disk up; prints `ok CASE` or `not ok CASE`, with comments below it. In a directory to work in."""
+# SPDX-License-Identifier: GPL-2.0-only
+"""Setting a disk up, in a directory to work in: setup.py NBD [CASE...], with a network block device without a server."""
 
 import os
 import subprocess
 import sys
 import time
 
-from backing import Background, Server
-from sides import Side
+from zramtest.driver import Driver
+from zramtest.files import meminfo, vmstat, write
+from zramtest.ktap import check, end
+from zramtest.nbd import Server
+from zramtest.tasks import Background, result_of_child
 
 STATISTICS = ("initstate", "mm_stat", "io_stat", "bd_stat", "comp_algorithm", "recomp_algorithm", "disksize", "backing_dev")
-disk = Side("zram")
-
-
-def check(name, got, wanted):
-    print("ok" if got == wanted else "not ok", name)
-    if got != wanted:
-        print(f"# expected: {wanted!r:.600}\n#      got: {got!r:.600}")
-    sys.stdout.flush()
+disk = Driver()
 
 
 def loop(size, *options):
+    """Returns a loop device with a file of that size."""
     name = f"disk{len(os.listdir('.'))}"
     with open(name, "wb") as file:
         os.truncate(file.fileno(), size)
@@ -27,31 +25,10 @@ def loop(size, *options):
     return run.stdout.decode().strip()
 
 
-def vmstat(name):
-    with open("/proc/vmstat", encoding="ascii") as file:
-        return int(dict(map(str.split, file))[name])
-
-
 def said():
-    """The messages of the module since the last call."""
+    """Returns the messages of the module since the last call."""
     text = subprocess.run(["dmesg", "-c"], stdout=subprocess.PIPE, check=True).stdout.decode()
     return [line.split(": ", 1)[1] for line in text.splitlines() if "zram: " in line]
-
-
-def apart(function, *arguments):
-    """The outcome of a call in a process of its own, which may be killed."""
-    read, write = os.pipe()
-    pid = os.fork()
-    if not pid:
-        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:
-            file.write("1000")
-        os.write(write, str(function(*arguments)).encode())
-        os._exit(0)
-    os.close(write)
-    with open(read, "rb") as file:
-        result = file.read().decode()
-    os.waitpid(pid, 0)
-    return result or "killed"
 
 
 def slow_open():
@@ -84,11 +61,11 @@ def odd():
         check(f"backing_dev, losetup {' '.join(options)}, is it there", disk.get(0, "backing_dev"),
               f"{device if wanted == 'all' else 'none'}\n".encode())
         disk.fresh()
-    # One that could be, and is not any more.
+    # A device that was writable before.
     device = loop(1 << 20)
     subprocess.run(["blockdev", "--setro", device], check=True)
     check("backing_dev, set read-only", disk.put(0, "backing_dev", device.encode()), "EROFS")
-    # This outlives the loop device.
+    # The loop device keeps this setting when it gets another file.
     subprocess.run(["blockdev", "--setrw", device], check=True)
 
 
@@ -110,7 +87,7 @@ def paths():
     long = b"/" * (4095 - len(device)) + device.encode()
     check("a path of 4095 bytes", (disk.put(0, "backing_dev", long), disk.get(0, "backing_dev")), ("all", device.encode() + b"\n"))
     disk.fresh()
-    # It is cut first, and then its newline goes.
+    # The path is cut first, and then a newline at its end is taken off.
     long = b"/" * (4094 - len(device)) + device.encode()
     check("4094 bytes, a newline, and more", (disk.put(0, "backing_dev", long + b"\nx"), disk.get(0, "backing_dev")),
           ("all", device.encode() + b"\n"))
@@ -120,7 +97,7 @@ def paths():
 
 
 def dictionaries():
-    """What fails, what it leaves, and what the log says of it."""
+    """Dictionaries that can't be read: the errno, what is left, and what the log says."""
     for name, content in (("empty", b""), ("good", os.urandom(4096))):
         with open(name, "wb") as file:
             file.write(content)
@@ -163,18 +140,23 @@ def slow_dictionary():
     disk.fresh()
 
 
+def load_dictionary(path):
+    """Loads a dictionary, in a process that is the first to be killed for memory."""
+    write("/proc/self/oom_score_adj", 1000)
+    return disk.put(0, "algorithm_params", f"dict={path}")
+
+
 def large_dictionary():
     """It takes its size once; and nobody is killed for one that is too large."""
-    kilobytes = lambda name: next(int(line.split()[1]) for line in open("/proc/meminfo", encoding="ascii") if line.startswith(name))
     kills = vmstat("oom_kill")
-    for what, size, wanted in (("that takes most of memory", kilobytes("MemAvailable") * 6 // 10 << 10, "all"),
-                               ("for which there is none", kilobytes("MemTotal:") - (16 << 10) << 10, "ENOMEM"),
+    for what, size, wanted in (("that takes most of memory", meminfo("MemAvailable") * 6 // 10 << 10, "all"),
+                               ("for which there is none", meminfo("MemTotal") - (16 << 10) << 10, "ENOMEM"),
                                ("of 2 GiB", 1 << 31, "EOVERFLOW")):
         disk.fresh()
         disk.put(0, "comp_algorithm", b"zstd")
         with open("large", "wb") as file:
             os.truncate(file.fileno(), size)
-        result = apart(disk.put, 0, "algorithm_params", b"dict=" + os.getcwdb() + b"/large")
+        result = result_of_child(load_dictionary, os.getcwd() + "/large")
         check(f"a dictionary {what}", (result, vmstat("oom_kill") - kills), (wanted, 0))
         kills = vmstat("oom_kill")
     disk.fresh()
@@ -186,4 +168,4 @@ wanted = sys.argv[2:]
 for case in CASES:
     if not wanted or case.__name__ in wanted:
         case()
-print("# end")
+end()

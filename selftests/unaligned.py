@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
 """Direct I/O between a block device and buffers anywhere in memory: unaligned.py DEVICE
 
 Prints a line `ok NAME` or `not NAME: why` for each transfer. Each is checked on both sides: what is in the blocks, and
@@ -10,7 +11,8 @@ import os
 import random
 import sys
 
-PAGE = 4096
+from zramtest.pages import PAGE
+
 GUARD = 0xA5
 ARENA = 64 * PAGE
 BLOCKS = 40
@@ -29,6 +31,7 @@ def block(kind):
 
 
 def blocks(count):
+    """Returns that many blocks of all kinds."""
     return b"".join(block(("text", "random", "same")[i % 3]) for i in range(count))
 
 
@@ -52,6 +55,7 @@ class Device:
 
 
 def pieces(arena, places):
+    """Returns these places of memory."""
     return [memoryview(arena)[start:start + size] for start, size in places]
 
 
@@ -67,6 +71,7 @@ def outside(arena, places):
 
 
 def read(device, first, places):
+    """Reads into these places. Returns what is wrong, if anything."""
     arena = mmap.mmap(-1, ARENA)
     arena[:] = bytes([GUARD]) * ARENA
     total = sum(size for _, size in places)
@@ -79,6 +84,7 @@ def read(device, first, places):
 
 
 def write(device, first, places):
+    """Writes from these places. Returns what is wrong, if anything."""
     arena = mmap.mmap(-1, ARENA)
     arena[:] = bytes([GUARD]) * ARENA
     total = sum(size for _, size in places)
@@ -119,6 +125,7 @@ def layouts():
 
 
 def main(path):
+    """Tries all layouts."""
     device = Device(path)
     for name, places in layouts():
         for verb, transfer in (("read", read), ("write", write)):

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""What a user without privileges can do with the files of the interface and with a disk: read what everybody may, and
+# SPDX-License-Identifier: GPL-2.0-only
+"""Things that a user without privileges can do with the files of the interface and with a disk: read what everybody may, and
 change nothing, also as the root of a user namespace, and with a descriptor of the disk from somebody else. C zram lets
 him do the same.
 
@@ -8,21 +9,22 @@ unprivileged.py NAME [PEER]     names of drivers, zram or rzram, with a disk 0 t
 The result is KTAP without numbers.
 """
 
-import ctypes
 import fcntl
-import json
 import os
 import stat
 import struct
 import sys
 
-from fuzz import IOCTLS
-from pages import PAGE
-from sides import Side, attempt, case, note
+from zramtest.driver import Driver
+from zramtest.files import errno_or, write
+from zramtest.ioctls import IOCTLS
+from zramtest.ktap import case, end, note, skip
+from zramtest.libc import PR_SET_DUMPABLE, checked, libc
+from zramtest.pages import PAGE
+from zramtest.tasks import result_of_child
 
 NOBODY = 65534
 NAMESPACES = os.path.exists("/proc/self/ns/user")
-libc = ctypes.CDLL(None, use_errno=True)
 
 # The ioctls that only tell about a disk.
 HARMLESS = """BLKROGET BLKGETSIZE BLKRAGET BLKFRAGET BLKSECTGET BLKSSZGET BLKBSZGET BLKGETSIZE64 BLKIOMIN BLKIOOPT
@@ -30,6 +32,7 @@ HARMLESS = """BLKROGET BLKGETSIZE BLKRAGET BLKFRAGET BLKSECTGET BLKSSZGET BLKBSZ
 
 
 def forget_privileges():
+    """Becomes nobody."""
     os.setgroups([])
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
@@ -38,52 +41,42 @@ def forget_privileges():
 def become_root_of_nothing():
     """Root, with all capabilities, of a user namespace."""
     forget_privileges()
-    # Whoever has changed his identity has lost the files of his own in /proc.
-    libc.prctl(4, 1)  # PR_SET_DUMPABLE
+    # After a change of identity the process's files in /proc belong to root, until this.
+    libc.prctl(PR_SET_DUMPABLE, 1)
     os.unshare(os.CLONE_NEWUSER)
     for name, text in ("setgroups", "deny"), ("uid_map", f"0 {NOBODY} 1"), ("gid_map", f"0 {NOBODY} 1"):
-        with open(f"/proc/self/{name}", "w", encoding="ascii") as file:
-            file.write(text)
+        write(f"/proc/self/{name}", text)
 
 
-def child(prepare, function, *arguments):
-    """What the function returns in a process that is somebody else."""
-    there, here = os.pipe()
-    pid = os.fork()
-    if not pid:
-        try:
-            prepare()
-            os.write(here, b"!" + json.dumps(function(*arguments)).encode())
-        finally:
-            os._exit(0)
-    os.close(here)
-    with open(there, "rb") as file:
-        answer = file.read()
-    os.waitpid(pid, 0)
-    return json.loads(answer[1:]) if answer else None
+def as_somebody(prepare, function, *arguments):
+    """Returns what the function returns in a process that is somebody else."""
+
+    def call():
+        prepare()
+        return function(*arguments)
+
+    return result_of_child(call)
 
 
 def outcome(function, *arguments):
-    result = attempt(function, *arguments)
+    """Returns OK, or the name of the errno."""
+    result = errno_or(function, *arguments)
     return result if isinstance(result, str) else "OK"
 
 
-def libc_call(name, *arguments):
-    if getattr(libc, name)(*arguments) < 0:
-        raise OSError(ctypes.get_errno(), name)
-
-
 def reads(path):
+    """Reads a file."""
     with open(path, "rb", buffering=0) as file:
         file.read(1 << 16)
 
 
 def opens(path, flags):
+    """Opens a file, and closes it."""
     os.close(os.open(path, flags))
 
 
 def tries(path):
-    """What comes of everything that changes a file, or gives one to change."""
+    """Returns what comes of everything that changes a file, or gives one to change."""
     name = path.encode()
     return {
         "write": outcome(opens, path, os.O_WRONLY), "read and write": outcome(opens, path, os.O_RDWR),
@@ -91,33 +84,33 @@ def tries(path):
         "append": outcome(opens, path, os.O_WRONLY | os.O_APPEND), "mode": outcome(os.chmod, path, 0o666),
         "owner": outcome(os.chown, path, NOBODY, NOBODY), "unlink": outcome(os.unlink, path),
         "rename": outcome(os.rename, path, path + "x"), "times": outcome(os.utime, path, (1, 1)),
-        "attribute": outcome(os.setxattr, path, "user.x", b"y"), "swapon": outcome(libc_call, "swapon", name, 0),
-        "mount": outcome(libc_call, "mount", name, b"/mnt", b"ext4", 0, None),
+        "attribute": outcome(os.setxattr, path, "user.x", b"y"), "swapon": outcome(checked, libc.swapon, name, 0),
+        "mount": outcome(checked, libc.mount, name, b"/mnt", b"ext4", 0, None),
         "node": outcome(os.mknod, "/tmp/a-node", stat.S_IFBLK | 0o666, os.stat("/").st_dev),
     }
 
 
 def look(paths):
-    """For each path what comes of reading it, and of trying to change it."""
+    """Returns for each path what comes of reading it, and of trying to change it."""
     return {path: [outcome(reads, path), tries(path)] for path in paths}
 
 
 def fill(directories):
-    """What comes of making something in them."""
+    """Returns what comes of making something in them."""
     return {path: [outcome(opens, f"{path}/x", os.O_CREAT | os.O_WRONLY), outcome(os.mkdir, f"{path}/y"),
                    outcome(os.rmdir, path)] for path in directories}
 
 
 def control(fd):
-    """What comes of each ioctl on a descriptor, which is that of a disk."""
+    """Returns what comes of each ioctl on a descriptor, which is that of a disk."""
     page, one = struct.pack("=QQ", 0, PAGE), struct.pack("=i", 1).ljust(256, b"\0")
     argument = dict.fromkeys(["BLKDISCARD", "BLKZEROOUT", "BLKSECDISCARD"], page)
     came = {name: outcome(fcntl.ioctl, fd, number, argument.get(name, one)) for name, number in IOCTLS.items()}
     return came | {"write": outcome(os.pwrite, fd, b"x", 0), "read": outcome(os.pread, fd, PAGE, 0)}
 
 
-class Driver(Side):
-    """One driver, as root sees it, and others."""
+class Interface(Driver):
+    """All files of a driver, as root sees them, and others."""
 
     def __init__(self, name):
         super().__init__(name)
@@ -132,42 +125,43 @@ class Driver(Side):
         self.readable = [path for path in self.files if os.stat(path).st_mode & stat.S_IROTH]
 
     def modes(self):
-        """The mode of each, and the owner."""
+        """Returns the mode of each, and the owner."""
         found = {path: os.stat(path) for path in [*self.files, *self.directories]}
         return {path: f"{status.st_mode:o} {status.st_uid}" for path, status in found.items()}
 
     def contents(self):
-        """All that root can read of it, but for what counts reads."""
+        """Returns all that root can read of it, but for what counts reads."""
         passing = "stat", "inflight", "streams", "block_state", "hot_add"
-        kept = {path: attempt(self.file_get, path) for path in self.files if os.path.basename(path) not in passing}
-        return kept | {"disks": self.numbers(), "data": self.buffered_read(0, 0, 64 * PAGE)}
+        found = {path: errno_or(self.file_get, path) for path in self.files if os.path.basename(path) not in passing}
+        return found | {"disks": self.numbers(), "data": self.buffered_read(0, 0, 64 * PAGE)}
 
     def same(self, answers):
-        """Without what tells one driver from another."""
-        return {self.plain(path.encode()).decode(): answer for path, answer in answers.items()}
+        """Returns answers without what tells one driver from another."""
+        return {self.neutral(path.encode()).decode(): answer for path, answer in answers.items()}
 
 
 def differences(what, ours, theirs):
+    """Yields where two drivers answer differently."""
     for key in sorted(ours.keys() | theirs.keys()):
         if ours.get(key) != theirs.get(key) and not key.endswith(("/streams", "/corrupt")):
             yield f"{what}: {key}: C {theirs.get(key)}, ours {ours.get(key)}"
 
 
 def watch(driver, trouble):
-    """What nobody in particular can do; `trouble` is what there should not be."""
+    """Returns what came of all that users without privileges try; adds what they should not be able to do to `trouble`."""
     answers = {"modes": driver.modes()}
     before = driver.contents()
     people = {"user": forget_privileges}
     if NAMESPACES:
         people["root of a namespace"] = become_root_of_nothing
     for who, prepare in people.items():
-        seen = child(prepare, look, driver.files)
-        made = child(prepare, fill, driver.directories)
+        seen = as_somebody(prepare, look, driver.files)
+        made = as_somebody(prepare, fill, driver.directories)
         if seen is None or made is None:
             trouble.append(f"there is no {who}")
             continue
         for path, (read, changes) in seen.items():
-            expected = attempt(reads, path) or "OK" if path in driver.readable else "EACCES"
+            expected = errno_or(reads, path) or "OK" if path in driver.readable else "EACCES"
             if read != expected:
                 trouble.append(f"{who} reads {path}: {read}, expected {expected}")
             trouble += [f"{who}: {how} of {path}" for how, came in changes.items() if came == "OK"]
@@ -175,7 +169,7 @@ def watch(driver, trouble):
         answers[f"{who}, files"], answers[f"{who}, directories"] = seen, made
         for access, flags in ("reading", os.O_RDONLY), ("ioctls only", 3):
             fd = os.open(driver.node(0), flags)
-            came = child(prepare, control, fd)
+            came = as_somebody(prepare, control, fd)
             os.close(fd)
             trouble += [f"{who} with a descriptor for {access}: {name}" for name, result in came.items()
                         if result == "OK" and name not in HARMLESS and (name, access) != ("read", "reading")]
@@ -186,23 +180,24 @@ def watch(driver, trouble):
 
 
 def main(name, peer=None):
-    driver, trouble = Driver(name), []
+    """Watches the driver, and compares it with its peer."""
+    driver, trouble = Interface(name), []
     answers = watch(driver, trouble)
     open_to_all = [path for path, mode in answers["modes"].items() if int(mode.split()[0], 8) & 0o022]
     case("only root may write to a file", *open_to_all)
     if not NAMESPACES:
-        case("root of a namespace # SKIP this kernel has no user namespaces")
+        skip("root of a namespace", "this kernel has no user namespaces")
     private = [path for path in driver.files if path not in driver.readable]
     case("nobody else changes anything, or reads what only root may", *trouble[:10])
     note(f"{len(driver.readable)} files that anyone may read, {len(private)} that only root may, "
          f"{len(driver.directories)} directories, {len(IOCTLS)} ioctls")
     if peer:
-        other = Driver(peer)
+        other = Interface(peer)
         theirs = watch(other, [])
         found = [line for what in answers for line in
                  differences(what, driver.same(answers[what]), other.same(theirs[what]))]
         case("C zram has the same modes, and answers the same", *found[:10])
-    note("end")
+    end()
 
 
 main(*sys.argv[1:])

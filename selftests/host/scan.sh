@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: GPL-2.0-only
 # What qemu/scan takes for a splat, and what not: samples of a kernel's log, each a case. `make lint` runs it.
 
 set -euo pipefail

@@ -1,4 +1,5 @@
-"""What somebody may write to a file that takes text: numbers at the edges, words, and good values that were damaged."""
+# SPDX-License-Identifier: GPL-2.0-only
+"""Odd values for files that take text: numbers at the edges, words, and good values that were damaged."""
 
 NUMBERS = b"""0 1 2 7 32 100 4095 4096 65536 2147483647 2147483648 4294967295 4294967296 18446744073709551615
     18446744073709551616 -1 -0 +5 007 0x10""".split() + [b""]
@@ -16,3 +17,21 @@ def damaged(rng, data):
         data[:at] + bytes([rng.randrange(256)]) + data[at + 1:], rng.randbytes(rng.randrange(1, 20)),
         data.ljust(rng.choice([127, 128, 4095, 4096, 5000, 70000]), b"x"), b" " * 4096,
     ])
+
+
+class Dice:
+    """Random parts of values, for classes that have a generator of random numbers in `rng`."""
+
+    def chance(self, probability):
+        """Returns whether something with this probability happens."""
+        return self.rng.random() < probability
+
+    def number(self, low, high):
+        """Returns a number between these, or an odd one."""
+        return b"%d" % self.rng.randint(low, high) if self.chance(0.85) else self.rng.choice(NUMBERS)
+
+    def tokens(self, **keys):
+        """Returns some of these keys, in any order, with their values."""
+        chosen = [k for k in keys if self.chance(0.45)]
+        self.rng.shuffle(chosen)
+        return b" ".join(b"%s=%s" % (k.replace("_winbits", ".winbits").encode(), keys[k]) for k in chosen)

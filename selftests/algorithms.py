@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""What holds for every algorithm and its parameters: pages that change while they are written, as memory that is
-written directly may, become some page, so that every read succeeds, and a recompression; and while pages are written
-and read, from the first one on, no algorithm allocates memory for itself.
+# SPDX-License-Identifier: GPL-2.0-only
+"""Two properties of every algorithm, with each of its parameters: a page that changes while it is written, as memory may with
+direct I/O, is stored as some page, so that reads of it and a recompression succeed; and while pages are written and read,
+from the first one on, no algorithm allocates memory for itself.
 
-codecs.py SECONDS      of writing a page that changes, for each
+algorithms.py SECONDS      of writing a page that changes, for each
 
 The result is KTAP without numbers.
 """
@@ -14,10 +15,12 @@ import random
 import sys
 import time
 
-from pages import PAGE, contents
-from sides import attempt, case, note
+from zramtest.driver import Driver
+from zramtest.files import errno_or, read, write
+from zramtest.ktap import case, end, note
+from zramtest.pages import PAGE, contents
+from zramtest.tasks import fork, kill
 
-DISK, NODE = "/sys/block/zram0", "/dev/zram0"
 DICTIONARY = "dictionary"
 TRACING = "/sys/kernel/debug/tracing"
 PAGES = 64
@@ -31,28 +34,19 @@ VARIANTS = [
 ]
 
 
-def store(path, text):
-    # Without truncation, which for kprobe_events means others' probes.
-    fd = os.open(path, os.O_WRONLY)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
-
-
-def put(name, text):
-    store(f"{DISK}/{name}", text)
+driver = Driver()
 
 
 def set_up(algorithm, parameters, secondary=None):
-    put("reset", "1")
-    put("comp_algorithm", algorithm)
+    """Makes the disk anew, with a second algorithm if there is to be one. Returns a file descriptor of it."""
+    driver.put_or_raise(0, "reset", 1)
+    driver.put_or_raise(0, "comp_algorithm", algorithm)
     if secondary:
-        put("recomp_algorithm", f"algo={secondary} priority=1")
+        driver.put_or_raise(0, "recomp_algorithm", f"algo={secondary} priority=1")
     if parameters:
-        put("algorithm_params", f"algo={algorithm} {parameters}")
-    put("disksize", "1M")
-    return os.open(NODE, os.O_RDWR | os.O_DIRECT)
+        driver.put_or_raise(0, "algorithm_params", f"algo={algorithm} {parameters}")
+    driver.put_or_raise(0, "disksize", "1M")
+    return os.open(driver.node(0), os.O_RDWR | os.O_DIRECT)
 
 
 def scribble(memory):
@@ -72,42 +66,36 @@ def scribble(memory):
 
 
 def race(algorithm, parameters, seconds):
-    """What went wrong while the page was written as fast as it goes; and how often it was."""
+    """Writes the page as fast as it goes while it changes. Returns what went wrong, and how often it was written."""
     fd = set_up(algorithm, parameters, "zstd" if algorithm != "zstd" else "lz4")
     memory = mmap.mmap(-1, PAGE)
     room = mmap.mmap(-1, PAGE)
-    child = os.fork()
-    if child == 0:
-        try:
-            scribble(memory)
-        finally:
-            os._exit(1)
-    trouble, turns, read = [], 0, 0
+    child = fork(scribble, memory)
+    trouble, turns, varied = [], 0, 0
     try:
         while not any(memory[:]):
             time.sleep(0.01)
         end = time.monotonic() + seconds
         while (time.monotonic() < end or turns < 3) and not trouble:
             # One page of memory, which becomes all pages of the disk.
-            if (got := attempt(os.pwritev, fd, [memoryview(memory)] * PAGES, 0)) != PAGES * PAGE:
+            if (got := errno_or(os.pwritev, fd, [memoryview(memory)] * PAGES, 0)) != PAGES * PAGE:
                 trouble.append(f"a write gives {got}")
             for n in range(PAGES):
-                if (got := attempt(os.preadv, fd, [room], n * PAGE)) != PAGE:
+                if (got := errno_or(os.preadv, fd, [room], n * PAGE)) != PAGE:
                     trouble.append(f"turn {turns}: a read of page {n} gives {got}")
                 else:
-                    read += len(set(room[:])) > 1
+                    varied += len(set(room[:])) > 1
             turns += 1
-        if (got := attempt(put, "recompress", "priority=1")) is not None:
+        if (got := driver.put(0, "recompress", "priority=1")) != "all":
             trouble.append(f"a recompression gives {got}")
         for n in range(PAGES):
-            if (got := attempt(os.preadv, fd, [room], n * PAGE)) != PAGE:
+            if (got := errno_or(os.preadv, fd, [room], n * PAGE)) != PAGE:
                 trouble.append(f"after a recompression a read of page {n} gives {got}")
     finally:
         os.close(fd)
-        os.kill(child, 9)
-        os.waitpid(child, 0)
-    if not trouble and (turns == 0 or read == 0):
-        trouble.append(f"nothing was tried: {turns} turns, {read} pages that are not of one byte")
+        kill(child)
+    if not trouble and (turns == 0 or varied == 0):
+        trouble.append(f"nothing was tried: {turns} turns, {varied} pages that are not of one byte")
     return trouble, turns
 
 
@@ -115,20 +103,23 @@ class Probe:
     """Counts calls of the function that all memory comes from that an algorithm may ask for."""
 
     def __enter__(self):
-        store(f"{TRACING}/kprobe_events", "p:codecs/allocate kvrealloc_node_align_noprof\n")
-        store(f"{TRACING}/events/codecs/allocate/enable", "1")
+        write(f"{TRACING}/kprobe_events", "p:codecs/allocate kvrealloc_node_align_noprof\n")
+        write(f"{TRACING}/events/codecs/allocate/enable", "1")
         return self
 
     def __exit__(self, *_):
-        store(f"{TRACING}/events/codecs/allocate/enable", "0")
-        store(f"{TRACING}/kprobe_events", "-:codecs/allocate\n")
+        write(f"{TRACING}/events/codecs/allocate/enable", "0")
+        write(f"{TRACING}/kprobe_events", "-:codecs/allocate\n")
 
-    def hits(self):
-        with open(f"{TRACING}/kprobe_profile", encoding="ascii") as file:
-            return sum(int(line.split()[1]) for line in file if line.split()[0] == "allocate")
+    @staticmethod
+    def hits():
+        """Returns the number of calls so far."""
+        lines = map(str.split, read(f"{TRACING}/kprobe_profile").splitlines())
+        return sum(int(line[1]) for line in lines if line[0] == "allocate")
 
 
 def allocations(algorithm, parameters, probe):
+    """Writes and reads pages on each CPU. Returns what went wrong, such as memory that was allocated."""
     before = probe.hits()
     fd = set_up(algorithm, parameters)
     ready = probe.hits()
@@ -151,12 +142,11 @@ def allocations(algorithm, parameters, probe):
 
 
 def main():
+    """Tries each algorithm."""
     seconds = float(sys.argv[1])
     with open(DICTIONARY, "wb") as file:
         file.write(b"".join(contents("text", seed)(seed) for seed in range(4)))
-    with open(f"{DISK}/comp_algorithm", encoding="ascii") as file:
-        offered = file.read().replace("[", "").replace("]", "").split()
-    variants = [(algorithm, parameters) for algorithm, parameters in VARIANTS if algorithm in offered]
+    variants = [(algorithm, parameters) for algorithm, parameters in VARIANTS if algorithm in driver.algorithms()]
     for algorithm, parameters in variants:
         trouble, turns = race(algorithm, parameters, seconds)
         note(f"{turns * PAGES} pages")
@@ -166,8 +156,8 @@ def main():
             for algorithm, parameters in variants:
                 trouble = allocations(algorithm, parameters, probe)
                 case(f"{algorithm} {parameters}".rstrip() + ": allocates nothing under way", *trouble[:5])
-    put("reset", "1")
-    note("end")
+    driver.put_or_raise(0, "reset", 1)
+    end()
 
 
 main()

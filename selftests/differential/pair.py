@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Both drivers, to which the same is done; what is compared, and what may be different."""
+
+import collections
+import os
+import re
+
+from zramtest.driver import Driver
+from zramtest.pages import PAGE
+
+# Every intended difference, with its reason. One that the report gives no count for was allowed, but did not occur.
+INTENDED = {
+    "NUL": "recomp_algorithm: C puts NUL bytes between its lines",
+    "time": "block_state: C forgets when a page was accessed once it is recompressed, and then holds it for idle",
+    "twice": "writeback: C writes a page that is listed twice twice, or not, as its timing goes: never asked for",
+    "limit": "mem_limit: C fails what takes no more memory, keeps nothing for metadata, and takes what is near 2^64 for no"
+             " limit: at random, none is asked for that is ever met",
+    "size": "disksize: C allocates all of its table, and complains when it is huge: never asked for",
+    "batch": "writeback_batch_size: C allocates that many pages at once, up to all that there are: never asked for",
+    "dict": "lz4hc: C takes a dictionary of more than 64 KiB and then fails every write: never asked for",
+    "lz4": "mm_stat, and what depends on sizes: our compressor makes lz4 of slightly other sizes",
+    "places": "mm_stat: which objects share pages follows from the order in which writeback is done: 2 pages more or less",
+    "build": "Debian's C driver has no lzo, lzo-rle and 842, and nothing of recompression",
+}
+met = collections.Counter()
+done = collections.Counter()
+
+# The one algorithm whose compressor is our own and finds other matches, so that sizes may differ by TOLERANCE. Operations that
+# depend on exact sizes are not done with it, and most epochs do without it.
+OTHER = "lz4"
+TOLERANCE = 0.05
+# An operation is done to one driver at most so many seconds after it was done to the other.
+APART = 5 * int(os.environ.get("SLOWER", "1"))
+
+# What is compared after input and output, and after anything else.
+STATISTICS = "mm_stat io_stat bd_stat stat".split()
+SNAPSHOT = STATISTICS + """disksize initstate comp_algorithm recomp_algorithm backing_dev writeback_limit
+    writeback_limit_enable writeback_batch_size compressed_writeback debug_stat size""".split()
+IGNORE = os.environ.get("IGNORE", "").split()
+
+
+class Pair:
+    """Both drivers, and what was done to them since both were fresh. Where `exact`, no device is left with OTHER."""
+
+    def __init__(self, backings):
+        self.exact = True
+        half = len(backings) // 2
+        self.c = Driver("zram", backings[:half])
+        self.ours = Driver("rzram", backings[half:])
+        self.full = "recomp_algorithm" in self.c.attributes()
+        listed = [driver.algorithms() for driver in (self.c, self.ours)]
+        self.algorithms = [n for n in listed[0] if n in listed[1]]
+        self.attributes = sorted((self.c.attributes() & self.ours.attributes()).difference(IGNORE))
+        self.missing = [*(set(listed[0]) - set(listed[1])), *(self.c.attributes() - self.ours.attributes())]
+        self.history = []
+
+    def fresh(self):
+        """Leaves one blank device of each."""
+        for driver in self.c, self.ours:
+            driver.fresh()
+            self.avoid(driver, 0)
+        self.history = []
+
+    def avoid(self, driver, number):
+        """Has a blank device that would compress with OTHER use an algorithm that both have alike."""
+        if self.exact and OTHER in chosen(driver.get(number, "comp_algorithm")):
+            driver.put(number, "comp_algorithm", b"zstd")
+
+    def run(self, operation):
+        """Does an operation to both. Returns the differences, as lines."""
+        self.history.append(operation)
+        method, *arguments = operation
+        outcomes = [getattr(driver, method)(*arguments) for driver in (self.c, self.ours)]
+        self.count(method, arguments, outcomes[0])
+        trouble = list(self.compare(f"{method} {arguments[1:2]}", arguments, *outcomes))
+        if method in ("add", "remove"):
+            numbers = self.c.numbers(), self.ours.numbers()
+            if numbers[0] != numbers[1]:
+                trouble.append(difference("devices", *numbers))
+            for driver in self.c, self.ours:
+                for number in driver.numbers():
+                    self.avoid(driver, number)
+        elif method not in ("get", "state", "mode", "wait"):
+            for field in SNAPSHOT if method == "put" else STATISTICS:
+                if field in self.attributes:
+                    trouble += self.compare(field, [arguments[0], field], self.c.get(arguments[0], field),
+                                            self.ours.get(arguments[0], field))
+            for driver in (self.c, self.ours) if method == "put" else ():
+                self.avoid(driver, arguments[0])
+        return trouble
+
+    def count(self, method, arguments, outcome):
+        """Counts what came of it with the C driver, to show that not all of it were errors."""
+        if method == "put":
+            method = arguments[1]
+        failed = isinstance(outcome, str) and outcome.startswith("E")
+        done[method, "failed" if failed else "done"] += 1
+        if method == "state" and not failed:
+            done.update((f"slots {chr(flag)}", "done") for line in outcome.splitlines() for flag in line[-6:] if flag != 46)
+
+    def compare(self, name, arguments, c, ours):
+        """Yields the difference between two outcomes, if it matters."""
+        attribute = arguments[1] if len(arguments) > 1 else None
+        if c == ours:
+            return
+        if isinstance(c, bytes) and isinstance(ours, bytes):
+            if attribute == "recomp_algorithm" and c.replace(b"\0", b"") == ours:
+                met["NUL"] += 1
+                return
+            if attribute in ("comp_algorithm", "recomp_algorithm") and self.common(c) == self.common(ours):
+                met["build"] += 1
+                return
+            if attribute == "mm_stat" and self.near(arguments[0], c, ours):
+                return
+            if attribute == "stat" and counts(c) == counts(ours):
+                return
+            if name.startswith("state") and states(c, ours):
+                return
+        yield difference(name, c, ours)
+
+    def common(self, data):
+        """Returns a list of algorithms without those that only one driver has."""
+        return [n for n in data.replace(b"\0", b"").split() if n.startswith(b"#") or n.strip(b"[]").decode() in self.algorithms]
+
+    def near(self, number, c, ours):
+        """Returns whether two mm_stat are the same but for what OTHER may change, or places in the pool."""
+        other = OTHER in chosen(self.c.get(number, "comp_algorithm"))
+        met["lz4" if other else "places"] += 1
+        c, ours = [list(map(int, data.split())) for data in (c, ours)]
+        if not other:
+            return all(abs(c[i] - ours[i]) <= (2 * PAGE if i in (2, 4) else 0) for i in (0, 1, 2, 3, 4, 5, 7, 8))
+        return all(c[i] == ours[i] for i in (0, 3, 5, 7, 8)) and all(
+            abs(c[i] - ours[i]) <= TOLERANCE * c[i] + 16 * PAGE for i in (1, 2, 4))
+
+
+def chosen(data):
+    """Returns the names in brackets."""
+    return re.findall(r"\[(.*?)\]", data.decode()) if isinstance(data, bytes) else []
+
+
+def counts(stat):
+    """Returns requests, sectors and what is in flight, without times and merges."""
+    fields = stat.split()
+    return fields[0], fields[2], fields[4], fields[6], fields[8]
+
+
+def states(c, ours):
+    """Returns whether two block_state are the same, if seconds that go by between two drivers are no difference."""
+    if len(c) != len(ours):
+        return False
+    for a, b in zip(c.splitlines(), ours.splitlines()):
+        if a == b:
+            continue
+        if a[:12] != b[:12] or a[-6:] != b[-6:]:
+            return False
+        if abs(float(a[13:-7]) - float(b[13:-7])) > APART:
+            if b"r" not in a[-6:]:
+                return False
+            met["time"] += 1
+    return True
+
+
+def difference(name, c, ours):
+    """Says what is different, where it begins if it is long."""
+    if isinstance(c, bytes) and isinstance(ours, bytes) and len(c) + len(ours) > 400:
+        at = next((i for i, (a, b) in enumerate(zip(c, ours)) if a != b), min(len(c), len(ours)))
+        start = max(at - 80, 0)
+        return f"{name}: {len(c)} and {len(ours)} bytes, first other at {at}:\n" + \
+            f"     C: {c[start:at + 80]}\n  ours: {ours[start:at + 80]}"
+    return f"{name}\n     C: {c}\n  ours: {ours}"
+
+
+def show(operation):
+    """Says what an operation does."""
+    method, *arguments = operation
+    if method == "put":
+        data = arguments[2]
+        text = repr(data)[1:] if len(data) < 100 else f"{data[:20]!r}, {len(data)} bytes"
+        return f"zram{arguments[0]}/{arguments[1]} <- {text}"
+    return f"{method} {' '.join(map(str, arguments))}"
