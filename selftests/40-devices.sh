@@ -53,6 +53,8 @@ put /sys/block/zram0/reset 1
 is 'then it is reset' "$ERR" OK
 put "$CLASS/hot_remove" 0
 is 'and removed' "$ERR $(ls -d /sys/block/zram0 2>/dev/null)" 'OK '
+is 'the log has what C zram says of it' "$(dmesg | grep -oE '(Added|Removed) device: zram[0-9]+$' | tail -n 3 | xargs)" \
+	'Added device: zram0 Added device: zram1 Removed device: zram0'
 unload
 
 # --- 64 ---
