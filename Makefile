@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # What one does with rust_zram. Kbuild has its own file; the work is done by the scripts in qemu/.
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules

@@ -1,4 +1,4 @@
-// SPDX-License-Identifier: GPL-2.0
+// SPDX-License-Identifier: GPL-2.0-only
 
 //! A TCG plugin for QEMU that counts how often the guest's kernel executes each of its instructions.
 //!

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034
 # What every script on the host side shares: where things are, how to fail, and how to enter the toolchain root.
 
