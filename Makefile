@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0
+# SPDX-License-Identifier: GPL-2.0-only
 # What one does with rust_zram. Kbuild has its own file; the work is done by the scripts in qemu/.
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
@@ -44,6 +44,10 @@ fmt: ## format the Rust sources
 	@qemu/setup
 	@qemu/lint fmt
 
+rust-analyzer: ## write rust-project.json for rust-analyzer
+	@qemu/setup
+	@qemu/rust-analyzer
+
 install: ## install the module for the running kernel, which KVER= must have named
 	@[ "$$(modinfo -F vermagic $(NAME).ko | cut -d ' ' -f 1)" = "$$(uname -r)" ] || \
 		{ echo "error: $(NAME).ko is not for the running kernel: build it with make KVER=$$(uname -r)"; exit 1; }
@@ -57,6 +61,6 @@ distclean: ## and the workbench in the cache
 	@qemu/clean all
 
 help: ## this list
-	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all run test bench test-debug test-abuse soak shell host-test lint fmt install clean distclean help
+.PHONY: all run test bench test-debug test-abuse soak shell host-test lint fmt rust-analyzer install clean distclean help

@@ -1,5 +1,7 @@
+# SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2034
-# What every script on the host side shares: where things are, how to fail, and how to enter the toolchain root.
+# What the scripts in qemu/ share, which run on the host: where things are, how to fail, and how to enter the toolchain root.
+# Those in qemu/root/ run in that root, and those in qemu/guest/ in a VM. qemu/scan runs on either side.
 
 set -euo pipefail
 shopt -s inherit_errexit

@@ -69,6 +69,7 @@ says 'data that a test damaged' nothing <<END
 [   11.0] selftest: damages data
 $damage
 END
+says 'the same at a serial console' nothing < <(printf '%s\r\n' '[   11.0] selftest: damages data' "$damage")
 says 'another splat in that test' 'WARNING:' <<END
 [   11.0] selftest: damages data
 $damage
