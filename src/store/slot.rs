@@ -90,7 +90,7 @@ unsafe impl Send for Slot {}
 unsafe impl Sync for Slot {}
 
 impl Slot {
-    /// Locks the slot, or returns `None` if it is locked.
+    /// Locks the slot, or returns `None` if it is locked or has just changed.
     ///
     /// The slot is one of `store`.
     ///
@@ -143,7 +143,7 @@ impl Slot {
 
 /// A locked slot, which is unlocked when this is dropped.
 ///
-/// The holder may sleep. See [`Store`] for the lock order.
+/// The holder may sleep. The head of `store.rs` has the lock order.
 ///
 /// # Invariants
 ///

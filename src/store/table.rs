@@ -60,7 +60,7 @@ impl Store {
 
     /// Empties slot `index`; if it is locked, leaves that to the holder of the lock.
     ///
-    /// Context: Atomic context, as the argument shows, but not an interrupt.
+    /// Context: A spinlock is held. Does not sleep.
     #[inline]
     pub(crate) fn free(&self, index: usize, atomic: &AtomicContext) {
         let Some(slot) = self.slots.in_atomic(atomic).get(index) else {

@@ -34,6 +34,7 @@ struct Queue {
 }
 
 impl Waiters {
+    /// The number of queues.
     const QUEUES: usize = 16;
 
     /// Creates empty queues.

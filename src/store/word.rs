@@ -68,7 +68,9 @@ pub(super) struct Held {
 }
 
 impl SlotWord {
-    /// Returns the attributes, which may be stale unless the caller holds the lock.
+    /// Returns the attributes in the word, which may be stale.
+    ///
+    /// Those that the holder of the lock has set meanwhile are in [`Held`] only.
     #[inline]
     pub(super) fn attr(&self) -> SlotAttr {
         SlotAttr(self.0.load(Ordering::Relaxed))
@@ -121,7 +123,7 @@ impl SlotWord {
     /// holds the lock, as the returned `Held` says, and goes on with
     /// [`SlotWord::unlock_requested`].
     ///
-    /// Once the word is unlocked, it may be freed.
+    /// Once the word is unlocked, its memory may be freed.
     #[inline]
     pub(super) fn unlock(&self, held: &Held) -> Result<(), Held> {
         self.cas(held.seen, held.attr.0)
@@ -131,7 +133,7 @@ impl SlotWord {
     /// Unlocks a word that has requests, and returns whether there are tasks to wake.
     ///
     /// `empty` empties the slot. It is called each time that the word is seen with the request to
-    /// do so. Once the word is unlocked, it may be freed.
+    /// do so. Once the word is unlocked, its memory may be freed.
     #[cold]
     pub(super) fn unlock_requested(
         &self,
