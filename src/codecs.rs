@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Compression algorithms: what they are called, and one interface to all.
+//! Compression algorithms: their names, and one interface to all of them.
 
 mod deflate;
 mod lz4;
@@ -23,43 +23,58 @@ use kernel::{
     prelude::*, //
 };
 
-/// CompressBuf for compressed data, which may be longer than the page; or for an object to read that lies
-/// across two pages of the pool.
+/// A buffer of two pages.
+///
+/// Compression writes to it, and may yield more than a page. Decompression puts an object together
+/// in it that lies across two pages of the pool.
 pub(crate) type CompressBuf = [u8; 2 * PAGE_SIZE];
 
-/// What user space may set for an algorithm.
+/// The parameters of an algorithm, as user space sets them in `algorithm_params`.
 #[derive(Default)]
 pub(crate) struct Params {
-    /// Compression level, in the algorithm's own scale.
+    /// Compression level, on the algorithm's own scale.
     pub(crate) level: Option<i32>,
-    /// Dictionary; empty for none.
+    /// Dictionary; empty if there is none.
     pub(crate) dict: Contents,
-    /// deflate's window size, as the base two logarithm of bytes; negative without zlib's header.
+    /// deflate's window size, as the base two logarithm of bytes; negative for data without zlib's
+    /// header and checksum.
     pub(crate) winbits: Option<i32>,
 }
 
-/// An algorithm with its parameters, ready to make contexts.
+/// An algorithm with its parameters.
 ///
-/// The work is not done in line, so that choosing the algorithm is no more than a jump there.
+/// Its methods that do the work are not inlined, so that [`Codec`] dispatches with a jump.
 pub(crate) trait Backend: Sized + Send + Sync {
-    /// What one compression or decompression at a time needs; allocated for each stream.
+    /// The memory that one compression or decompression at a time uses; each stream has its own.
     type Context: Send;
 
-    /// Takes the parameters. May sleep.
+    /// Checks and takes the parameters.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `EINVAL` for a parameter out of range, `EOPNOTSUPP` for one that the algorithm lacks,
-    /// `ENOMEM`.
+    /// - `EINVAL` for a parameter out of range, or a dictionary that the library does not accept.
+    /// - `EOPNOTSUPP` for a parameter that the algorithm does not have.
+    /// - `ENOMEM`.
     fn new(params: Params) -> Result<Self>;
 
-    /// Allocates a context. May sleep.
+    /// Allocates a context, with all the memory that it will ever need.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`; `EINVAL` if the library refuses the parameters.
     fn context(&self) -> Result<Self::Context>;
 
-    /// Compresses a page to the start of `dst`; what comes after that may be anything then. The result is the
-    /// length. It may be larger than `limit`, which is a page at most, but a longer result is of no use: there
-    /// may be none instead. The page may change meanwhile; then the result still decompresses to a page.
-    /// Called in the middle of I/O: does not allocate.
+    /// Compresses the page `src` to the start of `dst`, and returns the length in bytes.
+    ///
+    /// The rest of `dst` holds anything after that. `limit` is at most a page. A length above
+    /// `limit` is of no use to the caller, so the algorithm may give up with `None` instead. Others
+    /// may write to `src` meanwhile: then the compressed data still decompresses to some page.
+    ///
+    /// Context: Process context. Allocates no memory, as it is called during I/O.
     fn compress(
         &self,
         context: &mut Self::Context,
@@ -68,16 +83,22 @@ pub(crate) trait Backend: Sized + Send + Sync {
         limit: usize,
     ) -> Option<usize>;
 
-    /// Decompresses `src` to a page. Does not allocate.
+    /// Decompresses `src` to the page `dst`.
+    ///
+    /// Context: Process context. Allocates no memory, as it is called during I/O.
     ///
     /// # Errors
     ///
-    /// `EINVAL`, if `src` is not what [`Backend::compress`] makes of a page; then `dst` holds
-    /// anything.
+    /// `EINVAL` if `src` does not decompress to exactly a page. Then `dst` holds anything.
     fn decompress(&self, context: &mut Self::Context, src: &[u8], dst: RacyPageMut<'_>) -> Result;
 
-    /// Decompresses `object` to a page, like [`Backend::decompress`]. What lies across two pages of the
-    /// pool is put together in `room`.
+    /// Decompresses `object` to the page `dst`, like [`Backend::decompress`].
+    ///
+    /// An object that lies across two pages of the pool may be put together in `room`.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Backend::decompress`].
     #[inline(never)]
     fn decompress_object(
         &self,
@@ -89,13 +110,13 @@ pub(crate) trait Backend: Sized + Send + Sync {
         decompress_whole(self, context, object, room, dst)
     }
 
-    /// Whether the kernel has it.
+    /// Returns whether the kernel provides what the algorithm needs.
     fn is_available() -> bool {
         true
     }
 }
 
-/// Makes the enums that dispatch to the algorithms; a `match` costs no indirect call.
+/// Defines the enums that dispatch to the algorithms, by a `match` in place of an indirect call.
 macro_rules! algorithms {
     ($($(#[$doc:meta])* $variant:ident($compressor:ty) = $name:literal),* $(,)?) => {
         /// A compression algorithm.
@@ -105,17 +126,17 @@ macro_rules! algorithms {
         }
 
         impl Algorithm {
-            /// All of them, in the order of `comp_algorithm`.
+            /// All algorithms, in the order in which `comp_algorithm` shows them.
             pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
 
-            /// The name that user space knows it by.
+            /// Returns the name that user space uses for the algorithm.
             pub(crate) fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
                 }
             }
 
-            /// Whether the kernel has it.
+            /// Returns whether the kernel provides what the algorithm needs.
             pub(crate) fn is_available(self) -> bool {
                 match self {
                     $(Self::$variant => <$compressor>::is_available(),)*
@@ -128,41 +149,55 @@ macro_rules! algorithms {
             $(#[doc = $name] $variant($compressor),)*
         }
 
-        /// What one user of a [`Codec`] at a time needs.
+        /// The memory that one user of a [`Codec`] at a time needs; each stream has its own.
         pub(crate) enum Context {
             $(#[doc = $name] $variant(<$compressor as Backend>::Context),)*
         }
 
         impl Codec {
-            /// Takes the parameters for `algorithm`. May sleep.
+            /// Checks and takes the parameters for `algorithm`.
+            ///
+            /// Context: Process context. May sleep.
             ///
             /// # Errors
             ///
-            /// `EINVAL` for a parameter out of range, `EOPNOTSUPP` for one that the algorithm
-            /// lacks, `ENOMEM`.
+            /// - `EINVAL` for a parameter out of range, or a dictionary that the library does not
+            ///   accept.
+            /// - `EOPNOTSUPP` for a parameter that the algorithm does not have.
+            /// - `ENOMEM`.
             pub(crate) fn new(algorithm: Algorithm, params: Params) -> Result<Self> {
                 Ok(match algorithm {
                     $(Algorithm::$variant => Self::$variant(Backend::new(params)?),)*
                 })
             }
 
-            /// Returns which algorithm it is.
+            /// Returns the algorithm, without its parameters.
             pub(crate) fn algorithm(&self) -> Algorithm {
                 match self {
                     $(Self::$variant(_) => Algorithm::$variant,)*
                 }
             }
 
-            /// Allocates a context. May sleep.
+            /// Allocates a context, with all the memory that it will ever need.
+            ///
+            /// Context: Process context. May sleep.
+            ///
+            /// # Errors
+            ///
+            /// `ENOMEM`; `EINVAL` if the library refuses the parameters.
             pub(crate) fn context(&self) -> Result<Context> {
                 Ok(match self {
                     $(Self::$variant(codec) => Context::$variant(codec.context()?),)*
                 })
             }
 
-            /// Compresses a page, which may change meanwhile, to the start of `dst`. The result is the length;
-            /// or nothing, if the context is another algorithm's; and maybe nothing, if it is more than `limit`,
-            /// which is a page at most. Called in the middle of I/O: does not allocate.
+            /// Compresses the page `src` to the start of `dst`, and returns the length in bytes.
+            ///
+            /// Returns `None` if `context` is that of another algorithm. An algorithm may also
+            /// return `None` if the length would exceed `limit`, which is at most a page. Others
+            /// may write to `src` meanwhile.
+            ///
+            /// Context: Process context. Allocates no memory, as it is called during I/O.
             #[inline]
             pub(crate) fn compress(
                 &self,
@@ -179,13 +214,16 @@ macro_rules! algorithms {
                 }
             }
 
-            /// Decompresses `object` to a page. Does not allocate. What lies across two pages of the pool
-            /// is put together in `room`.
+            /// Decompresses `object` to the page `dst`.
+            ///
+            /// An object that lies across two pages of the pool may be put together in `room`.
+            ///
+            /// Context: Process context. Allocates no memory, as it is called during I/O.
             ///
             /// # Errors
             ///
-            /// `EINVAL`, if it is corrupt, or if the context is another algorithm's; then `dst`
-            /// holds anything.
+            /// `EINVAL` if `object` does not decompress to exactly a page, or `context` is that of
+            /// another algorithm. Then `dst` holds anything.
             #[inline]
             pub(crate) fn decompress_object(
                 &self,
@@ -202,12 +240,14 @@ macro_rules! algorithms {
                 }
             }
 
-            /// Decompresses `src` to a page. Does not allocate.
+            /// Decompresses `src` to the page `dst`.
+            ///
+            /// Context: Process context. Allocates no memory, as it is called during I/O.
             ///
             /// # Errors
             ///
-            /// `EINVAL`, if `src` is corrupt, or if the context is another algorithm's; then `dst`
-            /// holds anything.
+            /// `EINVAL` if `src` does not decompress to exactly a page, or `context` is that of
+            /// another algorithm. Then `dst` holds anything.
             #[inline]
             pub(crate) fn decompress(
                 &self,
@@ -227,7 +267,7 @@ macro_rules! algorithms {
 }
 
 algorithms! {
-    /// LZO with run-length encoding.
+    /// LZO1X-1 with run-length encoding.
     LzoRle(lzo::LzoRle) = "lzo-rle",
     /// LZO1X-1.
     Lzo(lzo::Lzo) = "lzo",
@@ -237,13 +277,14 @@ algorithms! {
     Lz4hc(lz4hc::Lz4hc) = "lz4hc",
     /// Zstandard.
     Zstd(zstd::Zstd) = "zstd",
-    /// zlib.
+    /// deflate, as zlib compresses it.
     Deflate(deflate::Deflate) = "deflate",
-    /// 842, as of IBM's accelerators.
+    /// 842, the format of IBM's compression accelerators.
     Sw842(sw842::Sw842) = "842",
 }
 
-/// Decompresses `object`, in `room` if it is in two parts, with a codec that wants it in one.
+/// Decompresses `object` with a codec that needs it in one part, which is made in `room` if need
+/// be.
 #[inline]
 fn decompress_whole<C: Backend>(
     codec: &C,
@@ -256,21 +297,28 @@ fn decompress_whole<C: Backend>(
     codec.decompress(context, &object.read(room), dst)
 }
 
-/// Zeroed memory for a C library.
+/// Memory for a C library, aligned to 16 bytes.
 pub(crate) struct Workspace(KVVec<u128>);
 
 impl Workspace {
-    /// Allocates at least `size` bytes. May sleep.
+    /// Allocates at least `size` bytes, which are zeroes at first.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
     fn new(size: usize) -> Result<Self> {
         let len = size.div_ceil(size_of::<u128>());
         Ok(Self(KVVec::from_elem(0, len, GFP_KERNEL | __GFP_NOWARN)?))
     }
 
+    /// Returns a pointer to the memory, which is valid as long as `self` lives.
     fn as_ptr<T>(&mut self) -> *mut T {
         self.0.as_mut_ptr().cast()
     }
 
-    /// Becomes a copy of a workspace of the same size.
+    /// Copies `other`, a workspace of the same size, over `self`.
     fn copy_from(&mut self, other: &Self) {
         for (to, from) in self.0.iter_mut().zip(&other.0) {
             *to = *from;
@@ -278,7 +326,11 @@ impl Workspace {
     }
 }
 
-/// Refuses parameters that an algorithm does not have.
+/// Refuses a level and a dictionary, for an algorithm that has neither.
+///
+/// # Errors
+///
+/// `EOPNOTSUPP` if one of them is set.
 fn no_level_no_dict(params: &Params) -> Result {
     if params.level.is_some() || !params.dict.is_empty() {
         return Err(EOPNOTSUPP);

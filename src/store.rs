@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What is stored for the pages of a disk: slots, the objects and blocks that they own, and what is counted of
-//! them.
+//! Storage of a disk's pages: the slots, the objects and blocks that they own, and the statistics.
 //!
-//! Slots have memory only where something was stored, so that an empty disk costs next to nothing however large
-//! it is. A slot is two words: one with its lock and the attributes of its content, and one with the content, or
-//! the handle of it.
+//! Slots have memory only where something was stored, so an empty disk costs next to nothing
+//! however large it is. A slot is two machine words: `word` with the lock and the attributes of the
+//! content, and `value` with the content itself or the handle of it.
 //!
-//! Lock order: slot → stream → zsmalloc. A task has one slot locked at a time, for as long as it takes to
-//! compress or decompress one page: not while it waits for memory, or for a device.
+//! Lock order: slot → stream → zsmalloc. A task locks one slot at a time, for at most the time that
+//! it takes to compress or decompress one page. It holds no slot while it waits for memory or for a
+//! device.
 
 mod bio_slots;
 mod blocks;
@@ -56,27 +56,35 @@ pub(crate) use stats::{
 use waiters::Waiters;
 pub(crate) use word::SlotAttr;
 
-/// The slots of a disk, and the pool of their objects.
+/// The slots of a disk, and all that they own.
 pub(crate) struct Store {
     slots: SparseArray<Slot, CHUNK>,
     pool: Pool,
+    /// The blocks of the backing device, shared with each read of one.
     blocks: Arc<Blocks>,
     stats: Stats,
+    /// The tasks that wait for a slot's lock.
     waiters: Pin<KBox<Waiters>>,
+    /// The lock class of all slots, as lockdep knows nothing of a lock that is a bit.
     lockdep: lockdep::Map,
 }
 
 impl Store {
-    /// Makes a table of `len` empty slots, with a backing device of `blocks` pages. May sleep.
+    /// Creates a store of `len` empty slots, for a backing device of `blocks` pages.
+    ///
+    /// `name` is that of the zsmalloc pool.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, without a word in the log.
+    /// `ENOMEM`. The allocations that grow with `len` or `blocks` fail without a warning in the
+    /// log.
     pub(crate) fn new(name: &CStr, len: usize, blocks: usize) -> Result<Self> {
         Ok(Self {
             slots: SparseArray::new(len)?,
             pool: Pool::new(name)?,
-            // No more than there are pages are ever in use.
+            // Each block in use belongs to a page, so blocks beyond `len` would never be taken.
             blocks: Blocks::new(blocks.min(len))?,
             stats: Stats::new()?,
             waiters: KBox::pin_init(Waiters::new(), GFP_KERNEL)?,
@@ -84,22 +92,22 @@ impl Store {
         })
     }
 
-    /// How many slots there are.
+    /// Returns the number of slots, which is the disk's size in pages.
     pub(crate) fn len(&self) -> usize {
         self.slots.len()
     }
 
-    /// Where the objects come from.
+    /// Returns the pool that all objects are allocated from.
     pub(crate) fn pool(&self) -> &Pool {
         &self.pool
     }
 
-    /// Which blocks of the backing device are in use.
+    /// Returns the map of the blocks of the backing device.
     pub(crate) fn blocks(&self) -> &Arc<Blocks> {
         &self.blocks
     }
 
-    /// What is stored, and what happened.
+    /// Returns the statistics.
     pub(crate) fn stats(&self) -> &Stats {
         &self.stats
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! deflate, by the kernel's zlib.
+//! deflate, with the kernel's zlib.
 //!
 //! C header: [`include/linux/zlib.h`](srctree/include/linux/zlib.h)
 
@@ -22,28 +22,32 @@ use kernel::{
     prelude::*, //
 };
 
+/// The default window, of 2 KiB, without zlib's header and checksum.
 const DEFAULT_WINBITS: c_int = -11;
+/// zlib's measure for the memory of a compressor: the most.
 const MEM_LEVEL: c_int = ffi::MAX_MEM_LEVEL as c_int;
 
 /// deflate with a level from -1 to 9, and a window of 9 to 15 bits.
+///
+/// Negative `winbits` are for data without zlib's header and checksum.
 pub(crate) struct Deflate {
     level: c_int,
     winbits: c_int,
 }
 
-/// A compressor's and a decompressor's stream.
+/// A stream for compression and one for decompression.
 ///
 /// # Invariants
 ///
-/// The streams were initialised, with the workspaces, and stay where they are: their inner state
-/// points back to them.
+/// Both streams are initialised, with the workspaces as their memory. They do not move, as their
+/// inner state points back to them.
 pub(crate) struct Context {
     compress: KBox<ffi::z_stream>,
     decompress: KBox<ffi::z_stream>,
     _workspaces: [Workspace; 2],
 }
 
-// SAFETY: A context is memory with one owner.
+// SAFETY: `Context` owns the streams and the workspaces, and zlib keeps no other reference to them.
 unsafe impl Send for Context {}
 
 impl Backend for Deflate {
@@ -65,7 +69,8 @@ impl Backend for Deflate {
     }
 
     fn context(&self) -> Result<Context> {
-        // SAFETY: The calls have no requirements but a window size in range.
+        // SAFETY: `self.winbits` and `MEM_LEVEL` are in range, and the second call has no
+        // requirements.
         let (deflate, inflate) = unsafe {
             (
                 ffi::zlib_deflate_workspacesize(self.winbits, MEM_LEVEL),
@@ -78,7 +83,8 @@ impl Backend for Deflate {
         );
         let mut compress = KBox::new(EMPTY, GFP_KERNEL)?;
         compress.workspace = deflate.as_ptr();
-        // SAFETY: The workspace is as large as zlib asks for.
+        // SAFETY: `compress` has a workspace of the size that zlib asks for with these parameters,
+        // and does not move.
         check(ffi::Z_OK, unsafe {
             ffi::zlib_deflateInit2(
                 &mut *compress,
@@ -91,11 +97,11 @@ impl Backend for Deflate {
         })?;
         let mut decompress = KBox::new(EMPTY, GFP_KERNEL)?;
         decompress.workspace = inflate.as_ptr();
-        // SAFETY: As above.
+        // SAFETY: `decompress` has a workspace of the size that zlib asks for, and does not move.
         check(ffi::Z_OK, unsafe {
             ffi::zlib_inflateInit2(&mut *decompress, self.winbits)
         })?;
-        // INVARIANT: Both were initialised above.
+        // INVARIANT: Both streams were initialised above, and stay in their boxes.
         Ok(Context {
             compress,
             decompress,
@@ -115,21 +121,23 @@ impl Backend for Deflate {
         let dst = dst.get_mut(..limit)?;
         let mut from = src.as_ptr();
         if self.winbits > 0 {
-            // zlib would read the page twice, for its checksum and to compress it: what changed in between
-            // could never be decompressed.
+            // With a checksum zlib reads the page twice. What changes between the two reads could
+            // never be decompressed, hence a copy.
             let copy = copy.first_chunk_mut::<PAGE_SIZE>()?.as_mut_ptr();
-            // SAFETY: Both are a page.
+            // SAFETY: `from` is valid for reads and `copy` for writes of a page, and `copy` is no
+            // part of the page.
             unsafe { copy.copy_from_nonoverlapping(from, PAGE_SIZE) };
             from = copy;
         }
         let stream = &mut *context.compress;
-        // SAFETY: By the type invariant.
+        // SAFETY: `stream` is initialised for compression by the invariants of `Context`.
         check(ffi::Z_OK, unsafe { ffi::zlib_deflateReset(stream) }).ok()?;
         stream.next_in = from;
         stream.avail_in = PAGE_SIZE;
         stream.next_out = dst.as_mut_ptr();
         stream.avail_out = dst.len();
-        // SAFETY: A page and a slice.
+        // SAFETY: `next_in` is valid for reads of `avail_in` bytes, a page, and `next_out` for
+        // writes of `avail_out` bytes, the length of `dst`.
         check(ffi::Z_STREAM_END, unsafe {
             ffi::zlib_deflate(stream, ffi::Z_FINISH as c_int)
         })
@@ -140,13 +148,14 @@ impl Backend for Deflate {
     #[inline(never)]
     fn decompress(&self, context: &mut Context, src: &[u8], mut dst: RacyPageMut<'_>) -> Result {
         let stream = &mut *context.decompress;
-        // SAFETY: By the type invariant.
+        // SAFETY: `stream` is initialised for decompression by the invariants of `Context`.
         check(ffi::Z_OK, unsafe { ffi::zlib_inflateReset(stream) })?;
         stream.next_in = src.as_ptr();
         stream.avail_in = src.len();
         stream.next_out = dst.as_ptr();
         stream.avail_out = PAGE_SIZE;
-        // SAFETY: A slice and a page.
+        // SAFETY: `next_in` is valid for reads of `avail_in` bytes, the length of `src`, and
+        // `next_out` for writes of `avail_out` bytes, a page.
         check(ffi::Z_STREAM_END, unsafe {
             ffi::zlib_inflate(stream, ffi::Z_SYNC_FLUSH as c_int)
         })?;
@@ -159,10 +168,14 @@ impl Backend for Deflate {
 }
 
 /// A stream before its initialisation.
-// SAFETY: Null pointers and zeroes are valid for all fields.
+// SAFETY: All fields of `z_stream` are integers and raw pointers, for which zeroes are valid.
 const EMPTY: ffi::z_stream = unsafe { core::mem::zeroed() };
 
-/// Whether zlib returned what it does when all went well.
+/// Checks that zlib returned `expected`.
+///
+/// # Errors
+///
+/// `EINVAL` if it did not.
 fn check(expected: impl TryInto<c_int>, ret: c_int) -> Result {
     if expected
         .try_into()

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! LZ4, by [`lz4_page`]; with a dictionary, by the kernel's library. Each reads what the other wrote.
+//! LZ4, with [`lz4_page`]; with the kernel's library if there is a dictionary.
+//!
+//! Both use the same block format, and decompress each other's blocks.
 //!
 //! C header: [`include/linux/lz4.h`](srctree/include/linux/lz4.h)
 
@@ -26,31 +28,37 @@ use kernel::{
     prelude::*, //
 };
 
+/// A page's size in the type that the library counts in.
 pub(super) const PAGE_LEN: c_int = PAGE_SIZE as c_int;
 
-/// LZ4; its level is the acceleration: higher is faster, and compresses less.
+/// LZ4 with a level from 1 up: the acceleration.
+///
+/// A higher level is faster and compresses less.
 pub(crate) struct Lz4 {
     acceleration: u32,
     dict: Option<Dict>,
 }
 
+/// A dictionary for the library.
 struct Dict {
     bytes: Contents,
-    /// A compression stream that has read `bytes`.
+    /// A `LZ4_stream_t` that has loaded `bytes`; each compression starts from a copy of it.
     stream: Workspace,
 }
 
-/// What is needed at a time.
+/// The memory of one compression or decompression at a time.
 pub(crate) enum Context {
+    /// Without a dictionary: the hash table of [`lz4_page::compress`].
     Page(KVBox<Table>),
-    /// The compressor's and the decompressor's stream.
+    /// With a dictionary: a `LZ4_stream_t` and a `LZ4_streamDecode_t`.
     Dict(Workspace, Workspace),
 }
 
+/// A hash table that may be allocated as zeroes.
 #[repr(transparent)]
 pub(crate) struct Table(lz4_page::Table);
 
-// SAFETY: It says so.
+// SAFETY: `lz4_page::Table` is an array of `u16`, for which all zeroes is a valid value.
 unsafe impl Zeroable for Table {}
 
 impl Backend for Lz4 {
@@ -94,15 +102,16 @@ impl Backend for Lz4 {
         match (context, &self.dict) {
             (Context::Page(table), _) => {
                 let dst = dst.get_mut(..limit)?;
-                // SAFETY: `src` is a page.
+                // SAFETY: `src` is valid for reads of a page by the invariants of `RacyPage`.
                 unsafe { lz4_page::compress(&mut table.0, src.as_ptr(), dst, self.acceleration) }
             }
             (Context::Dict(stream, _), Some(dict)) => {
                 stream.copy_from(&dict.stream);
-                // The library never asks for more room than what it writes.
+                // The library needs no more room than what it writes.
                 let room = dst.len().min(limit) as c_int;
-                // SAFETY: A page, and room; the stream is a copy of the one that read the
-                // dictionary, which lives as long as `self`.
+                // SAFETY: `src` is valid for reads of a page and `dst` for writes of `room` bytes.
+                // `stream` is a copy of the stream that has loaded `dict.bytes`, which live as long
+                // as `self`.
                 compressed(unsafe {
                     ffi::LZ4_compress_fast_continue(
                         stream.as_ptr(),
@@ -145,12 +154,18 @@ impl Backend for Lz4 {
 }
 
 impl Dict {
+    /// Loads `bytes` into a stream.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the library does not use all of `bytes`, `ENOMEM`.
     fn new(bytes: Contents) -> Result<Self> {
         let mut stream = Workspace::new(size_of::<ffi::LZ4_stream_t>())?;
         let len = c_int::try_from(bytes.len()).map_err(|_| EINVAL)?;
-        // SAFETY: A zeroed stream is a fresh one, and `bytes` is as long as `len`.
+        // SAFETY: `stream` is as large as a `LZ4_stream_t`, for which all zeroes is the initial
+        // state, and `bytes` is valid for reads of `len` bytes.
         let read = unsafe { ffi::LZ4_loadDict(stream.as_ptr(), bytes.as_ptr().cast(), len) };
-        // LZ4 can't look back further than 64 KiB, and ignores a dictionary that is tiny.
+        // LZ4 uses the last 64 KiB of a dictionary only, and nothing of one that is tiny.
         if read != len {
             return Err(EINVAL);
         }
@@ -158,20 +173,33 @@ impl Dict {
     }
 }
 
-/// Decompresses what [`lz4_page::compress`] made, which may be in two parts; then there is `room` for both.
+/// Decompresses the block `head` followed by `tail` to the page `dst`.
+///
+/// Unless `tail` is empty, `room` is at least as long as both together.
+///
+/// # Errors
+///
+/// `EINVAL` if the block does not decompress to exactly a page. Then `dst` holds anything.
 #[inline]
 fn decompress_page(head: &[u8], tail: &[u8], room: &mut [u8], mut dst: RacyPageMut<'_>) -> Result {
-    // SAFETY: `dst` is a page.
+    // SAFETY: `dst` is valid for reads and writes of a page by the invariants of `RacyPageMut`.
     unsafe { lz4_page::decompress(head, tail, room, dst.as_ptr()) }
         .map_err(|lz4_page::Corrupt| EINVAL)
 }
 
-/// The length that a compressor of the LZ4 library returned.
+/// Returns the length that a compressor of the LZ4 library reports by `ret`, or `None` if it
+/// failed.
 pub(super) fn compressed(ret: c_int) -> Option<usize> {
     usize::try_from(ret).ok().filter(|&len| len > 0)
 }
 
-/// Decompresses an LZ4 block. `state` is as large as an `LZ4_streamDecode_t`.
+/// Decompresses an LZ4 block with the kernel's library.
+///
+/// `state` is as large as a `LZ4_streamDecode_t`; it is used only if `dict` is not empty.
+///
+/// # Errors
+///
+/// `EINVAL` if `src` does not decompress to exactly a page. Then `dst` holds anything.
 pub(super) fn decompress(
     state: &mut Workspace,
     dict: &[u8],
@@ -181,11 +209,14 @@ pub(super) fn decompress(
     let (from, to) = (src.as_ptr().cast(), dst.as_ptr().cast());
     let len = src.len().min(2 * PAGE_SIZE) as c_int;
     let ret = if dict.is_empty() {
-        // SAFETY: A slice and a page.
+        // SAFETY: `from` is valid for reads of `len` bytes, as `src` is at least as long, and `to`
+        // for writes of a page.
         unsafe { ffi::LZ4_decompress_safe(from, to, len, PAGE_LEN) }
     } else {
         let state = state.as_ptr();
-        // SAFETY: As above; `state` is large enough, and forgotten before `dict` ends.
+        // SAFETY: `from` is valid for reads of `len` bytes, as `src` is at least as long, and `to`
+        // for writes of a page. `state` is as large as a `LZ4_streamDecode_t`, and its pointer to
+        // `dict` is set anew before each use.
         unsafe {
             ffi::LZ4_setStreamDecode(state, dict.as_ptr().cast(), dict.len() as c_int);
             ffi::LZ4_decompress_safe_continue(state, from, to, len, PAGE_LEN)

@@ -31,30 +31,33 @@ pub(crate) use table::Table;
 
 use core::ptr;
 
-/// What a block decompresses to.
+/// The size in bytes of the page that a block decompresses to.
 const PAGE: usize = 4096;
 
-/// Matches are at least this long.
+/// The length of the shortest match, in bytes.
 const MIN_MATCH: usize = 4;
 
-/// Where matches end at the latest: a block ends with five literals or more.
+/// The last position in the page where a match may end, as a block ends with five literals or more.
 const MATCH_END: usize = PAGE - 5;
 
-/// The half of a token that goes on in further bytes.
+/// The value of half a token whose number goes on in further bytes.
 const LONG: usize = 15;
 
 /// An integer at any address.
 #[repr(C, packed)]
 struct Unaligned<T>(T);
 
-/// Reads an integer, exactly once, as others may write to it: what was looked at stays as it was.
+/// Reads an integer from any address, exactly once.
+///
+/// Others may write to it, and the compiler must not read it again after it was checked.
 ///
 /// # Safety
 ///
-/// `T` is an integer, and `from` is valid for reads of one.
+/// `T` is an integer, and `from` is valid for reads of a `T`.
 #[inline(always)]
 unsafe fn read<T>(from: *const u8) -> T {
-    // SAFETY: By the caller; a packed type needs no alignment.
+    // SAFETY: `from` is valid for reads of a `T` by the safety requirement, and the packed type
+    // needs no alignment.
     let value = unsafe { ptr::read_volatile(from.cast::<Unaligned<T>>()).0 };
     // The host test has others write to the page between any two reads.
     #[cfg(test)]
@@ -62,33 +65,36 @@ unsafe fn read<T>(from: *const u8) -> T {
     value
 }
 
-/// Writes an integer.
+/// Writes an integer to any address.
 ///
 /// # Safety
 ///
-/// `to` is valid for writes of one.
+/// `to` is valid for writes of a `T`.
 #[inline(always)]
 unsafe fn write<T>(to: *mut u8, value: T) {
-    // SAFETY: By the caller.
+    // SAFETY: `to` is valid for writes of a `T` by the safety requirement.
     unsafe { ptr::write_unaligned(to.cast::<T>(), value) }
 }
 
-/// Copies 16 bytes. Half of them are written before the others are read, so that a match may be
-/// copied onto itself from eight bytes before.
+/// Copies 16 bytes.
+///
+/// The first half is written before the second is read, so that a match may be copied from eight
+/// bytes before its own start.
 ///
 /// # Safety
 ///
 /// `from` is valid for reads and `to` for writes of 16 bytes.
 #[inline(always)]
 unsafe fn copy_16(to: *mut u8, from: *const u8) {
-    // SAFETY: By the caller, for either half.
+    // SAFETY: `from` is valid for reads and `to` for writes of both halves by the safety
+    // requirement.
     unsafe {
         write::<u64>(to, read(from));
         write::<u64>(to.add(8), read(from.add(8)));
     }
 }
 
-/// Copies `len` bytes, and touches no others.
+/// Copies `len` bytes, and accesses no others.
 ///
 /// # Safety
 ///
@@ -98,22 +104,22 @@ unsafe fn copy_exactly(to: *mut u8, from: *const u8, len: usize) {
     let mut done = 0_usize;
     if let Some(last) = len.checked_sub(8) {
         while done < last {
-            // SAFETY: Eight bytes from `last` on are the end.
+            // SAFETY: `done` is less than `last`, and eight bytes from `last` on are within `len`.
             unsafe { write::<u64>(to.add(done), read(from.add(done))) };
             done = done.wrapping_add(8);
         }
-        // SAFETY: As above.
+        // SAFETY: Eight bytes from `last` on are the end of the `len` bytes.
         unsafe { write::<u64>(to.add(last), read(from.add(last))) };
     } else {
         while done < len {
-            // SAFETY: By the caller.
+            // SAFETY: `done` is less than `len`.
             unsafe { write::<u8>(to.add(done), read(from.add(done))) };
             done = done.wrapping_add(1);
         }
     }
 }
 
-/// Makes the branch that calls it the unlikely one.
+/// Marks the branch that calls it as unlikely.
 #[cold]
 #[inline(always)]
 fn cold() {}

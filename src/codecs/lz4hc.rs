@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! LZ4HC, by the kernel's library, which distributions build as a module of its own.
+//! LZ4HC, with the kernel's library, which distributions build as a module of its own.
 //!
 //! C header: [`include/linux/lz4.h`](srctree/include/linux/lz4.h)
 
@@ -36,7 +36,9 @@ core::arch::global_asm!(
     ".popsection",
 );
 
-/// The functions of the library; layout as above.
+/// The functions of the library, in the order of the words at `rust_zram_lz4hc` above.
+///
+/// `None` where no module had provided the function at insmod.
 #[repr(C)]
 struct Library {
     compress: Option<Compress>,
@@ -45,9 +47,12 @@ struct Library {
     compress_continue: Option<Continue>,
 }
 
+/// The type of `LZ4_compress_HC()`.
 type Compress =
     unsafe extern "C" fn(*const c_char, *mut c_char, c_int, c_int, c_int, *mut c_void) -> c_int;
+/// The type of `LZ4_loadDictHC()`.
 type LoadDict = unsafe extern "C" fn(*mut ffi::LZ4_streamHC_t, *const c_char, c_int) -> c_int;
+/// The type of `LZ4_compress_HC_continue()`.
 type Continue = unsafe extern "C" fn(
     *mut ffi::LZ4_streamHC_t,
     *const c_char,
@@ -60,12 +65,14 @@ extern "C" {
     static rust_zram_lz4hc: Library;
 }
 
+/// Returns the functions of the library.
 fn library() -> &'static Library {
-    // SAFETY: The module loader fills it in before any code runs.
+    // SAFETY: `rust_zram_lz4hc` has the layout of `Library`. The module loader has filled it in
+    // before any code of the module runs, and it does not change after that.
     unsafe { &rust_zram_lz4hc }
 }
 
-/// The largest dictionary that the library can look back to.
+/// The size of the largest dictionary that the library uses all of, in bytes.
 const MAX_DICT: usize = ffi::LZ4HC_MAXD as usize;
 
 /// LZ4HC with a level from 1 to 16.
@@ -74,7 +81,7 @@ pub(crate) struct Lz4hc {
     dict: Contents,
 }
 
-/// The compressor's stream, then the decompressor's state.
+/// A `LZ4_streamHC_t` for compression and a `LZ4_streamDecode_t` for decompression.
 pub(crate) struct Context {
     compress: Workspace,
     decompress: Workspace,
@@ -113,13 +120,14 @@ impl Backend for Lz4hc {
         limit: usize,
     ) -> Option<usize> {
         let from = src.as_ptr().cast();
-        // The library never asks for more room than what it writes.
+        // The library needs no more room than what it writes.
         let (to, room) = (dst.as_mut_ptr().cast(), dst.len().min(limit) as c_int);
         let library = library();
         if self.dict.is_empty() {
             let compress = library.compress?;
             let memory = context.compress.as_ptr();
-            // SAFETY: A page, room, and memory as large as LZ4HC asks for.
+            // SAFETY: `from` is valid for reads of a page, `to` for writes of `room` bytes, and
+            // `memory` is as large as a `LZ4_streamHC_t`.
             return compressed(unsafe { compress(from, to, PAGE_LEN, room, self.level, memory) });
         }
         let (Some(reset), Some(load), Some(compress)) =
@@ -128,7 +136,9 @@ impl Backend for Lz4hc {
             return None;
         };
         let stream = context.compress.as_ptr();
-        // SAFETY: As above; the dictionary is at most 64 KiB and lives as long as `self`.
+        // SAFETY: `from` is valid for reads of a page, `to` for writes of `room` bytes, and
+        // `stream` is as large as a `LZ4_streamHC_t`. `self.dict` is at most 64 KiB long and lives
+        // as long as `self`; `stream` is made to forget it before each use.
         compressed(unsafe {
             reset(stream, self.level);
             load(stream, self.dict.as_ptr().cast(), self.dict.len() as c_int);

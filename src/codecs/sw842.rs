@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! 842, by [`format`]: stock kernels lack the library.
+//! 842, with [`format`], as stock kernels are built without the library.
 
 mod format;
 
@@ -26,16 +26,17 @@ use kernel::{
 /// 842, which has no parameters.
 pub(crate) struct Sw842;
 
-/// The compressor's tables, and a page that nobody else changes.
+/// The compressor's tables, and a page that no other task can change.
 pub(crate) struct Context {
     tables: KVBox<Tables>,
     page: KVBox<PageBuf>,
 }
 
+/// Tables that may be allocated as zeroes.
 #[repr(transparent)]
 struct Tables(format::Workspace);
 
-// SAFETY: The tables are integers.
+// SAFETY: `format::Workspace` consists of integers, for which all zeroes is a valid value.
 unsafe impl Zeroable for Tables {}
 
 impl Backend for Sw842 {
@@ -49,7 +50,7 @@ impl Backend for Sw842 {
     fn context(&self) -> Result<Context> {
         let flags = GFP_KERNEL | __GFP_NOWARN;
         let mut tables: KVBox<Tables> = KVBox::init(pin_init::init_zeroed(), flags)?;
-        // SAFETY: The call has no requirements.
+        // SAFETY: `get_random_u64()` has no requirements.
         tables.0.seed(unsafe { ffi::get_random_u64() });
         Ok(Context {
             tables,
@@ -65,7 +66,7 @@ impl Backend for Sw842 {
         dst: &mut CompressBuf,
         limit: usize,
     ) -> Option<usize> {
-        // The compressor reads what it has read before, and must find it unchanged.
+        // `format::compress` takes a slice, which others must not write to during the call.
         src.copy_to(&mut context.page);
         let dst = dst.get_mut(..limit)?;
         format::compress(&mut context.tables.0, &context.page.0, dst).ok()

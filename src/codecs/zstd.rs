@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Zstandard, by the kernel's library.
+//! Zstandard, with the kernel's library.
 //!
 //! C header: [`include/linux/zstd.h`](srctree/include/linux/zstd.h)
 
@@ -31,8 +31,10 @@ use kernel::{
     prelude::*, //
 };
 
-/// How much more room than what it writes makes zstd write the same as any: its bit streams go on in whole
-/// words, and it wants to have the largest frame header's size before it writes one.
+/// The room in bytes beyond what zstd writes, with which its output is the same as with any more.
+///
+/// zstd writes its bit streams in whole words, and asks for the size of the largest frame header
+/// before it writes a header.
 const SLACK: usize = 64;
 
 /// Zstandard with a level from -131072 to 22.
@@ -41,16 +43,17 @@ pub(crate) struct Zstd {
     dict: Option<Dict>,
 }
 
-// SAFETY: Parameters are plain data; a digested dictionary is only read once it is made.
+// SAFETY: `params` is plain data, and `dict` owns its dictionaries, which are bound to no thread.
 unsafe impl Send for Zstd {}
-// SAFETY: As above.
+// SAFETY: `params` is plain data, and zstd only reads the dictionaries of `dict` once they are
+// made.
 unsafe impl Sync for Zstd {}
 
 impl Backend for Zstd {
     type Context = Context;
 
     fn new(params: Params) -> Result<Self> {
-        // SAFETY: These calls have no requirements.
+        // SAFETY: These three functions have no requirements.
         let (default, range) = unsafe {
             (
                 ffi::zstd_default_clevel(),
@@ -66,7 +69,7 @@ impl Backend for Zstd {
             bytes => Some(Dict::new(bytes, level)?),
         };
         Ok(Self {
-            // SAFETY: The level is in range.
+            // SAFETY: `level` is in zstd's range.
             params: unsafe { ffi::zstd_get_params(level, PAGE_SIZE as u64) },
             dict,
         })
@@ -89,11 +92,14 @@ impl Backend for Zstd {
         let from = src.as_ptr().cast();
         let context = context.compress.as_ptr();
         length(match &self.dict {
-            // SAFETY: A live context, a page and room.
+            // SAFETY: `context` is a live context, `to` is valid for writes of `room` bytes, and
+            // `from` for reads of a page.
             None => unsafe {
                 ffi::zstd_compress_cctx(context, to, room, from, PAGE_SIZE, &self.params)
             },
-            // SAFETY: As above, and the dictionary is alive.
+            // SAFETY: `context` is a live context, `to` is valid for writes of `room` bytes, and
+            // `from` for reads of a page. `compress` is live by the invariants of `Dict`, and not
+            // null.
             Some(Dict { compress, .. }) => unsafe {
                 ffi::zstd_compress_using_cdict(context, to, room, from, PAGE_SIZE, *compress)
             },
@@ -107,9 +113,12 @@ impl Backend for Zstd {
         let to = dst.as_ptr().cast();
         let context = context.decompress.as_ptr();
         let len = length(match &self.dict {
-            // SAFETY: A live context, a slice and a page.
+            // SAFETY: `context` is a live context, `to` is valid for writes of a page, and `from`
+            // for reads of `len` bytes.
             None => unsafe { ffi::zstd_decompress_dctx(context, to, PAGE_SIZE, from, len) },
-            // SAFETY: As above, and the dictionary is alive.
+            // SAFETY: `context` is a live context, `to` is valid for writes of a page, and `from`
+            // for reads of `len` bytes. `decompress` is live by the invariants of `Dict`, and not
+            // null.
             Some(Dict { decompress, .. }) => unsafe {
                 ffi::zstd_decompress_using_ddict(context, to, PAGE_SIZE, from, len, *decompress)
             },
@@ -122,20 +131,25 @@ impl Backend for Zstd {
     }
 }
 
-/// The length that zstd returned, which may be an error code.
+/// Returns the length that zstd reports by `ret`.
+///
+/// # Errors
+///
+/// `EINVAL` if `ret` is an error code.
 fn length(ret: usize) -> Result<usize> {
-    // SAFETY: The call has no requirements.
+    // SAFETY: `zstd_is_error()` has no requirements.
     if unsafe { ffi::zstd_is_error(ret) } != 0 {
         return Err(EINVAL);
     }
     Ok(ret)
 }
 
-/// A dictionary in the forms that zstd digests it to.
+/// A dictionary, as zstd has digested it for compression and for decompression.
 ///
 /// # Invariants
 ///
-/// Each pointer is null, or a live dictionary that refers to `_bytes` and belongs to `self`.
+/// Each pointer is a live dictionary, which refers to `_bytes` and is owned by `self`; or null, but
+/// only until [`Dict::new`] returns.
 struct Dict {
     compress: *mut ffi::zstd_cdict,
     decompress: *mut ffi::zstd_ddict,
@@ -143,10 +157,16 @@ struct Dict {
 }
 
 impl Dict {
+    /// Digests `bytes`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if zstd does not accept them, or has no memory.
     fn new(bytes: Contents, level: c_int) -> Result<Self> {
         let (start, len) = (bytes.as_ptr().cast(), bytes.len());
-        // SAFETY: The level is in range; `bytes` lives as long as the dictionaries.
-        // INVARIANT: Both are made here; null stands for an error.
+        // SAFETY: `level` is in zstd's range, `start` is valid for reads of `len` bytes, and
+        // `bytes` is kept as long as the dictionaries, which refer to it.
+        // INVARIANT: zstd returns a new dictionary, owned by the caller, or null.
         let this = unsafe {
             let params = ffi::zstd_get_cparams(level, PAGE_SIZE as u64, len);
             Self {
@@ -164,7 +184,7 @@ impl Dict {
 
 impl Drop for Dict {
     fn drop(&mut self) {
-        // SAFETY: By the type invariants; null is ignored.
+        // SAFETY: `self` owns both dictionaries by the type invariant, and zstd ignores null.
         unsafe {
             ffi::zstd_free_cdict(self.compress);
             ffi::zstd_free_ddict(self.decompress);
@@ -172,46 +192,61 @@ impl Drop for Dict {
     }
 }
 
-/// A compressor's and a decompressor's state.
+/// A context for compression and one for decompression.
 pub(crate) struct Context {
     compress: Compress,
     decompress: Decompress,
 }
 
+/// A context for compression.
+///
 /// # Invariants
 ///
-/// The pointer is a live context: inside the workspace, or owned; and then the cell is its memory's `opaque`.
+/// The pointer is a live context. `Inside`: it lies in the workspace. `Owned`: it is owned by
+/// `self` and allocates with [`allocate`], whose `opaque` is the cell.
 enum Compress {
+    /// Without a dictionary.
     Inside(NonNull<ffi::zstd_cctx>, #[expect(dead_code)] Workspace),
+    /// With a dictionary.
     Owned(NonNull<ffi::zstd_cctx>, KBox<Cell<bool>>),
 }
 
+/// A context for decompression.
+///
 /// # Invariants
 ///
-/// The pointer is a live context: inside the workspace, or owned.
+/// The pointer is a live context. `Inside`: it lies in the workspace. `Owned`: it is owned by
+/// `self`.
 enum Decompress {
+    /// Without a dictionary.
     Inside(NonNull<ffi::zstd_dctx>, #[expect(dead_code)] Workspace),
+    /// With a dictionary.
     Owned(NonNull<ffi::zstd_dctx>),
 }
 
-// SAFETY: The contexts are plain memory with one owner.
+// SAFETY: `Context` owns its two contexts, which are plain memory and bound to no thread.
 unsafe impl Send for Context {}
 
 impl Context {
+    /// Creates the contexts for `zstd`.
     fn new(zstd: &Zstd) -> Result<Self> {
         if zstd.dict.is_some() {
             return Self::with_dict(zstd);
         }
-        // SAFETY: The parameters are valid.
+        // SAFETY: `zstd.params.cParams` came from `zstd_get_params()`.
         let size = unsafe { ffi::zstd_cctx_workspace_bound(&zstd.params.cParams) };
         let mut memory = Workspace::new(size)?;
-        // SAFETY: `memory` is as long as `size`.
+        // SAFETY: `memory` is valid for writes of `size` bytes, aligned to 16, and kept with the
+        // context.
+        // INVARIANT: The result is null or a context inside `memory`.
         let compress = NonNull::new(unsafe { ffi::zstd_init_cctx(memory.as_ptr(), size) });
         let compress = Compress::Inside(compress.ok_or(EINVAL)?, memory);
-        // SAFETY: The call has no requirements.
+        // SAFETY: `zstd_dctx_workspace_bound()` has no requirements.
         let size = unsafe { ffi::zstd_dctx_workspace_bound() };
         let mut memory = Workspace::new(size)?;
-        // SAFETY: `memory` is as long as `size`.
+        // SAFETY: `memory` is valid for writes of `size` bytes, aligned to 16, and kept with the
+        // context.
+        // INVARIANT: The result is null or a context inside `memory`.
         let decompress = NonNull::new(unsafe { ffi::zstd_init_dctx(memory.as_ptr(), size) });
         let decompress = Decompress::Inside(decompress.ok_or(EINVAL)?, memory);
         Ok(Self {
@@ -220,18 +255,29 @@ impl Context {
         })
     }
 
-    /// With a dictionary zstd sizes its context when it compresses for the first time. That is done here; all
-    /// that comes after asks for the same size.
+    /// Creates the contexts for `zstd`, which has a dictionary.
+    ///
+    /// With a dictionary zstd allocates the memory of its context when it first compresses. That is
+    /// done here, where it may sleep: each later compression needs the same size.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
     fn with_dict(zstd: &Zstd) -> Result<Self> {
         let open = KBox::new(Cell::new(true), GFP_KERNEL)?;
         let memory = ffi::zstd_custom_mem {
             opaque: (&raw const *open).cast_mut().cast(),
             ..MEMORY
         };
-        // SAFETY: `memory` has both functions.
+        // SAFETY: `memory` has both functions, and `open`, its `opaque`, is kept with the context
+        // and used by no other task.
+        // INVARIANT: The result is null or a new context, owned by the caller.
         let compress = NonNull::new(unsafe { ffi::zstd_create_cctx_advanced(memory) });
         let compress = Compress::Owned(compress.ok_or(ENOMEM)?, open);
-        // SAFETY: As above.
+        // SAFETY: `MEMORY` has both functions, and its `opaque` is null.
+        // INVARIANT: The result is null or a new context, owned by the caller.
         let decompress = NonNull::new(unsafe { ffi::zstd_create_dctx_advanced(MEMORY) });
         let decompress = Decompress::Owned(decompress.ok_or(ENOMEM)?);
         let mut this = Self {
@@ -242,7 +288,7 @@ impl Context {
         let flags = GFP_KERNEL | __GFP_NOWARN;
         let page: KVBox<PageBuf> = KVBox::init(pin_init::init_zeroed(), flags)?;
         let mut room: KVBox<CompressBuf> = KVBox::init(pin_init::init_zeroed(), flags)?;
-        // Zeroes always fit: if they do not, there was no memory.
+        // A page of zeroes always compresses to less than a page, so a failure means no memory.
         zstd.compress(&mut this, RacyPage::from(&*page), &mut room, PAGE_SIZE)
             .ok_or(ENOMEM)?;
         if let Compress::Owned(_, open) = &this.compress {
@@ -253,6 +299,7 @@ impl Context {
 }
 
 impl Compress {
+    /// Returns the live context.
     fn as_ptr(&mut self) -> *mut ffi::zstd_cctx {
         let (Self::Inside(context, _) | Self::Owned(context, _)) = self;
         context.as_ptr()
@@ -260,6 +307,7 @@ impl Compress {
 }
 
 impl Decompress {
+    /// Returns the live context.
     fn as_ptr(&mut self) -> *mut ffi::zstd_dctx {
         let (Self::Inside(context, _) | Self::Owned(context)) = self;
         context.as_ptr()
@@ -269,7 +317,7 @@ impl Decompress {
 impl Drop for Compress {
     fn drop(&mut self) {
         if let Self::Owned(context, _) = self {
-            // SAFETY: By the type invariant.
+            // SAFETY: `context` is live and owned by `self` by the type invariant.
             unsafe { ffi::zstd_free_cctx(context.as_ptr()) };
         }
     }
@@ -278,29 +326,35 @@ impl Drop for Compress {
 impl Drop for Decompress {
     fn drop(&mut self) {
         if let Self::Owned(context) = self {
-            // SAFETY: By the type invariant.
+            // SAFETY: `context` is live and owned by `self` by the type invariant.
             unsafe { ffi::zstd_free_dctx(context.as_ptr()) };
         }
     }
 }
 
-/// Memory for what zstd allocates itself. That may be large: without any left it is refused, and nobody killed
-/// for it. Where `opaque` is a cell that holds false, all is refused: then it would be in the middle of I/O.
+/// The functions that zstd allocates with.
+///
+/// The allocations may be large, and fail without calling the OOM killer.
 const MEMORY: ffi::zstd_custom_mem = ffi::zstd_custom_mem {
     customAlloc: Some(allocate),
     customFree: Some(free),
     opaque: ptr::null_mut(),
 };
 
+/// Allocates `size` bytes for zstd, or returns null.
+///
+/// Returns null without trying if `opaque` is a cell that holds false: zstd is called during I/O
+/// then, which must not allocate.
+///
 /// # Safety
 ///
-/// `opaque` is null, or a cell that nobody else uses meanwhile.
+/// `opaque` is null, or points to a live `Cell<bool>` that no other task uses during the call.
 unsafe extern "C" fn allocate(opaque: *mut c_void, size: usize) -> *mut c_void {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `opaque` is null or a live cell, used by this task only, by the safety requirement.
     if unsafe { opaque.cast::<Cell<bool>>().as_ref() }.is_some_and(|open| !open.get()) {
         return ptr::null_mut();
     }
-    // SAFETY: The call has no requirements.
+    // SAFETY: A null pointer asks for a new allocation, which has no requirements.
     unsafe {
         ffi::kvrealloc_node_align_noprof(
             ptr::null(),
@@ -312,10 +366,12 @@ unsafe extern "C" fn allocate(opaque: *mut c_void, size: usize) -> *mut c_void {
     }
 }
 
+/// Frees memory from [`allocate`].
+///
 /// # Safety
 ///
 /// `memory` is null, or came from `allocate` and was not freed since.
 unsafe extern "C" fn free(_: *mut c_void, memory: *mut c_void) {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `memory` is null or a live allocation of `allocate` by the safety requirement.
     unsafe { ffi::kvfree(memory) };
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The slots as a bio sees them.
+//! The slots as a bio accesses them.
 
 #![forbid(unsafe_code)]
 
@@ -25,20 +25,29 @@ use crate::zram::abstractions::{
 use core::ops::Range;
 use kernel::prelude::*;
 
-/// A table as a bio sees it: no slot that it looks at is freed before this is dropped.
+/// The slots of a store, for a bio that is being carried out.
+///
+/// Holds the SRCU read lock of the slots, so that the memory of no slot that is found is freed
+/// before this is dropped. Unlike RCU, that allows the holder to sleep.
 pub(crate) struct BioSlots<'t> {
     pub(super) store: &'t Store,
     pub(super) slots: Pinned<'t, Slot, CHUNK>,
 }
 
 impl<'t> BioSlots<'t> {
-    /// Locks slot `index`; nothing, if nothing near it was ever stored. May sleep.
+    /// Locks slot `index`, or returns `None` if there is no memory for it: then the slot is empty.
+    ///
+    /// Context: Process context. May sleep.
     #[inline]
     pub(crate) fn lock(&self, index: usize) -> Option<SlotGuard<'t>> {
         self.lock_this(self.slots.reader().get(index)?, index)
     }
 
-    /// Locks slot `index`, which was at `slot` a moment ago. May sleep.
+    /// Locks slot `index`, which was found at `slot`.
+    ///
+    /// Returns `None` if [`Store::shrink`] has unlinked the slot since.
+    ///
+    /// Context: Process context. May sleep.
     #[inline]
     fn lock_this(&self, slot: &Slot, index: usize) -> Option<SlotGuard<'t>> {
         match slot.try_lock(self.store) {
@@ -47,12 +56,17 @@ impl<'t> BioSlots<'t> {
         }
     }
 
-    /// Stores `content`, accessed at `seconds` since boot, in slot `index`, and counts that. May sleep, and wait
-    /// for memory if `patience` says so; then the caller has nothing locked.
+    /// Stores `content` in slot `index`, frees what the slot held before, and accounts for both.
+    ///
+    /// `seconds` is the time of the access, since boot. `patience` is asked if the slot has no
+    /// memory yet, and decides whether to wait for it.
+    ///
+    /// Context: Process context. May sleep. The caller holds no slot and no stream.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, if it does not wait; `EINVAL` for an index beyond the end.
+    /// - `ENOMEM` if there is no memory and `patience` does not wait for it.
+    /// - `EINVAL` if `index` is beyond the end of the disk.
     #[inline(always)]
     pub(crate) fn store(
         &self,
@@ -70,7 +84,9 @@ impl<'t> BioSlots<'t> {
         Ok(())
     }
 
-    /// Locks slot `index`, for which there may be no memory yet.
+    /// Locks slot `index`, and allocates memory for it first if there is none.
+    ///
+    /// Loops because [`Store::shrink`] may free the memory again before the slot is locked.
     #[cold]
     fn lock_new(&self, index: usize, patience: Patience) -> Result<SlotGuard<'t>> {
         loop {
@@ -81,7 +97,9 @@ impl<'t> BioSlots<'t> {
         }
     }
 
-    /// Locks slot `index` if what it holds takes as much memory as a page does. May sleep.
+    /// Locks slot `index` if it holds a huge page in memory, or else returns `None`.
+    ///
+    /// Context: Process context. May sleep.
     #[inline]
     pub(crate) fn lock_huge(&self, index: usize) -> Option<SlotGuard<'t>> {
         let here = |attr: SlotAttr| attr.is_huge() && !attr.is_written();
@@ -92,7 +110,9 @@ impl<'t> BioSlots<'t> {
         self.lock_this(slot, index).filter(|slot| here(slot.attr()))
     }
 
-    /// Empties the slots in `range`. May sleep.
+    /// Empties the slots in `range`.
+    ///
+    /// Context: Process context. May sleep.
     pub(crate) fn free(&self, range: Range<usize>) {
         let end = range.end.min(self.store.len());
         let mut index = range.start;

@@ -2,8 +2,8 @@
 
 //! The blocks of a backing device: which are in use, and which are being read.
 //!
-//! A block that is read keeps its number until that is done, even if the page that it was written for has
-//! another content by then: a read does not lock that page.
+//! A read does not keep the slot locked that owns the block. If the slot gives up its block in the
+//! meantime, the block becomes free only after its last read.
 
 #![forbid(unsafe_code)]
 
@@ -28,50 +28,33 @@ use kernel::{
     }, //
 };
 
+/// The number of bits in a word of the bitmap.
 const BITS: usize = usize::BITS as usize;
 
-/// Blocks of a page each. Any context but where it says so, and but for interrupts.
+/// A map of the blocks of a backing device, of a page each.
 #[pin_data]
 pub(crate) struct Blocks {
+    /// The number of blocks.
     len: usize,
-    /// A bit for each, set when in use.
+    /// A bitmap, with a bit set for each block in use.
     words: KVVec<AtomicUsize>,
+    /// The number of blocks in use.
     used: AtomicUsize,
-    /// Where to look first.
+    /// The index in `words` at which the search for a free block starts.
     hint: AtomicUsize,
-    /// The blocks that are being read.
+    /// The blocks that are being read, by index.
     #[pin]
     reads: SpinLock<RBTree<usize, Reads>>,
 }
 
-/// Reads of a block that are under way.
-struct Reads {
-    count: usize,
-    /// Whether the block's owner has given it up meanwhile.
-    freed: bool,
-}
-
-/// Memory to remember a read by.
-pub(crate) struct Reservation(RBTreeNodeReservation<usize, Reads>);
-
-impl Reservation {
-    /// Allocates it. May sleep and reclaim memory, but starts no I/O.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(crate) fn new() -> Result<Self> {
-        let _no_io = NoIo::new();
-        Ok(Self(RBTreeNodeReservation::new(GFP_KERNEL | __GFP_NOWARN)?))
-    }
-}
-
 impl Blocks {
-    /// `len` free blocks. May sleep.
+    /// Creates a map of `len` blocks, all free.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, without a word in the log.
+    /// `ENOMEM`. The allocation of the bitmap fails without a warning in the log.
     pub(super) fn new(len: usize) -> Result<Arc<Self>> {
         let count = len.div_ceil(BITS);
         let mut words = KVVec::with_capacity(count, GFP_KERNEL | __GFP_NOWARN)?;
@@ -88,17 +71,24 @@ impl Blocks {
         Arc::pin_init(init, GFP_KERNEL)
     }
 
-    /// How many are in use.
+    /// Returns the number of blocks in use.
+    ///
+    /// Context: Any context.
     pub(crate) fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// Takes the first that is free, or almost the first: one that is released meanwhile may be missed.
+    /// Takes a free block, near the first one, or returns `None` if there is none.
+    ///
+    /// A block that becomes free during the search may be missed.
+    ///
+    /// Context: Any context.
     pub(crate) fn reserve(&self) -> Option<Block<'_>> {
         let hint = self.hint.load(Ordering::Relaxed);
         self.reserve_from(hint).or_else(|| self.reserve_from(0))
     }
 
+    /// Takes the first free block from word `start` of the bitmap on.
     fn reserve_from(&self, start: usize) -> Option<Block<'_>> {
         for (at, word) in self.words.iter().enumerate().skip(start) {
             let mut seen = word.load(Ordering::Relaxed);
@@ -112,7 +102,7 @@ impl Blocks {
                 if seen >> bit & 1 == 0 {
                     self.hint.store(at, Ordering::Relaxed);
                     self.used.fetch_add(1, Ordering::Relaxed);
-                    // INVARIANT: Its bit was set here.
+                    // INVARIANT: The bit of `index` was clear, and `fetch_or` above has set it.
                     return Some(Block {
                         blocks: self,
                         index,
@@ -122,36 +112,15 @@ impl Blocks {
         }
         None
     }
-}
 
-/// A block in use; free again when dropped.
-#[must_use]
-pub(crate) struct Block<'b> {
-    blocks: &'b Blocks,
-    index: usize,
-}
-
-impl<'b> Block<'b> {
-    /// Takes back a block of `blocks` that was given up with [`Block::into_raw`], which no one else may do.
-    pub(super) fn from_raw(blocks: &'b Blocks, index: usize) -> Self {
-        Self { blocks, index }
-    }
-
-    /// Its number.
-    pub(crate) fn index(&self) -> usize {
-        self.index
-    }
-
-    /// Gives up ownership, to be taken back with [`Block::from_raw`].
-    pub(super) fn into_raw(self) -> usize {
-        ManuallyDrop::new(self).index
-    }
-}
-
-impl Blocks {
-    /// Keeps block `index`, which has an owner at the moment, for a read.
+    /// Keeps block `index` from becoming free until the result is dropped.
+    ///
+    /// The block is in use. The caller holds the lock of the slot that owns it, so that it stays in
+    /// use during the call.
+    ///
+    /// Context: Any context but interrupts. Takes a spinlock.
     pub(crate) fn read(self: &Arc<Self>, index: usize, reservation: Reservation) -> BlockRead {
-        // INVARIANT: Counted here.
+        // INVARIANT: The read is added to `reads` below, before the value is returned.
         let read = BlockRead {
             blocks: self.clone(),
             index,
@@ -176,7 +145,7 @@ impl Blocks {
         read
     }
 
-    /// Lets another take block `index`.
+    /// Marks block `index` as free.
     fn free(&self, index: usize) {
         let Some(word) = self.words.get(index / BITS) else {
             return;
@@ -189,11 +158,56 @@ impl Blocks {
     }
 }
 
-/// A read of a block that is under way until this is dropped. It keeps the block's number.
+/// An owned block, which becomes free when this is dropped.
 ///
 /// # Invariants
 ///
-/// It is counted in `blocks`.
+/// The bit of `index` is set in `blocks`, and no other `Block` or slot owns that block.
+#[must_use]
+pub(crate) struct Block<'b> {
+    blocks: &'b Blocks,
+    index: usize,
+}
+
+impl<'b> Block<'b> {
+    /// Takes back the block that [`Block::into_raw`] has given up as `index`.
+    ///
+    /// The caller makes sure that it was a block of `blocks`, and is taken back only once.
+    ///
+    /// Context: Any context.
+    pub(super) fn from_raw(blocks: &'b Blocks, index: usize) -> Self {
+        // INVARIANT: `into_raw` has left the bit of `index` set, and the caller owns the block.
+        Self { blocks, index }
+    }
+
+    /// Returns the index of the block on the backing device, in pages.
+    pub(crate) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// Gives up ownership and returns the block's index, for [`Block::from_raw`].
+    pub(super) fn into_raw(self) -> usize {
+        ManuallyDrop::new(self).index
+    }
+}
+
+impl Drop for Block<'_> {
+    fn drop(&mut self) {
+        let mut reads = self.blocks.reads.lock();
+        if let Some(reads) = reads.get_mut(&self.index) {
+            reads.freed = true;
+            return;
+        }
+        drop(reads);
+        self.blocks.free(self.index);
+    }
+}
+
+/// A read that is in progress until this is dropped, and keeps its block from becoming free.
+///
+/// # Invariants
+///
+/// The read is counted in the entry of `index` in `blocks.reads`.
 pub(crate) struct BlockRead {
     blocks: Arc<Blocks>,
     index: usize,
@@ -219,14 +233,27 @@ impl Drop for BlockRead {
     }
 }
 
-impl Drop for Block<'_> {
-    fn drop(&mut self) {
-        let mut reads = self.blocks.reads.lock();
-        if let Some(reads) = reads.get_mut(&self.index) {
-            reads.freed = true;
-            return;
-        }
-        drop(reads);
-        self.blocks.free(self.index);
+/// The reads of one block that are in progress.
+struct Reads {
+    /// The number of reads.
+    count: usize,
+    /// The owner has given up the block, which the last read marks as free.
+    freed: bool,
+}
+
+/// Memory for the entry of a read in [`Blocks`], allocated before the slot is locked.
+pub(crate) struct Reservation(RBTreeNodeReservation<usize, Reads>);
+
+impl Reservation {
+    /// Allocates the memory, and starts no I/O to reclaim some.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub(crate) fn new() -> Result<Self> {
+        let _no_io = NoIo::new();
+        Ok(Self(RBTreeNodeReservation::new(GFP_KERNEL | __GFP_NOWARN)?))
     }
 }

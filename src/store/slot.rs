@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Slots: what is stored for each page of the disk.
+//! Slots, each of which stores one page of the disk.
 
 use super::{
     blocks::Block,
@@ -35,23 +35,27 @@ use kernel::{
     prelude::*, //
 };
 
-/// What a page of the disk holds.
+/// The content of a page of the disk, to be stored in a slot.
 pub(crate) enum Content<'t> {
-    /// Nothing: it reads as zeroes.
+    /// No content: the page reads as zeroes.
     Empty,
-    /// One word all over.
+    /// A same-filled page: the element that fills it.
     Same(usize),
-    /// A compressed page, or one stored as it is (a *huge* one) when the object is as large; and the
-    /// priority of the algorithm that compressed it.
+    /// An object with the compressed page, and the priority of the algorithm that compressed it.
+    ///
+    /// An object as large as a page is a *huge* page, stored without compression.
     Object(Object<'t>, u8),
 }
 
-/// What a locked slot holds, to look at.
+/// The content of a locked slot, borrowed from its guard.
 pub(crate) enum ContentRef<'g, 't> {
+    /// No content: the page reads as zeroes.
     Empty,
+    /// The element that fills the page.
     Same(usize),
+    /// The object that holds the page, compressed or huge.
     Object(&'g Object<'t>),
-    /// What is on the backing device.
+    /// The page is on the backing device; [`SlotGuard::written`] returns the block.
     Written,
 }
 
@@ -59,13 +63,14 @@ pub(crate) enum ContentRef<'g, 't> {
 ///
 /// # Invariants
 ///
-/// `value` is accessed by the holder of the word's lock only. By the attributes, it is
+/// `value` is accessed only by the holder of the lock in `word`. Depending on the attributes in
+/// `word`, it is
 ///
-/// - the element that fills a same-filled page;
+/// - the element that fills the page, if the page is same-filled;
 /// - the index of a block that the slot owns, if the page is on the backing device;
-/// - the handle of an object that the slot owns, in the pool of the store, if there is a size: the object is at
-///   least that large;
-/// - anything, if the slot is empty.
+/// - otherwise, with a non-zero size, the handle of an object that the slot owns: it is in the pool
+///   of the slot's store and at least of that size;
+/// - otherwise unspecified, as the slot is empty.
 #[repr(C)]
 pub(super) struct Slot {
     pub(super) word: SlotWord,
@@ -74,17 +79,22 @@ pub(super) struct Slot {
 
 const _: () = assert!(size_of::<Slot>() == 16);
 
+/// The number of slots in a page of memory.
 pub(super) const CHUNK: usize = PAGE_SIZE / size_of::<Slot>();
 
-// SAFETY: A slot of zeroes is an empty one.
+// SAFETY: `Slot` consists of two integers, and all zeroes is an empty, unlocked slot.
 unsafe impl Zeroable for Slot {}
-// SAFETY: A slot is words, the second of which is guarded by a lock in the first.
+// SAFETY: `Slot` consists of two integers, which are bound to no thread.
 unsafe impl Send for Slot {}
-// SAFETY: As above.
+// SAFETY: `word` is atomic, and `value` is accessed only by the holder of the lock in `word`.
 unsafe impl Sync for Slot {}
 
 impl Slot {
-    /// Locks the slot, which is one of `store`, unless it is locked.
+    /// Locks the slot, or returns `None` if it is locked or has just changed.
+    ///
+    /// The slot is one of `store`.
+    ///
+    /// Context: Any context.
     #[inline]
     pub(super) fn try_lock<'t>(&self, store: &'t Store) -> Option<SlotGuard<'t>> {
         let held = self.word.try_lock()?;
@@ -92,7 +102,11 @@ impl Slot {
         Some(SlotGuard::new(store, self, held))
     }
 
-    /// Locks the slot, which is one of `store`; if it is locked, leaves a request to free it instead.
+    /// Locks the slot; if it is locked, asks the holder to empty it and returns `None`.
+    ///
+    /// The slot is one of `store`.
+    ///
+    /// Context: Any context.
     #[inline]
     pub(super) fn lock_or_free<'t>(&self, store: &'t Store) -> Option<SlotGuard<'t>> {
         if let Some(guard) = self.try_lock(store) {
@@ -103,14 +117,19 @@ impl Slot {
         Some(SlotGuard::new(store, self, held))
     }
 
-    /// Locks the slot, which is one of `store`, for a task that waits for it, and has told lockdep so; if it is
-    /// locked, leaves a request to wake that task.
+    /// Locks the slot; if it is locked, asks the holder to wake the waiters and returns `None`.
+    ///
+    /// The slot is one of `store`. The caller has told lockdep already that it acquires the lock.
+    ///
+    /// Context: Any context.
     pub(super) fn lock_or_wait<'t>(&self, store: &'t Store) -> Option<SlotGuard<'t>> {
         let held = self.word.lock_or(Request::Wake)?;
         Some(SlotGuard::new(store, self, held))
     }
 
-    /// Takes up the lock that [`SlotGuard::keep_locked`] of a guard of this slot, which is empty, has left.
+    /// Returns a guard for a slot that [`SlotGuard::keep_locked`] has left locked.
+    ///
+    /// The slot is one of `store`, empty, and has no other guard.
     pub(super) fn resume<'t>(&self, store: &'t Store) -> SlotGuard<'t> {
         store.lockdep.acquire(true);
         SlotGuard::new(store, self, Held::of_empty())
@@ -122,12 +141,14 @@ impl Slot {
     }
 }
 
-/// A locked slot; unlocked when dropped.
+/// A locked slot, which is unlocked when this is dropped.
+///
+/// The holder may sleep. The head of `store.rs` has the lock order.
 ///
 /// # Invariants
 ///
-/// `slot` is a slot of `store`, whose word we hold the lock of as `held` says: so its chunk stays, and `value` is
-/// ours.
+/// `slot` is a slot of `store`, and `self` holds the lock in its word, as `held` describes it.
+/// Hence the slot's memory stays, and `self` has exclusive access to its `value`.
 pub(crate) struct SlotGuard<'t> {
     store: &'t Store,
     slot: NonNull<Slot>,
@@ -135,10 +156,11 @@ pub(crate) struct SlotGuard<'t> {
 }
 
 impl<'t> SlotGuard<'t> {
-    /// The guard of `slot`, of `store`, whose lock is `held`.
+    /// Creates the guard of `slot`, which is one of `store` and locked as `held` describes.
     #[inline]
     fn new(store: &'t Store, slot: &Slot, held: Held) -> Self {
-        // INVARIANT: The callers, all in this file, have just locked it.
+        // INVARIANT: The callers, which are methods of `Slot`, hold the lock in `slot.word` and
+        // leave it to the guard.
         Self {
             store,
             slot: NonNull::from(slot),
@@ -146,29 +168,31 @@ impl<'t> SlotGuard<'t> {
         }
     }
 
-    /// Leaves the slot locked, for good or until [`Slot::resume`].
+    /// Gives up the guard and leaves the slot locked, for good or until [`Slot::resume`].
     pub(super) fn keep_locked(self) {
         self.store.lockdep.release();
         mem::forget(self);
     }
 
+    /// Returns a pointer to the slot's value, which `self` has exclusive access to.
     #[inline]
     fn value(&self) -> *mut usize {
-        // SAFETY: By the type invariant.
+        // SAFETY: `self.slot` points to a live slot by the type invariant.
         unsafe { self.slot.as_ref() }.value.get()
     }
 
-    /// Calls `f` with what the slot holds.
+    /// Calls `f` with the content of the slot, and returns its result.
     #[inline]
     pub(crate) fn view<R>(&self, f: impl FnOnce(ContentRef<'_, 't>) -> R) -> R {
-        // SAFETY: By the type invariant the value is ours.
+        // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
         let value = unsafe { *self.value() };
         let attr = self.attr();
         match NonZero::new(value) {
             _ if attr.is_same() => f(ContentRef::Same(value)),
             _ if attr.is_written() => f(ContentRef::Written),
             Some(raw) if attr.size() != 0 => {
-                // SAFETY: By the invariants of `Slot`; the slot stays the owner.
+                // SAFETY: With a size, `raw` is the handle of an object in this pool by the
+                // invariants of `Slot`. The slot remains its owner, as the `Object` is not dropped.
                 let object = unsafe { Object::from_raw(&self.store.pool, raw, attr.size()) };
                 f(ContentRef::Object(ManuallyDrop::new(object).deref()))
             }
@@ -176,14 +200,19 @@ impl<'t> SlotGuard<'t> {
         }
     }
 
-    /// Replaces what the slot holds, frees what that was, and counts both.
+    /// Stores `content`, frees what the slot held before, and accounts for both.
+    ///
+    /// The time of the last access stays.
+    ///
+    /// Context: Any context but interrupts.
     #[inline(always)]
     pub(crate) fn store(&mut self, content: Content<'t>) {
         let (attr, value) = match content {
             Content::Empty => (SlotAttr::EMPTY, 0),
             Content::Same(element) => (SlotAttr::SAME, element),
             Content::Object(object, priority) => {
-                // An object of another table would be lost; there is no such caller.
+                // A handle means something in its own pool only. No caller passes an object of
+                // another store; it would be freed here, and the slot left as it is.
                 if !object.is_of(&self.store.pool) {
                     return;
                 }
@@ -191,20 +220,23 @@ impl<'t> SlotGuard<'t> {
                 (attr, object.into_raw().get())
             }
         };
-        // SAFETY: The word, the object or nothing: it is the slot's now.
+        // SAFETY: `value` is the element for `SAME` and the handle for an object, which has given
+        // up its ownership to the slot; an empty slot may have any value.
         unsafe { self.replace(attr, value) };
     }
 
-    /// Replaces the slot's content, frees what that was, and counts both.
+    /// Replaces attributes and value, frees what the slot held before, and accounts for both.
     ///
     /// # Safety
     ///
-    /// `value` goes with `attr` by the invariants of `Slot`.
+    /// `value` is valid with the attributes `new` by the invariants of `Slot`. The slot becomes the
+    /// owner of the object or block that `value` stands for.
     #[inline(always)]
     unsafe fn replace(&mut self, new: SlotAttr, value: usize) {
         let old = self.attr();
         self.held.set_content(new);
-        // SAFETY: By the type invariant the value is ours. INVARIANT: By the safety requirement.
+        // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
+        // INVARIANT: `value` is valid with the attributes `new` by the safety requirement.
         let value = unsafe { self.value().replace(value) };
         self.store.stats.account::<1>(new);
         self.store.stats.account::<-1>(old);
@@ -212,14 +244,16 @@ impl<'t> SlotGuard<'t> {
             _ if old.is_same() => {}
             _ if old.is_written() => drop(Block::from_raw(&self.store.blocks, value)),
             Some(raw) if old.size() != 0 => {
-                // SAFETY: By the invariants of `Slot`, which has just lost it.
+                // SAFETY: With a size, the old value is the handle of an object in this pool by the
+                // invariants of `Slot`. The slot owned it, and was given another value above.
                 drop(unsafe { Object::from_raw(&self.store.pool, raw, old.size()) });
             }
             _ => {}
         }
     }
 
-    /// How many bytes [`SlotGuard::overwrite`] has room for.
+    /// Returns how many bytes [`SlotGuard::overwrite`] may store; 0 unless the slot holds an
+    /// object.
     #[inline]
     pub(crate) fn room(&self) -> usize {
         let attr = self.attr();
@@ -229,22 +263,25 @@ impl<'t> SlotGuard<'t> {
         attr.size()
     }
 
-    /// Copies `bytes`, a page that the primary algorithm compressed or that is stored as it is, over the object
-    /// that the slot holds, and counts that. Allocates nothing. False if there is no room.
+    /// Copies `bytes` over the object that the slot holds, and accounts for that.
+    ///
+    /// `bytes` is a page as the primary algorithm compressed it, or a huge page. Returns false, and
+    /// leaves the slot as it is, if that is longer than [`SlotGuard::room`]. Allocates no memory.
     #[inline]
     pub(crate) fn overwrite(&mut self, bytes: RacyBytes<'_>) -> bool {
         let (old, len) = (self.attr(), bytes.len());
         if len == 0 || len > self.room() {
             return false;
         }
-        // SAFETY: By the type invariant the value is ours.
+        // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
         let Some(raw) = NonZero::new(unsafe { *self.value() }) else {
             return false;
         };
-        // SAFETY: By the invariants of `Slot`; the slot stays the owner.
+        // SAFETY: `room()` is not 0, so that `raw` is the handle of an object in this pool by the
+        // invariants of `Slot`. The slot remains its owner, as the `Object` is not dropped.
         let object = unsafe { Object::from_raw(&self.store.pool, raw, old.size()) };
         ManuallyDrop::new(object).write(bytes);
-        // INVARIANT: The object has room for `old.size()` bytes, which are at least as many.
+        // INVARIANT: The object is at least of the size `old.size()`, which `len` does not exceed.
         let new = SlotAttr::of_object(len, 0);
         self.held.set_content(new);
         if old.is_huge() && new.is_huge() {
@@ -256,14 +293,16 @@ impl<'t> SlotGuard<'t> {
         true
     }
 
-    /// The number of the block that the page was written to, if it was.
+    /// Returns the index of the page's block on the backing device, or `None` if it is not there.
     #[inline]
     pub(crate) fn written(&self) -> Option<usize> {
-        // SAFETY: By the type invariant the value is ours.
+        // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
         self.attr().is_written().then(|| unsafe { *self.value() })
     }
 
-    /// Notes an access at `seconds` since boot: the page is not idle, and no candidate.
+    /// Records an access at `seconds` since boot.
+    ///
+    /// After that the page is neither idle nor a candidate.
     #[inline]
     pub(crate) fn touch(&mut self, seconds: u32) {
         self.held.touch(seconds);
@@ -275,46 +314,53 @@ impl<'t> SlotGuard<'t> {
         self.held.attr()
     }
 
-    /// Marks the page as idle, or not.
+    /// Sets or clears the mark of an idle page.
     pub(crate) fn set_idle(&mut self, on: bool) {
         self.held.set_idle(on);
     }
 
-    /// Marks the page as incompressible: the algorithm of the highest priority can't make it smaller.
+    /// Marks the page as incompressible.
+    ///
+    /// Recompression with the highest priority did not make it smaller.
     pub(crate) fn set_incompressible(&mut self) {
         self.held.set_incompressible();
     }
 
-    /// Marks the page as a job's candidate, or not.
+    /// Sets or clears the mark of a job's candidate.
     pub(crate) fn set_candidate(&mut self, on: bool) {
         self.held.set_candidate(on);
     }
 
-    /// Replaces the object by the block that it was written to, frees it, and counts that. What goes
-    /// with the object stays, but it is not idle any more.
+    /// Replaces the object by `block`, which it was written to, frees it, and accounts for that.
+    ///
+    /// The attributes stay, but the page is neither idle nor a candidate after that. A slot that
+    /// holds no object stays as it is, and `block` is freed.
     pub(crate) fn move_to_block(&mut self, block: Block<'t>) {
         let attr = self.attr();
         if attr.is_empty() || attr.is_same() || attr.is_written() {
             return;
         }
-        // SAFETY: The block is the slot's now.
+        // SAFETY: With the attributes of a page on the backing device, the value is the index of a
+        // block, which has given up its ownership to the slot.
         unsafe { self.replace(attr.on_backing_device(), block.into_raw()) };
     }
 
-    /// Unlocks a slot that has requests for its holder.
+    /// Unlocks a slot whose word has requests: the slow path of the drop.
     #[cold]
     fn unlock_requested(self) {
         let mut guard = ManuallyDrop::new(self);
         let (slot, store, held) = (guard.slot, guard.store, guard.held);
-        // SAFETY: By the type invariant.
+        // SAFETY: `slot` points to a live slot by the type invariant.
         let key = unsafe { slot.as_ref() }.key();
         let empty = |held: &mut Held| {
             guard.held = *held;
-            // Swap freed the slot while it was locked; it does not do so while it writes to it.
+            // Swap freed the slot while it was locked. Whatever the slot holds is from before that,
+            // as swap does not free a slot that it is writing to.
             guard.store(Content::Empty);
             *held = guard.held;
         };
-        // SAFETY: By the type invariant; after this the chunk may be freed.
+        // SAFETY: `slot` points to a slot that this task has locked, so that it is live until it is
+        // unlocked. After that its memory may be freed, and is not accessed here.
         let waited = unsafe { slot.as_ref() }.word.unlock_requested(held, empty);
         if waited {
             store.waiters.wake(key);
@@ -326,10 +372,11 @@ impl Drop for SlotGuard<'_> {
     #[inline]
     fn drop(&mut self) {
         self.store.lockdep.release();
-        // SAFETY: By the type invariant; after this the chunk may be freed.
+        // SAFETY: `self.slot` points to a live slot, locked by `self`, by the type invariant. Once
+        // it is unlocked its memory may be freed, and is not accessed here.
         if let Err(held) = unsafe { self.slot.as_ref() }.word.unlock(&self.held) {
-            // INVARIANT: By that of `self`, which is gone after this. A copy, so that the guard itself can
-            // stay in registers.
+            // INVARIANT: `self.slot` is still locked, as `held` describes, and `self` is not used
+            // after this. A copy is made so that the guard itself can stay in registers.
             Self { held, ..*self }.unlock_requested();
         }
     }

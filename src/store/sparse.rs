@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A long array that costs memory only where it is used.
+//! A sparse array: a long array that takes memory only where it is used.
 //!
-//! Elements lie in chunks of a page each, under a root that is as long as the array needs and nodes
-//! of a page each in between. Chunks and nodes appear when somebody asks for room; nodes stay until
-//! the array goes. A chunk that is not needed any more is unlinked first, and freed when all who may
-//! have found it are gone: those under RCU, which do not sleep, and those under the array's own SRCU,
-//! which may.
+//! Elements lie in chunks of a page each. A root, as long as the array needs, points to nodes of a
+//! page each, and these point to the chunks. [`SparseArray::populate`] allocates nodes and chunks.
+//! Nodes stay until the array is dropped. [`SparseArray::shrink`] unlinks a chunk first, and frees
+//! it when no reader can have a reference to it any more: neither those under RCU, which do not
+//! sleep, nor those under the array's own SRCU, which may.
 
 use crate::zram::abstractions::{
     disk::OutsideIo,
@@ -37,46 +37,52 @@ use kernel::{
     }, //
 };
 
+/// The number of pointers in a node.
 const FANOUT: usize = PAGE_SIZE / size_of::<usize>();
 
 /// A page of elements.
 #[repr(transparent)]
 struct Chunk<T, const N: usize>([T; N]);
 
-/// A page of places for chunks.
+/// A page of pointers to chunks.
 #[repr(transparent)]
 struct Node<T, const N: usize>([AtomicPtr<Chunk<T, N>>; FANOUT]);
 
-// SAFETY: Each element is zeroable.
+// SAFETY: A chunk is an array of `T`, and `T` is zeroable.
 unsafe impl<T: Zeroable, const N: usize> Zeroable for Chunk<T, N> {}
-// SAFETY: Null pointers.
+// SAFETY: A node is an array of pointers, which are null when all their bytes are zeroes.
 unsafe impl<T, const N: usize> Zeroable for Node<T, N> {}
 
-/// An array of `T`, of which `N` fill a page, all zeroes at first.
+/// A sparse array of `T`, of which `N` fill a page; all elements are zeroes at first.
 ///
 /// # Invariants
 ///
-/// Each pointer is null, or came from `PageBox::into_raw`; who takes it out of its place frees it.
+/// Each pointer in `root` and in the nodes is null or came from `PageBox::into_raw`. A chunk
+/// belongs to the task that replaces its pointer by null, and that task frees it after a grace
+/// period of RCU and of `sleepers`. Nodes are freed only with the array.
 pub(super) struct SparseArray<T, const N: usize> {
     len: usize,
+    /// Protects readers that may sleep.
     sleepers: Pin<KBox<Srcu>>,
     root: KVVec<AtomicPtr<Node<T, N>>>,
 }
 
-// SAFETY: Owns its elements.
+// SAFETY: The array owns its elements, which may be sent if `T: Send`.
 unsafe impl<T: Send, const N: usize> Send for SparseArray<T, N> {}
-// SAFETY: Gives out `&T` only.
+// SAFETY: A shared array gives out `&T` only, which may be shared if `T: Sync`.
 unsafe impl<T: Sync, const N: usize> Sync for SparseArray<T, N> {}
 
 impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
-    /// How many elements share a node.
+    /// The number of elements below a node.
     const SPAN: usize = FANOUT * N;
 
-    /// An array of `len` elements. May sleep.
+    /// Creates an array of `len` elements, without memory for any of them.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`, without a word in the log.
+    /// `ENOMEM`. The allocation of the root fails without a warning in the log.
     pub(super) fn new(len: usize) -> Result<Self> {
         let nodes = len.div_ceil(Self::SPAN);
         let mut root = KVVec::with_capacity(nodes, GFP_KERNEL | __GFP_NOWARN)?;
@@ -93,13 +99,15 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
         })
     }
 
-    /// How many elements there are.
+    /// Returns the number of elements.
     #[inline]
     pub(super) fn len(&self) -> usize {
         self.len
     }
 
-    /// Keeps every element that can be found from being freed, until the result is dropped; its holder may sleep.
+    /// Keeps every element that can be found from being freed, until the result is dropped.
+    ///
+    /// Context: Process context. May sleep until the result is dropped.
     #[inline]
     pub(super) fn pin(&self) -> Pinned<'_, T, N> {
         Pinned {
@@ -108,21 +116,31 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
         }
     }
 
-    /// The way to the elements under RCU.
+    /// Returns a reader that is protected by RCU.
+    ///
+    /// Context: Any context.
     #[inline]
     pub(super) fn under_rcu<'r>(&'r self, _: &'r rcu::Guard) -> SparseReader<'r, T, N> {
+        // INVARIANT: The guard of RCU is borrowed for `'r`, and `shrink` waits for RCU's readers.
         SparseReader(self)
     }
 
-    /// The way to the elements in atomic context.
+    /// Returns a reader that is protected by the spinlock that the caller holds.
+    ///
+    /// Context: A spinlock is held.
     #[inline]
     pub(super) fn in_atomic<'r>(&'r self, _: &'r AtomicContext) -> SparseReader<'r, T, N> {
-        // INVARIANT: RCU waits for those who hold a spinlock, too.
+        // INVARIANT: Holding a spinlock is an RCU read-side critical section, and `shrink` waits
+        // for all of these.
         SparseReader(self)
     }
 
-    /// The first index from `index` on where there might be an element; the caller goes on behind the
-    /// chunk if there is none.
+    /// Returns the first index at or after `index` whose node exists.
+    ///
+    /// Its chunk may be missing nevertheless; then the caller continues at [`Self::chunk_end`]. The
+    /// result is at least the length of the array if there is no further node.
+    ///
+    /// Context: Process context. May sleep.
     pub(super) fn skip_absent(&self, mut index: usize) -> usize {
         while index < self.len && self.node(index).is_none() {
             index = (index | (Self::SPAN - 1)).wrapping_add(1);
@@ -131,23 +149,29 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
         index
     }
 
-    /// The index behind the chunk of element `index`.
+    /// Returns the first index after the chunk of element `index`.
     pub(super) fn chunk_end(index: usize) -> usize {
         (index | (N - 1)).wrapping_add(1)
     }
 
+    /// Returns the node above element `index`, or `None` if it was not allocated yet.
     #[inline]
     fn node(&self, index: usize) -> Option<&Node<T, N>> {
         let place = self.root.get(index / Self::SPAN)?;
-        // SAFETY: By the type invariant; nodes live as long as the array.
+        // SAFETY: A pointer in `self.root` is null or a node by the type invariant, and nodes live
+        // as long as the array.
         unsafe { place.load(Ordering::Acquire).as_ref() }
     }
 
-    /// Makes room for element `index`. May sleep and reclaim memory, but starts no I/O.
+    /// Allocates the chunk of element `index`, and the node above it, unless they exist.
+    ///
+    /// Reclaims memory if there is none, but starts no I/O for that.
+    ///
+    /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`; `EINVAL` for an index beyond the end.
+    /// `ENOMEM` without memory, `EINVAL` if `index` is beyond the end.
     #[cold]
     pub(super) fn populate(&self, index: usize) -> Result {
         let place = self.root.get(index / Self::SPAN).ok_or(EINVAL)?;
@@ -159,16 +183,20 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
         install::<Chunk<T, N>>(node.0.get(index / N % FANOUT).ok_or(EINVAL)?)
     }
 
-    /// Frees the chunks that `give_up` wants to, which is called under RCU; and calls `unlinked` soon
-    /// after some can't be found any more. Waits for all who have a [`Pinned`], bios in the driver among
-    /// them; may sleep.
+    /// Frees the chunks for which `give_up` returns true.
+    ///
+    /// `give_up` is called under the RCU read lock and must not sleep. `unlinked` is called after
+    /// some chunks were unlinked, before they are freed. Waits for every [`Pinned`] to be dropped,
+    /// those of the bios that are being carried out among them.
+    ///
+    /// Context: Process context. May sleep.
     pub(super) fn shrink(
         &self,
         _: OutsideIo<'_>,
         mut give_up: impl FnMut(&[T; N]) -> bool,
         mut unlinked: impl FnMut(),
     ) {
-        /// How many chunks may wait for their readers at a time.
+        /// The number of unlinked chunks from which on they are freed, before the scan goes on.
         const BATCH: usize = 4096;
         let mut chunks = KVVec::new();
         let release = |chunks: &mut KVVec<_>| {
@@ -179,13 +207,14 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
             }
         };
         for node in &self.root {
-            // SAFETY: By the type invariant; nodes live as long as the array.
+            // SAFETY: A pointer in `self.root` is null or a node by the type invariant, and nodes
+            // live as long as the array.
             let Some(node) = (unsafe { node.load(Ordering::Acquire).as_ref() }) else {
                 continue;
             };
             let before = chunks.len();
             for place in &node.0 {
-                // Without room to remember it, a chunk stays.
+                // Without memory to remember it, a chunk is not unlinked.
                 if chunks.reserve(1, GFP_KERNEL | __GFP_NOWARN).is_err() {
                     break;
                 }
@@ -205,54 +234,63 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
     }
 }
 
-/// The elements of an array, none of which is freed.
+/// A read lock of the array's SRCU.
+///
+/// The memory of no element that is found through it is freed before it is dropped.
 pub(super) struct Pinned<'r, T, const N: usize> {
     array: &'r SparseArray<T, N>,
     _srcu: srcu::Guard<'r>,
 }
 
 impl<T: Zeroable + Send + Sync, const N: usize> Pinned<'_, T, N> {
-    /// The way to the elements.
+    /// Returns a reader that is protected by this lock.
     #[inline]
     pub(super) fn reader(&self) -> SparseReader<'_, T, N> {
-        // INVARIANT: The array's SRCU is held for as long as `self` is borrowed.
+        // INVARIANT: `self` holds the array's SRCU read lock for as long as it is borrowed, and
+        // `shrink` waits for it.
         SparseReader(self.array)
     }
 }
 
-/// A way to the elements of an array.
+/// A reader of an array, which finds the elements that have memory.
 ///
 /// # Invariants
 ///
-/// [`SparseArray::shrink`] does not free what it unlinks during `'r`.
+/// [`SparseArray::shrink`] does not free any chunk that it unlinks during `'r`.
 pub(super) struct SparseReader<'r, T, const N: usize>(&'r SparseArray<T, N>);
 
 impl<'r, T: Zeroable + Send + Sync, const N: usize> SparseReader<'r, T, N> {
-    /// Element `index`, if there is memory for it. It stays for `'r`, and beyond if the caller sees to
-    /// it that [`SparseArray::shrink`] finds no reason to free it.
+    /// Returns element `index`, or `None` if there is no memory for it.
+    ///
+    /// The element stays for `'r`, and longer as long as the `give_up` of [`SparseArray::shrink`]
+    /// rejects its chunk.
     #[inline]
     pub(super) fn get(&self, index: usize) -> Option<&'r T> {
         self.chunk(index)?.get(index % N)
     }
 
-    /// The elements that share a page with element `index`.
+    /// Returns the chunk of element `index`, or `None` if there is no memory for it.
     #[inline]
     pub(super) fn chunk(&self, index: usize) -> Option<&'r [T; N]> {
         let place = self.0.node(index)?.0.get(index / N % FANOUT)?;
-        // SAFETY: By the type invariants.
+        // SAFETY: A pointer in a node is null or a chunk by the invariants of `SparseArray`, and
+        // the chunk is not freed during `'r` by the invariants of `self`.
         unsafe { place.load(Ordering::Acquire).as_ref() }.map(|chunk| &chunk.0)
     }
 }
 
-/// Takes a chunk out of its place if `give_up` says so. The caller waits for all readers before it
-/// drops the result.
+/// Unlinks the chunk that `place` points to, if there is one and `give_up` returns true for it.
+///
+/// The caller must wait for all readers before it drops the result.
 fn unlink<T, const N: usize>(
     place: &AtomicPtr<Chunk<T, N>>,
     give_up: &mut impl FnMut(&[T; N]) -> bool,
 ) -> Option<PageBox<Chunk<T, N>>> {
     let _rcu = rcu::read_lock();
     let raw = place.load(Ordering::Acquire);
-    // SAFETY: A chunk that is found here lives on for a grace period after it is unlinked.
+    // SAFETY: `raw` is null or a chunk by the invariants of `SparseArray`. If another task unlinks
+    // the chunk, it frees it after a grace period only, which does not end before `_rcu` is
+    // dropped.
     if !give_up(&unsafe { raw.as_ref() }?.0) {
         return None;
     }
@@ -260,11 +298,12 @@ fn unlink<T, const N: usize>(
     let (unlinked, failed) = (Ordering::AcqRel, Ordering::Relaxed);
     let taken = place.compare_exchange(raw, ptr::null_mut(), unlinked, failed);
     let taken = taken.ok().and_then(NonNull::new)?;
-    // SAFETY: It came from `into_raw`, and was taken out of its place here.
+    // SAFETY: `taken` came from `PageBox::into_raw` by the invariants of `SparseArray`, and belongs
+    // to this task, which has just replaced it by null.
     Some(unsafe { PageBox::from_raw(taken) })
 }
 
-/// Puts a page of zeroes in `place`, unless there is one.
+/// Allocates a page of zeroes for `place`, unless `place` points to a page already.
 fn install<T: Zeroable>(place: &AtomicPtr<T>) -> Result {
     if !place.load(Ordering::Relaxed).is_null() {
         return Ok(());
@@ -276,7 +315,8 @@ fn install<T: Zeroable>(place: &AtomicPtr<T>) -> Result {
         .compare_exchange(none, new, installed, failed)
         .is_err()
     {
-        // SAFETY: Given up above, and somebody else's page is in the place.
+        // SAFETY: `page` came from `PageBox::into_raw` above and was not stored in `place`, which
+        // points to the page of another task.
         drop(unsafe { PageBox::from_raw(page) });
     }
     Ok(())
@@ -288,11 +328,13 @@ impl<T, const N: usize> Drop for SparseArray<T, N> {
             let Some(node) = NonNull::new(node.load(Ordering::Relaxed)) else {
                 continue;
             };
-            // SAFETY: By the type invariant, and nobody else uses the array.
+            // SAFETY: `node` came from `PageBox::into_raw` by the type invariant, and `&mut self`
+            // shows that nobody else uses the array.
             let node = unsafe { PageBox::from_raw(node) };
             for chunk in &node.0 {
                 if let Some(chunk) = NonNull::new(chunk.load(Ordering::Relaxed)) {
-                    // SAFETY: As above.
+                    // SAFETY: `chunk` came from `PageBox::into_raw` by the type invariant, and
+                    // `&mut self` shows that nobody else uses the array.
                     drop(unsafe { PageBox::from_raw(chunk) });
                 }
             }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! What a device counts.
+//! The statistics of a device.
 
 #![forbid(unsafe_code)]
 
@@ -15,24 +15,26 @@ use core::sync::atomic::{
 };
 use kernel::prelude::*;
 
-/// What there is a counter for. The first four are of what is stored now, the others of events.
+/// The counters of a device.
+///
+/// The first four describe what is stored at the moment; the others count events.
 #[derive(Clone, Copy)]
 pub(crate) enum Stat {
-    /// RacyBytes of compressed data, huge pages included.
+    /// Bytes of compressed data in memory, huge pages included.
     ComprDataSize,
-    /// Pages that hold one word all over.
+    /// Same-filled pages.
     SamePages,
-    /// Pages that hold anything else.
+    /// Pages with an object in memory or a block on the backing device.
     OtherPages,
-    /// Pages stored as they are.
+    /// Huge pages in memory.
     HugePages,
-    /// Pages that were stored as they are.
+    /// Huge pages that were stored since disksize was set.
     HugePagesSince,
-    /// Swap slots that were freed, and pages discarded.
+    /// Swap slots that were freed, and pages that were discarded.
     NotifyFree,
-    /// Bios to read that failed.
+    /// Read bios that failed.
     FailedReads,
-    /// Bios to write that failed.
+    /// Write bios that failed.
     FailedWrites,
     /// Pages read from the backing device.
     BdReads,
@@ -42,14 +44,16 @@ pub(crate) enum Stat {
 
 const COUNT: usize = Stat::BdWrites as usize + 1;
 
-/// The counters of a device, from its disksize to its reset.
+/// The statistics of a device, from disksize to reset.
 pub(crate) struct Stats {
     counters: Counters<COUNT>,
+    /// The peak of the pool's size, in pages.
     max_used_pages: AtomicUsize,
 }
 
-/// Adds to a counter, one or what is said: `count!(stats, Name)`, `count!(stats, Name, delta)`. Any
-/// context.
+/// Adds one to a counter with `count!(stats, Name)`, or `delta` with `count!(stats, Name, delta)`.
+///
+/// Context: Any context.
 macro_rules! count {
     ($stats:expr, $stat:ident) => {
         $stats
@@ -65,7 +69,13 @@ macro_rules! count {
 pub(crate) use count;
 
 impl Stats {
-    /// Allocates counters that are all zero. May sleep.
+    /// Allocates the counters, which are all zero.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
     pub(super) fn new() -> Result<Self> {
         Ok(Self {
             counters: Counters::new()?,
@@ -73,14 +83,18 @@ impl Stats {
         })
     }
 
-    /// What [`count`] adds to.
+    /// Returns this CPU's share of the counters, which [`count`] adds to.
+    ///
+    /// Context: Any context.
     #[inline]
     pub(crate) fn this_cpu(&self) -> LocalCounters<'_, COUNT> {
         self.counters.this_cpu()
     }
 
-    /// Counts what goes with a page: once with `BY` 1 when it is stored, and with -1 when it is gone.
-    /// Any context.
+    /// Accounts for a page with attributes `page` that was stored (`BY` = 1) or removed (`BY` =
+    /// -1).
+    ///
+    /// Context: Any context.
     #[inline(always)]
     pub(super) fn account<const BY: i64>(&self, page: SlotAttr) {
         let words = self.this_cpu();
@@ -100,19 +114,25 @@ impl Stats {
         }
     }
 
-    /// The value of a counter. Any context.
+    /// Returns the value of a counter.
+    ///
+    /// Context: Any context.
     pub(crate) fn get(&self, stat: Stat) -> u64 {
-        // A sum taken while a page moves may be below zero for a moment.
+        // A page that moves between two CPUs' shares may make the sum negative for a moment.
         self.counters.sum(stat as usize).max(0) as u64
     }
 
-    /// Pages that hold anything. Any context.
+    /// Returns the number of pages that are not empty.
+    ///
+    /// Context: Any context.
     pub(crate) fn pages_stored(&self) -> u64 {
         self.get(Stat::SamePages)
             .wrapping_add(self.get(Stat::OtherPages))
     }
 
-    /// Notes that the pool uses `pages` now. Any context.
+    /// Updates the peak of the pool's size, which is `pages` now.
+    ///
+    /// Context: Any context.
     #[inline]
     pub(crate) fn note_used_pages(&self, pages: usize) {
         if pages > self.max_used_pages.load(Ordering::Relaxed) {
@@ -120,12 +140,16 @@ impl Stats {
         }
     }
 
-    /// The most pages that the pool has used.
+    /// Returns the peak of the pool's size, in pages.
+    ///
+    /// Context: Any context.
     pub(crate) fn max_used_pages(&self) -> usize {
         self.max_used_pages.load(Ordering::Relaxed)
     }
 
-    /// Starts to look for the maximum anew, at `pages`.
+    /// Resets the peak of the pool's size to `pages`.
+    ///
+    /// Context: Any context.
     pub(crate) fn reset_max_used_pages(&self, pages: usize) {
         self.max_used_pages.store(pages, Ordering::Relaxed);
     }

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The table of slots: finding one, locking it, and going over all.
+//! The table of slots: how to find, lock and scan them.
 //!
-//! A slot that is looked at stays for as long as a [`BioSlots`] lives, or under RCU, and then by its lock:
-//! [`Store::shrink`] frees slots only when it has locked all of a page of them for good.
+//! The memory of a slot is kept by RCU, or by a [`BioSlots`], until the slot is locked. From then
+//! on the lock keeps it: [`Store::shrink`] frees a chunk of slots only after it has locked all of
+//! them for good.
 
 #![forbid(unsafe_code)]
 
@@ -33,7 +34,9 @@ use core::ops::{
 use kernel::sync::rcu;
 
 impl Store {
-    /// The table as a bio sees it: no slot goes away before the result does. Its holder may sleep.
+    /// Returns the slots for a bio to access; see [`BioSlots`].
+    ///
+    /// Context: Process context. May sleep until the result is dropped.
     #[inline]
     pub(crate) fn for_bio(&self) -> BioSlots<'_> {
         BioSlots {
@@ -42,7 +45,9 @@ impl Store {
         }
     }
 
-    /// Locks slot `index`; nothing, if nothing near it was ever stored. May sleep.
+    /// Locks slot `index`, or returns `None` if there is no memory for it: then the slot is empty.
+    ///
+    /// Context: Process context. May sleep.
     pub(crate) fn lock(&self, index: usize) -> Option<SlotGuard<'_>> {
         let rcu = rcu::read_lock();
         let slot = self.slots.under_rcu(&rcu).get(index)?;
@@ -53,7 +58,9 @@ impl Store {
         self.wait(index)
     }
 
-    /// Empties slot `index`, now or when who has it locked unlocks it.
+    /// Empties slot `index`; if it is locked, leaves that to the holder of the lock.
+    ///
+    /// Context: A spinlock is held. Does not sleep.
     #[inline]
     pub(crate) fn free(&self, index: usize, atomic: &AtomicContext) {
         let Some(slot) = self.slots.in_atomic(atomic).get(index) else {
@@ -64,8 +71,11 @@ impl Store {
         }
     }
 
-    /// Calls `each` for the slots in `range` that have an object or a word, locked, until it says
-    /// otherwise. May sleep, and so may `each`.
+    /// Locks each slot in `range` whose content is in memory and calls `each`, until it breaks.
+    ///
+    /// Slots that are empty or on the backing device are skipped.
+    ///
+    /// Context: Process context. May sleep, and so may `each`.
     pub(crate) fn for_each<B>(
         &self,
         range: Range<usize>,
@@ -80,8 +90,12 @@ impl Store {
         })
     }
 
-    /// Calls `each` for the slots in `range` that hold something, or seem to, with what goes with
-    /// that at the moment, until it says otherwise. Takes no lock. May sleep, and so may `each`.
+    /// Calls `each` with the index and the attributes of each slot in `range` that is not empty,
+    /// until it breaks.
+    ///
+    /// Takes no lock, so the attributes may be stale.
+    ///
+    /// Context: Process context. May sleep, and so may `each`.
     pub(crate) fn scan<B>(
         &self,
         range: Range<usize>,
@@ -101,7 +115,9 @@ impl Store {
         ControlFlow::Continue(())
     }
 
-    /// The first slot of a chunk, from `start` to before `end`, that seems to hold something.
+    /// Returns the first slot in `start..end` that does not look empty, and its attributes.
+    ///
+    /// `start..end` lies within one chunk.
     fn next_in_chunk(&self, start: usize, end: usize) -> Option<(usize, SlotAttr)> {
         if start >= end {
             return None;
@@ -113,10 +129,14 @@ impl Store {
         (start..end).zip(attrs).find(|(_, attr)| !attr.is_empty())
     }
 
-    /// Frees the memory of slots that are empty, page by page. Waits for bios that are in the driver; may
-    /// sleep.
+    /// Frees the chunks whose slots are all empty.
+    ///
+    /// Waits for the bios that are being carried out.
+    ///
+    /// Context: Process context. May sleep.
     pub(crate) fn shrink(&self, outside_io: OutsideIo<'_>) {
-        // Who waits for a slot that is gone looks again, and finds none.
+        // A task that waits for a slot of an unlinked chunk wakes, looks the slot up and finds
+        // none.
         self.slots.shrink(
             outside_io,
             |chunk| self.lock_empty(chunk),
@@ -124,7 +144,9 @@ impl Store {
         );
     }
 
-    /// Locks all slots of a chunk for good, if they are empty and nobody has one locked.
+    /// Locks all slots of `chunk` for good and returns true, if they are empty and not locked.
+    ///
+    /// Otherwise it leaves them unlocked and returns false.
     fn lock_empty(&self, chunk: &[Slot; CHUNK]) -> bool {
         if !chunk.iter().all(|slot| slot.word.seems_unused()) {
             return false;
@@ -145,7 +167,9 @@ impl Store {
         true
     }
 
-    /// Sleeps until slot `index` can be locked; nothing, if it is gone.
+    /// Sleeps until slot `index` is locked for the caller, or returns `None` if its memory is gone.
+    ///
+    /// Context: Process context. May sleep.
     #[cold]
     pub(super) fn wait(&self, index: usize) -> Option<SlotGuard<'_>> {
         self.lockdep.acquire(false);

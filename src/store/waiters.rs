@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Where tasks sleep that wait for a lock which is a bit in somebody's word.
+//! Wait queues for a lock that is a bit in a word.
 //!
-//! The kernel's own bit waits look at the word while they sleep; here the word may be freed
-//! meanwhile, so that a waiter looks it up anew each time it wakes.
+//! `wait_on_bit_lock()` needs the word to stay. Here the word may be freed while a task sleeps, so
+//! the task looks it up again each time it wakes.
 
 use kernel::{
     new_condvar,
@@ -15,13 +15,16 @@ use kernel::{
     }, //
 };
 
-/// A few queues that the waiters of many locks share.
+/// Wait queues, each shared by the waiters of many locks.
+///
+/// A key selects the queue. Waiters with different keys may share one, and wake in vain.
 #[pin_data]
 pub(super) struct Waiters {
     #[pin]
     queues: [Queue; Self::QUEUES],
 }
 
+/// A wait queue, and the spinlock under which its waiters make their attempts.
 #[pin_data]
 struct Queue {
     #[pin]
@@ -31,9 +34,10 @@ struct Queue {
 }
 
 impl Waiters {
+    /// The number of queues.
     const QUEUES: usize = 16;
 
-    /// No one waits.
+    /// Creates empty queues.
     pub(super) fn new() -> impl PinInit<Self> {
         pin_init!(Self {
             queues <- pin_init::pin_init_array_from_fn(|_| pin_init!(Queue {
@@ -43,8 +47,12 @@ impl Waiters {
         })
     }
 
-    /// Sleeps until `attempt` gives something; it is called again after each [`Waiters::wake`] of
-    /// `key`, with a spinlock held.
+    /// Sleeps until `attempt` returns a value.
+    ///
+    /// Calls `attempt` once at first, and again after each [`Waiters::wake`] of `key`. A spinlock
+    /// is held meanwhile, so `attempt` must not sleep.
+    ///
+    /// Context: Process context. May sleep.
     pub(super) fn wait<R>(&self, key: usize, mut attempt: impl FnMut() -> Option<R>) -> R {
         // The remainder is in range, or there is no queue at all.
         let queue = &self.queues[key % Self::QUEUES];
@@ -57,7 +65,9 @@ impl Waiters {
         }
     }
 
-    /// Wakes all who wait for `key`. Any context but an interrupt.
+    /// Wakes the tasks that wait for `key`.
+    ///
+    /// Context: Any context but interrupts. Takes a spinlock.
     pub(super) fn wake(&self, key: usize) {
         let queue = &self.queues[key % Self::QUEUES];
         // A waiter is either before its attempt, which will see what changed, or asleep.
@@ -65,7 +75,9 @@ impl Waiters {
         queue.wake.notify_all();
     }
 
-    /// Wakes all. Any context but an interrupt.
+    /// Wakes all tasks.
+    ///
+    /// Context: Any context but interrupts. Takes a spinlock.
     pub(super) fn wake_all(&self) {
         for key in 0..Self::QUEUES {
             self.wake(key);

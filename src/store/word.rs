@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The word of a slot: its lock, and what goes with its content.
+//! The word of a slot: its lock, and the attributes of its content.
 //!
-//! The lock is a bit next to the attributes of the content, so that locking is one atomic operation, and unlocking
-//! is another that stores the attributes at once. While the word is locked, others may leave two requests for the
-//! holder in it: [`Request::Wake`] and [`Request::Free`]. The holder finds them when it unlocks.
-//!
-//! `selftests/host/word.rs` explores this very file in all interleavings of a few tasks.
+//! The lock is a bit next to the attributes, so that locking is one atomic operation, and unlocking
+//! is another that also stores the attributes. While the word is locked, other tasks may leave two
+//! requests in it for the holder of the lock: [`Request::Wake`] and [`Request::Free`]. The holder
+//! finds them when it unlocks the word.
 
 #![forbid(unsafe_code)]
 
@@ -16,64 +15,73 @@ use core::sync::atomic::{
 };
 use kernel::page::PAGE_SIZE;
 
-/// The bits of a word: size and flags, and above them the time of the last access.
+/// The bits of a word: size, lock, requests, flags and priority, and above them the time.
 mod bits {
-    /// The size of the object, in bytes.
+    /// The size of the object in bytes, up to a page; 0 without an object.
     pub(super) const SIZE: u64 = (1 << 13) - 1;
-    /// Somebody holds the lock.
+    /// The word is locked.
     pub(super) const LOCKED: u64 = 1 << 13;
-    /// A task sleeps until the lock is free.
+    /// A task sleeps until the word is unlocked.
     pub(super) const WAITED: u64 = 1 << 14;
-    /// Swap freed the slot while it was locked: the holder empties it when it unlocks.
+    /// Swap freed the slot while it was locked: the holder empties it before it unlocks.
     pub(super) const FREED: u64 = 1 << 15;
+    /// The page is same-filled.
     pub(super) const SAME: u64 = 1 << 16;
+    /// The page is on the backing device; [`SIZE`] is that of the object it was written from.
     pub(super) const WRITTEN: u64 = 1 << 17;
+    /// The page was marked as idle and not accessed since.
     pub(super) const IDLE: u64 = 1 << 18;
+    /// Recompression with the highest priority did not make the page smaller.
     pub(super) const INCOMPRESSIBLE: u64 = 1 << 19;
+    /// A job selected the page, which was neither accessed nor changed since.
     pub(super) const CANDIDATE: u64 = 1 << 20;
-    /// Where the two bits of the priority begin.
+    /// The lowest bit of the priority, which has two.
     pub(super) const PRIORITY: u32 = 21;
-    /// All but the time.
+    /// All bits but those of the time.
     pub(super) const CONTENT: u64 = (1 << TIME) - 1;
-    /// Where the time begins.
+    /// The lowest bit of the time of the last access, in seconds since boot.
     pub(super) const TIME: u32 = 32;
 }
 
-/// A slot's word. All zeroes are an empty slot that nobody has locked.
+/// A slot's word.
+///
+/// All zeroes is the word of an empty slot that is not locked.
 #[repr(transparent)]
 pub(super) struct SlotWord(AtomicU64);
 
-/// What a task that finds a word locked asks of the holder.
+/// A request to the holder of the lock, left by a task that found the word locked.
 #[derive(Clone, Copy)]
 pub(super) enum Request {
-    /// To wake the tasks that sleep until the lock is free.
+    /// Wake the tasks that sleep until the word is unlocked.
     Wake,
-    /// To empty the slot.
+    /// Empty the slot before it is unlocked.
     Free,
 }
 
-/// A locked word, as its holder knows it.
+/// A locked word, as the holder of the lock knows it.
 #[derive(Clone, Copy)]
 pub(super) struct Held {
-    /// The word as it was last seen, with the lock and the requests.
+    /// The word as it was last seen, including the lock and the requests.
     seen: u64,
     /// The attributes that the word gets when it is unlocked.
     attr: SlotAttr,
 }
 
 impl SlotWord {
-    /// Returns the attributes, which may change at any time unless the caller holds the lock.
+    /// Returns the attributes in the word, which may be stale.
+    ///
+    /// Those that the holder of the lock has set meanwhile are in [`Held`] only.
     #[inline]
     pub(super) fn attr(&self) -> SlotAttr {
         SlotAttr(self.0.load(Ordering::Relaxed))
     }
 
-    /// Returns whether nothing is stored, and nobody holds the lock.
+    /// Returns whether the slot is empty and not locked, which may change at any time.
     pub(super) fn seems_unused(&self) -> bool {
         self.0.load(Ordering::Relaxed) & bits::CONTENT == 0
     }
 
-    /// Locks the word, unless it is locked.
+    /// Locks the word, or returns `None` if it is locked or has just changed.
     #[inline]
     pub(super) fn try_lock(&self) -> Option<Held> {
         let seen = self.0.load(Ordering::Relaxed);
@@ -98,9 +106,10 @@ impl SlotWord {
         }
     }
 
-    /// Empties a slot that holds a same-filled page and is not locked, and returns what its attributes were.
+    /// Empties a same-filled slot that is not locked, and returns its former attributes.
     ///
-    /// This is one atomic operation, where locking and unlocking take two: an element owns nothing to be freed.
+    /// Returns `None` for any other slot, or if the word has just changed. An element owns nothing
+    /// to be freed, so one atomic operation does what takes two with the lock.
     #[inline]
     pub(super) fn take_same(&self) -> Option<SlotAttr> {
         let seen = self.0.load(Ordering::Relaxed);
@@ -108,20 +117,23 @@ impl SlotWord {
         (same && self.cas(seen, seen & !bits::CONTENT).is_ok()).then_some(SlotAttr(seen))
     }
 
-    /// Unlocks the word, unless somebody has left a request since it was last seen. Then the holder still has the
-    /// lock, and goes on with [`SlotWord::unlock_requested`].
+    /// Unlocks the word and stores the attributes in `held`, unless there is a new request.
     ///
-    /// After success the word may be gone.
+    /// A request that was left since the word was last seen makes this fail. Then the caller still
+    /// holds the lock, as the returned `Held` says, and goes on with
+    /// [`SlotWord::unlock_requested`].
+    ///
+    /// Once the word is unlocked, its memory may be freed.
     #[inline]
     pub(super) fn unlock(&self, held: &Held) -> Result<(), Held> {
         self.cas(held.seen, held.attr.0)
             .map_err(|seen| Held { seen, ..*held })
     }
 
-    /// Unlocks a word with requests for the holder, and returns whether there are tasks to be woken.
+    /// Unlocks a word that has requests, and returns whether there are tasks to wake.
     ///
-    /// `empty` empties the slot, and is called for each look at the word that finds it freed. After this the word
-    /// may be gone.
+    /// `empty` empties the slot. It is called each time that the word is seen with the request to
+    /// do so. Once the word is unlocked, its memory may be freed.
     #[cold]
     pub(super) fn unlock_requested(
         &self,
@@ -139,7 +151,7 @@ impl SlotWord {
         }
     }
 
-    /// Replaces `old`, as last seen, by `new`; if the word is another, returns that.
+    /// Replaces the word by `new` if it is `old`, or returns the word as it is.
     #[inline]
     fn cas(&self, old: u64, new: u64) -> Result<(), u64> {
         let (done, failed) = (Ordering::AcqRel, Ordering::Relaxed);
@@ -148,7 +160,7 @@ impl SlotWord {
 }
 
 impl Held {
-    /// The lock on a word that was `seen` just before it was locked.
+    /// Returns the lock on a word that was `seen` just before it was locked.
     #[inline]
     fn new(seen: u64) -> Self {
         Self {
@@ -157,7 +169,10 @@ impl Held {
         }
     }
 
-    /// The lock on the word of an empty slot.
+    /// Returns the lock on the word of an empty slot.
+    ///
+    /// The caller holds that lock. If the word also has a time or requests, unlocking it takes the
+    /// slow path.
     #[inline]
     pub(super) fn of_empty() -> Self {
         Self::new(0)
@@ -175,13 +190,16 @@ impl Held {
         self.attr.0 = self.attr.0 & !bits::CONTENT | attr.0;
     }
 
-    /// Sets the time of the last access, in seconds since boot: the page is not idle, and no candidate.
+    /// Sets the time of the last access, in seconds since boot.
+    ///
+    /// After that the page is neither idle nor a candidate.
     #[inline]
     pub(super) fn touch(&mut self, seconds: u32) {
         let kept = self.attr.0 & bits::CONTENT & !(bits::IDLE | bits::CANDIDATE);
         self.attr.0 = kept | u64::from(seconds) << bits::TIME;
     }
 
+    /// Sets or clears the flag `bit`.
     fn set(&mut self, bit: u64, on: bool) {
         if on {
             self.attr.0 |= bit;
@@ -190,7 +208,7 @@ impl Held {
         }
     }
 
-    /// Marks the page as idle, or not.
+    /// Sets or clears the mark of an idle page.
     pub(super) fn set_idle(&mut self, on: bool) {
         self.set(bits::IDLE, on);
     }
@@ -200,7 +218,7 @@ impl Held {
         self.set(bits::INCOMPRESSIBLE, true);
     }
 
-    /// Marks the page as a job's candidate, or not.
+    /// Sets or clears the mark of a job's candidate.
     pub(super) fn set_candidate(&mut self, on: bool) {
         self.set(bits::CANDIDATE, on);
     }
@@ -217,29 +235,32 @@ impl SlotAttr {
     /// The attributes of a same-filled page.
     pub(super) const SAME: Self = Self(bits::SAME);
 
-    /// Returns the attributes of an object of `size` bytes, which is a page at most, that was compressed by the
-    /// algorithm of `priority`.
+    /// Returns the attributes of an object of `size` bytes.
+    ///
+    /// `size` is at most a page; `priority` is that of the algorithm that compressed the object.
     #[inline]
     pub(super) fn of_object(size: usize, priority: u8) -> Self {
         Self(u64::from(priority & 3) << bits::PRIORITY | size as u64)
     }
 
-    /// Returns the attributes of the same content, when it is on the backing device: it is neither idle nor a
-    /// candidate.
+    /// Returns the attributes of the same content once it is on the backing device.
+    ///
+    /// It is neither idle nor a candidate then.
     pub(super) fn on_backing_device(self) -> Self {
         Self(self.0 & bits::CONTENT & !(bits::IDLE | bits::CANDIDATE) | bits::WRITTEN)
     }
 
+    /// Returns whether one of `bits` is set.
     fn has(self, bits: u64) -> bool {
         self.0 & bits != 0
     }
 
-    /// Returns whether nothing is stored.
+    /// Returns whether the slot is empty.
     pub(crate) fn is_empty(self) -> bool {
         !self.has(bits::SAME | bits::SIZE)
     }
 
-    /// Returns whether one element fills the page.
+    /// Returns whether the page is same-filled.
     pub(crate) fn is_same(self) -> bool {
         self.has(bits::SAME)
     }
@@ -249,27 +270,29 @@ impl SlotAttr {
         self.has(bits::WRITTEN)
     }
 
-    /// Returns whether the page is stored as it is.
+    /// Returns whether the page is huge, which means stored without compression.
     pub(crate) fn is_huge(self) -> bool {
         self.size() == PAGE_SIZE
     }
 
-    /// Returns whether the page was not accessed since it was marked as idle.
+    /// Returns whether the page was marked as idle and not accessed since.
     pub(crate) fn is_idle(self) -> bool {
         self.has(bits::IDLE)
     }
 
-    /// Returns whether the algorithm of the highest priority could not make the page smaller.
+    /// Returns whether recompression with the highest priority did not make the page smaller.
     pub(crate) fn is_incompressible(self) -> bool {
         self.has(bits::INCOMPRESSIBLE)
     }
 
-    /// Returns whether a job has selected the page, and it was neither accessed nor changed since.
+    /// Returns whether a job selected the page, which was neither accessed nor changed since.
     pub(crate) fn is_candidate(self) -> bool {
         self.has(bits::CANDIDATE)
     }
 
-    /// Returns the size of the stored object, in bytes.
+    /// Returns the size of the stored object, in bytes; 0 if there is none.
+    ///
+    /// For a page on the backing device, it is that of the object it was written from.
     pub(crate) fn size(self) -> usize {
         (self.0 & bits::SIZE) as usize
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Compression: the first match that a hash table finds, in a table made for a page.
+//! Compression: takes the first match that the hash table finds at each position.
 
 use super::{
     cold,
@@ -23,28 +23,33 @@ use super::{
     PAGE, //
 };
 
-/// After a match so many positions are tried one by one, then some at each distance
-/// from two on: the less there is to find, the less time is spent on it.
+/// The number of positions after a match that are tried one by one.
+///
+/// After these the steps grow, from two on: the less there is to find, the less time is spent on
+/// it.
 const WINDOW: usize = 96;
 
-/// The last part of a page that misses the room by less than this gets a finer pass, with this window.
+/// The number of missing bytes below which the last part of the page gets a finer pass.
 const NEAR: usize = 112;
+
+/// The window of the finer pass, in place of [`WINDOW`].
 const FINE_WINDOW: usize = 512;
 
-/// A match that starts so much later than there is room for literals is not looked for: it would have to grow
-/// as much.
+/// The distance beyond the room for literals from which on no match is looked for.
+///
+/// Such a match would have to grow back over as many bytes.
 const AFTER_ROOM: usize = 24;
 
 /// Compresses the page at `src`, and returns the length of the block at the start of `dst`.
 ///
-/// `None` if there is no room for it. The block depends on the page, on `acceleration`, and if that
-/// is short, on the room; on nothing else. With an `acceleration` above one, less of the page is
-/// looked at.
+/// Returns `None` if `dst` is too short. With an `acceleration` above one, fewer positions of the
+/// page are tried. The block depends on nothing but the page, `acceleration`, and the length of
+/// `dst` where that is short.
 ///
 /// # Safety
 ///
 /// `src` is valid for reads of a page during the call. Others may write to it meanwhile: then the
-/// block still makes a page, but any.
+/// block still decompresses to some page.
 pub(crate) unsafe fn compress(
     table: &mut Table,
     src: *const u8,
@@ -52,21 +57,25 @@ pub(crate) unsafe fn compress(
     acceleration: u32,
 ) -> Option<usize> {
     let stride = (acceleration as usize).clamp(1, PAGE);
-    // From here on the table has only positions up to `LAST_START`, and only what is behind the
-    // position that is looked at. The start of the page is in every slot that was not used yet:
-    // what is found there is compared like anything else.
+    // From here on the table has only positions up to `LAST_START`, all before the position that is
+    // tried next. A slot that is not used yet has the start of the page, which is compared like any
+    // other position.
     table.clear();
 
     // A hash of five bytes finds fewer, longer matches than one of four. They take less time, here
     // and in the decompressor, and hardly more room.
     //
-    // SAFETY: By the caller.
+    // SAFETY: `src` is valid for reads of a page by the safety requirement, `Mark::START` goes with
+    // any page, the table is empty, and `stride` is at least one.
     match unsafe { pass::<5>(table, src, dst, Mark::START, stride) } {
         Ok(len) => Some(len),
-        // Where it was getting tight the short matches count.
+        // In the part of the page for which there was little room, short matches are worth the
+        // time.
         Err(Miss { by: 0..NEAR, mark }) => {
             table.clear();
-            // SAFETY: By the caller; the table has only what is before the mark.
+            // SAFETY: `src` is valid for reads of a page by the safety requirement, the first pass
+            // made `mark` for it, the table has positions before that only, and `stride` is at
+            // least one.
             unsafe {
                 table.insert_some::<4>(src, usize::from(mark.done));
                 pass::<4>(table, src, dst, mark, stride).ok()
@@ -76,11 +85,19 @@ pub(crate) unsafe fn compress(
     }
 }
 
-/// Compresses what comes after `start` with a hash of `BYTES` bytes; with four, in the finer way.
+/// Compresses the page from `start` on with a hash of `BYTES` bytes, and returns the block's
+/// length.
+///
+/// The pass is the finer one if `BYTES` is four.
+///
+/// # Errors
+///
+/// [`Miss`] if `dst` is too short.
 ///
 /// # Safety
 ///
-/// `page` is valid for reads of a page, `start` was made with it, and the table has positions before that.
+/// `page` is valid for reads of a page. `start` is [`Mark::START`], or came from an earlier pass
+/// with the same `page` and `dst`. The table is clear, or has only positions before `start.done`.
 /// `stride` is at least one.
 unsafe fn pass<const BYTES: u32>(
     table: &mut Table,
@@ -97,7 +114,7 @@ unsafe fn pass<const BYTES: u32>(
     };
     let mut out = Output::new(dst, start);
 
-    // All before `anchor` is in the block; `at` is where the next match may start.
+    // What is before `anchor` is in the block; the next match may start at `at`.
     let mut anchor = usize::from(start.done);
     let mut at = anchor.max(1);
     let mut stop = at.wrapping_add(window).min(LAST_START - 2);
@@ -105,7 +122,8 @@ unsafe fn pass<const BYTES: u32>(
         'sequence: {
             let mut from = 'found: {
                 while at < stop {
-                    // SAFETY: `at + 3` is at most `LAST_START`; the rest by the caller and the table.
+                    // SAFETY: `page` is valid for reads of a page by the safety requirement, and
+                    // `at + 3` is at most `LAST_START`, as are the positions in the table.
                     unsafe {
                         if let Some(from) = table.probe::<BYTES>(page, at) {
                             break 'found from;
@@ -126,16 +144,18 @@ unsafe fn pass<const BYTES: u32>(
                     at = at.wrapping_add(4);
                 }
                 cold();
-                // There is no room for the literals before a match that starts much later.
+                // A match after `last` has more literals before it than there is room for, even if
+                // it grows; see `AFTER_ROOM`.
                 let last = anchor.wrapping_add(out.room()).wrapping_add(AFTER_ROOM);
-                // SAFETY: By the caller and the table; there is nothing to find before `anchor`.
+                // SAFETY: `page` is valid for reads of a page by the safety requirement, the
+                // positions in the table are at most `LAST_START`, and `anchor` is at most `at`.
                 let far = unsafe { table.find_far::<BYTES>(page, anchor, at, stride.max(2), last) };
                 let Some(Far { at, from, end }) = far else {
                     break 'page;
                 };
                 let (at, from, end) = (usize::from(at), usize::from(from), usize::from(end));
                 let (literals, len) = (at.wrapping_sub(anchor), end.wrapping_sub(at));
-                // SAFETY: The literals end at `at`, and `end` is behind it.
+                // SAFETY: The literals are the page from `anchor` to `at`, and `end` is after `at`.
                 if !unsafe {
                     out.sequence_exactly(page.add(anchor), literals, at.wrapping_sub(from), len)
                 } {
@@ -145,13 +165,13 @@ unsafe fn pass<const BYTES: u32>(
                 break 'sequence;
             };
 
-            // SAFETY: Both are at most `LAST_START`.
+            // SAFETY: `at` is at most `LAST_START`, and `from`, out of the table, is before `at`.
             let mut end = unsafe { match_end(page, at, from) };
             if fine && at < LAST_START {
                 let later = at.wrapping_add(1);
-                // SAFETY: As above.
+                // SAFETY: `later` is at most `LAST_START`.
                 if let Some(other) = unsafe { table.probe::<BYTES>(page, later) } {
-                    // SAFETY: As above.
+                    // SAFETY: `later` is at most `LAST_START`, and `other` is before `later`.
                     let farther = unsafe { match_end(page, later, other) };
                     if farther > end {
                         (at, from, end) = (later, other, farther);
@@ -160,35 +180,36 @@ unsafe fn pass<const BYTES: u32>(
             }
             let mut literals = at.wrapping_sub(anchor);
             if from > BACK {
-                // SAFETY: There are more than `BACK` bytes before either.
+                // SAFETY: `from`, and hence `at`, has more than `BACK` bytes of the page before it.
                 literals = literals.saturating_sub(unsafe { same_before(page, at, from) });
             }
             let len = end.wrapping_sub(anchor).wrapping_sub(literals);
-            // SAFETY: The literals end at `at` or before, with 16 bytes after that. `match_end` is
-            // beyond `at` by at least `MIN_MATCH`.
+            // SAFETY: The literals are the page from `anchor` to `at` or less, and `at` is followed
+            // by 16 bytes of the page. `end` is after `at` by at least `MIN_MATCH`.
             if !unsafe { out.sequence(page, anchor, literals, at.wrapping_sub(from), len) } {
                 return Err(out.miss(PAGE.wrapping_sub(anchor)));
             }
             anchor = end;
         }
 
-        // Often one match follows another: then there is nothing before it to look at.
+        // Often one match follows another directly. Then it has no literals to grow over.
         loop {
             if anchor > LAST_START {
                 break 'page;
             }
             // SAFETY: `anchor` is at most `LAST_START`, and a match is longer than two bytes.
             unsafe { table.insert::<BYTES>(page, anchor.wrapping_sub(2)) };
-            // SAFETY: As above.
+            // SAFETY: `anchor` is at most `LAST_START`.
             let Some(from) = (unsafe { table.probe::<BYTES>(page, anchor) }) else {
-                // SAFETY: As above.
+                // SAFETY: `anchor` is at most `LAST_START`, and at least one.
                 unsafe { table.insert::<BYTES>(page, anchor.wrapping_sub(1)) };
                 break;
             };
-            // SAFETY: Both are at most `LAST_START`.
+            // SAFETY: `anchor` is at most `LAST_START`, and `from` is before `anchor`.
             let end = unsafe { match_end(page, anchor, from) };
             let (distance, len) = (anchor.wrapping_sub(from), end.wrapping_sub(anchor));
-            // SAFETY: As above.
+            // SAFETY: `distance` and `len` are below a page's size, and `len` is at least
+            // `MIN_MATCH`.
             if !unsafe { out.repeat(distance, len) } {
                 return Err(out.miss(PAGE.wrapping_sub(anchor)));
             }
@@ -204,7 +225,7 @@ unsafe fn pass<const BYTES: u32>(
     }
 
     let literals = PAGE.wrapping_sub(anchor);
-    // SAFETY: They are the end of the page.
+    // SAFETY: The literals are the page from `anchor` to its end.
     if unsafe { out.last(page.add(anchor), literals) } {
         Ok(out.len())
     } else {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Decompression: at full speed while both ends are far, and then with care. A block may be in two
-//! parts, as objects of zsmalloc are that lie across two pages: what lies across is put together.
+//! Decompression: fast while neither the end of the block nor that of the page is near, then exact.
+//!
+//! A block may be in two parts, as objects of zsmalloc that lie across two pages are. The sequence
+//! that lies across both parts is put together in a buffer.
 
 use super::{
     cold,
@@ -24,81 +26,97 @@ use core::{
     ops::Range, //
 };
 
-/// What was to be decompressed is not a block that makes a page.
+/// The error that the input is not a block that decompresses to exactly a page.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Corrupt;
 
-/// A block's last bytes, of which no token is read at full speed. They have room for 16 bytes after
-/// a token; or for 14 literals, a distance, and one byte that goes on with a length.
+/// The number of bytes at a block's end among which the fast loop reads no token.
+///
+/// They suffice for a token and 16 bytes after it; or for a token, 14 literals, a distance, and one
+/// byte that goes on with a length.
 const BLOCK_END: usize = 18;
 
-/// A page's last bytes, in which no sequence starts at full speed. They have room for 14 literals
-/// and 18 bytes of a match, or 16 bytes and 16.
+/// The number of bytes at a page's end among which the fast loop starts no sequence.
+///
+/// They suffice for 14 literals and 18 bytes of a match, or for 16 bytes and 16.
 const PAGE_END: usize = 32;
 
-/// How much of a block's second part is put together with the end of the first.
+/// The number of bytes of a block's second part that are first put together with the end of the
+/// first.
 const BRIDGE: usize = 128;
 
-/// Decompresses a block to the page at `dst`. The block is `head` and then `tail`; what lies across
-/// both is put together in `bridge`, which is as long as the block, unless there is no `tail`.
+/// Decompresses the block `head` followed by `tail` to the page at `dst`.
+///
+/// The sequence that lies across both parts is put together in `bridge`, which is as long as the
+/// block. It may be empty if `tail` is.
 ///
 /// # Errors
 ///
-/// [`Corrupt`], if it is not a block that makes a page, or if `bridge` is too short; then `dst`
-/// holds anything.
+/// [`Corrupt`] if the block does not decompress to exactly a page, or `bridge` is too short. Then
+/// `dst` holds anything.
 ///
 /// # Safety
 ///
-/// `dst` is valid for reads and writes of a page during the call. Others may read it or write to
-/// it meanwhile; then it holds anything.
+/// `dst` is valid for reads and writes of a page during the call. Others may read it or write to it
+/// meanwhile; then it holds anything.
 pub(crate) unsafe fn decompress(
     head: &[u8],
     tail: &[u8],
     bridge: &mut [u8],
     dst: *mut u8,
 ) -> Result<(), Corrupt> {
-    // SAFETY: By the caller; nothing is there yet.
+    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, and no byte
+    // of it is done yet.
     let (used, done) = unsafe { sequences(head, dst, 0) };
     let rest = from(head, used);
     if tail.is_empty() {
-        // SAFETY: By the caller.
+        // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
+        // `sequences` has done `done` bytes.
         return unsafe { decompress_exactly(rest, dst, done) };
     }
 
-    // The first part has ended within a sequence. That and some more from the second part:
+    // The first part ends within a sequence: continue with its rest and some of the second part.
     let near = tail.get(..BRIDGE).unwrap_or(tail);
     let across = join(bridge, rest, near).ok_or(Corrupt)?;
-    // SAFETY: By the caller.
+    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
+    // `sequences` has done `done` bytes.
     let (used, crossed) = unsafe { sequences(across, dst, done) };
     if let Some(used) = used.checked_sub(rest.len()) {
-        // SAFETY: By the caller.
+        // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
+        // `sequences` has done `crossed` bytes.
         return unsafe { decompress_end(from(tail, used), dst, crossed) };
     }
-    // It is a long one: all of the second part.
+    // The sequence is longer than that: put the whole of the second part behind it.
     let all = join(bridge, rest, tail).ok_or(Corrupt)?;
-    // SAFETY: By the caller.
+    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
+    // `sequences` has done `done` bytes.
     unsafe { decompress_end(all, dst, done) }
 }
 
-/// Decompresses a block's last part.
+/// Decompresses the last part of a block, after which the page must be complete.
+///
+/// # Errors
+///
+/// [`Corrupt`] if it is not.
 ///
 /// # Safety
 ///
-/// As for [`sequences`].
+/// `dst` is valid for reads and writes of a page, of which `start` bytes are done.
 unsafe fn decompress_end(src: &[u8], dst: *mut u8, start: usize) -> Result<(), Corrupt> {
-    // SAFETY: By the caller.
+    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
+    // `start` bytes are done at first, and `done` bytes by `sequences`.
     unsafe {
         let (used, done) = sequences(src, dst, start);
         decompress_exactly(from(src, used), dst, done)
     }
 }
 
-/// What is left of `src` after `used` bytes.
+/// Returns the rest of `src` after `used` bytes.
 fn from(src: &[u8], used: usize) -> &[u8] {
     src.get(used..).unwrap_or(&[])
 }
 
-/// Copies `a` and then `b`; nothing, if there is no room for them.
+/// Copies `a` and `b` to the start of `bridge` and returns them, or `None` if it is too short.
 fn join<'b>(bridge: &'b mut [u8], a: &[u8], b: &[u8]) -> Option<&'b [u8]> {
     let len = a.len().checked_add(b.len())?;
     let room = bridge.get_mut(..len)?;
@@ -108,30 +126,34 @@ fn join<'b>(bridge: &'b mut [u8], a: &[u8], b: &[u8]) -> Option<&'b [u8]> {
     Some(room)
 }
 
-/// Decompresses sequences at full speed, while both ends are far. The result is how much of `src` they
-/// were, and how much of the page is done; nothing is, where that can't be said.
+/// Decompresses whole sequences, as long as neither end is near.
+///
+/// Returns how many bytes of `src` these were, and how many bytes of the page are done. If a
+/// sequence turns out to be too long or corrupt halfway, returns 0 and `start`, as if there had
+/// been none.
 ///
 /// # Safety
 ///
-/// `dst` is valid for reads and writes of a page, of which `start` bytes are there.
+/// `dst` is valid for reads and writes of a page, of which `start` bytes are done.
 #[inline(never)]
 unsafe fn sequences(src: &[u8], dst: *mut u8, start: usize) -> (usize, usize) {
     let block = src.as_ptr_range();
     let mut input = block.start;
     let mut done = start;
 
-    // Tokens before this have `BLOCK_END` bytes from themselves on.
+    // A token before `limit` is the first of at least `BLOCK_END` bytes.
     let limit = src.len().saturating_sub(BLOCK_END - 1);
     let limit = block.start.wrapping_add(limit);
-    // What a short sequence takes besides its literals. Knew the compiler the number, it would add
-    // it last, and lengthen the way from one token to the next, which is what the time is spent on.
+    // Bytes of a short sequence besides its literals. Hidden from the optimizer, which would
+    // otherwise add the constant last and lengthen the dependency chain from one token to the next,
+    // the bottleneck of this loop.
     let others = hint::black_box(3_usize);
     while input < limit && done <= PAGE - PAGE_END {
-        // SAFETY: `BLOCK_END` bytes are left of the block, which nobody changes, and `PAGE_END`
-        // bytes of the page.
+        // SAFETY: At least `BLOCK_END` bytes are left of the block, and `PAGE_END` bytes of the
+        // page.
         let token = unsafe {
             let token = usize::from(*input);
-            // Before their number is known.
+            // Copies 16 bytes before the number of literals is known.
             copy_16(dst.add(done), input.add(1));
             token
         };
@@ -140,7 +162,8 @@ unsafe fn sequences(src: &[u8], dst: *mut u8, start: usize) -> (usize, usize) {
             input = input.wrapping_add(others).wrapping_add(literals);
         } else {
             cold();
-            // SAFETY: The token is not the last byte of the block.
+            // SAFETY: The token is not the last byte of the block, so `input + 1` is before its
+            // end.
             let Some((from, rest)) = (unsafe { go_on(input.wrapping_add(1), block.end) }) else {
                 break;
             };
@@ -150,20 +173,22 @@ unsafe fn sequences(src: &[u8], dst: *mut u8, start: usize) -> (usize, usize) {
             {
                 break;
             }
-            // SAFETY: Just checked, with `STEP` bytes more of either.
+            // SAFETY: `literals` bytes and `STEP` more are left of the block and of the page, as
+            // was just checked.
             unsafe { copy_steps(dst.add(done), from, literals) };
             input = from.wrapping_add(literals).wrapping_add(2);
         }
         done = done.wrapping_add(literals);
 
-        // SAFETY: `input` is in the block, after the distance, and not at its end.
+        // SAFETY: `input` is after the two bytes of the distance, and before the end of the block.
         let distance = usize::from(u16::from_le(unsafe { read(input.sub(2)) }));
         let Some(from) = done.checked_sub(distance) else {
             return (0, start);
         };
         let mut len = token & LONG;
         if len < LONG && distance >= 8 {
-            // SAFETY: There are 18 bytes of the page left, and `from` is before them.
+            // SAFETY: At least 18 bytes of the page are left from `done` on, and `from` is before
+            // `done`.
             unsafe {
                 let (to, from) = (dst.add(done), dst.add(from));
                 copy_16(to, from);
@@ -172,14 +197,15 @@ unsafe fn sequences(src: &[u8], dst: *mut u8, start: usize) -> (usize, usize) {
         } else {
             cold();
             if len == LONG {
-                // SAFETY: See above.
+                // SAFETY: `input` is before the end of the block, as where the distance was read.
                 let Some((next, rest)) = (unsafe { go_on(input, block.end) }) else {
                     return (0, start);
                 };
                 input = next;
                 len = len.wrapping_add(rest);
             }
-            // SAFETY: `distance` is not above `done`, which is not above `PAGE`.
+            // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement,
+            // `distance` is at most `done`, and `done` is at most `PAGE`.
             if !unsafe { copy_match(dst, done, distance, len.wrapping_add(MIN_MATCH)) } {
                 return (0, start);
             }
@@ -189,11 +215,15 @@ unsafe fn sequences(src: &[u8], dst: *mut u8, start: usize) -> (usize, usize) {
     ((input as usize).wrapping_sub(block.start as usize), done)
 }
 
-/// Decompresses what is left, and touches nothing else.
+/// Decompresses the rest of a block, and accesses no byte beyond the end of the block or the page.
+///
+/// # Errors
+///
+/// [`Corrupt`] if the page is not complete when the block ends.
 ///
 /// # Safety
 ///
-/// `dst` is valid for reads and writes of a page, of which `done` bytes are there.
+/// `dst` is valid for reads and writes of a page, of which `done` bytes are done.
 #[inline(never)]
 unsafe fn decompress_exactly(src: &[u8], dst: *mut u8, mut done: usize) -> Result<(), Corrupt> {
     let Range {
@@ -201,13 +231,13 @@ unsafe fn decompress_exactly(src: &[u8], dst: *mut u8, mut done: usize) -> Resul
         end,
     } = src.as_ptr_range();
     while input < end {
-        // SAFETY: A byte is left.
+        // SAFETY: `input` is before the end of the block.
         let token = usize::from(unsafe { *input });
         input = input.wrapping_add(1);
 
         let mut literals = token >> 4;
         if literals == LONG {
-            // SAFETY: By the caller.
+            // SAFETY: `input..end` is the rest of `src`.
             let Some((next, rest)) = (unsafe { go_on_exactly(input, end) }) else {
                 break;
             };
@@ -218,7 +248,7 @@ unsafe fn decompress_exactly(src: &[u8], dst: *mut u8, mut done: usize) -> Resul
         if literals > left || literals > PAGE.wrapping_sub(done) {
             break;
         }
-        // SAFETY: Just checked.
+        // SAFETY: `literals` bytes are left of the block and of the page, as was just checked.
         unsafe { copy_exactly(dst.add(done), input, literals) };
         input = input.wrapping_add(literals);
         done = done.wrapping_add(literals);
@@ -229,12 +259,12 @@ unsafe fn decompress_exactly(src: &[u8], dst: *mut u8, mut done: usize) -> Resul
         if left.wrapping_sub(literals) < 2 {
             break;
         }
-        // SAFETY: Two bytes are left.
+        // SAFETY: Two bytes of the block are left.
         let distance = usize::from(u16::from_le(unsafe { read(input) }));
         input = input.wrapping_add(2);
         let mut len = token & LONG;
         if len == LONG {
-            // SAFETY: By the caller.
+            // SAFETY: `input..end` is the rest of `src`.
             let Some((next, rest)) = (unsafe { go_on_exactly(input, end) }) else {
                 break;
             };
@@ -245,31 +275,35 @@ unsafe fn decompress_exactly(src: &[u8], dst: *mut u8, mut done: usize) -> Resul
         if distance == 0 || distance > done || len > PAGE.wrapping_sub(done) {
             break;
         }
-        // SAFETY: Just checked.
+        // SAFETY: `len` bytes of the page are left after `done`, and `distance` is from 1 to
+        // `done`, as was just checked.
         unsafe { copy_match_exactly(dst.add(done), distance, len) };
         done = done.wrapping_add(len);
     }
     Err(Corrupt)
 }
 
-/// Reads what a half token goes on with, and returns what is left of the block, and the sum.
+/// Reads the bytes that half a token goes on with, and returns the position after them and their
+/// sum.
+///
+/// Returns `None` if they do not end before `end`.
 ///
 /// # Safety
 ///
 /// `input..end` is valid for reads, and not empty.
 #[inline(always)]
 unsafe fn go_on(input: *const u8, end: *const u8) -> Option<(*const u8, usize)> {
-    // SAFETY: By the caller.
+    // SAFETY: `input..end` is valid for reads and not empty by the safety requirement.
     let byte = unsafe { *input };
     if byte < 255 {
         Some((input.wrapping_add(1), usize::from(byte)))
     } else {
-        // SAFETY: By the caller.
+        // SAFETY: `input..end` is valid for reads by the safety requirement.
         unsafe { go_on_exactly(input, end) }
     }
 }
 
-/// The same for a block that may be at its end.
+/// Does the same as [`go_on`], but `input..end` may be empty.
 ///
 /// # Safety
 ///
@@ -279,7 +313,7 @@ unsafe fn go_on(input: *const u8, end: *const u8) -> Option<(*const u8, usize)> 
 unsafe fn go_on_exactly(mut input: *const u8, end: *const u8) -> Option<(*const u8, usize)> {
     let mut sum = 0_usize;
     while input < end {
-        // SAFETY: A byte is left.
+        // SAFETY: `input` is before `end`.
         let byte = unsafe { *input };
         input = input.wrapping_add(1);
         sum = sum.wrapping_add(usize::from(byte));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! How far a match goes.
+//! The extent of a match.
 
 use super::{
     read,
@@ -10,25 +10,30 @@ use super::{
 };
 use core::num::NonZeroU64;
 
-/// Where the last match may start. The format's limit is four bytes later; here, 16 bytes can be
-/// read wherever a match starts, or the literals before it.
+/// The last position where a match may start.
+///
+/// The format's limit is four bytes later. With this one, 16 bytes can be read from wherever a
+/// match starts, or the literals before it.
 pub(super) const LAST_START: usize = PAGE - 16;
 
-/// By so many bytes a match may grow over the literals before it.
+/// The number of bytes by which a match may grow over the literals before it.
 pub(super) const BACK: usize = 7;
 
-/// Where what is at `at` stops repeating what is at `from`, given that it does for [`MIN_MATCH`].
+/// Returns the position where the match at `at` stops repeating what is at `from`.
+///
+/// The first [`MIN_MATCH`] bytes are known to be the same.
 ///
 /// # Safety
 ///
-/// `page` is valid for reads of a page; `at` and `from` are at most [`LAST_START`].
+/// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and `from` is before `at`.
 #[inline(always)]
 pub(super) unsafe fn match_end(page: *const u8, at: usize, from: usize) -> usize {
     let mut end = at.wrapping_add(MIN_MATCH);
     let mut from = from.wrapping_add(MIN_MATCH);
-    // SAFETY: There are 16 bytes from `LAST_START` on.
+    // SAFETY: `LAST_START` is followed by 16 bytes of the page, and neither `at` nor `from` is
+    // after it.
     if let Some(same) = unsafe { same_from(page, end, from) } {
-        // At most seven, which is `MATCH_END` from `LAST_START`.
+        // `same` is at most seven, so the end is at most `MATCH_END`.
         return end.wrapping_add(same);
     }
     loop {
@@ -37,7 +42,7 @@ pub(super) unsafe fn match_end(page: *const u8, at: usize, from: usize) -> usize
         if end > PAGE - 8 {
             break;
         }
-        // SAFETY: There are eight bytes from `end` on, and from what is before it.
+        // SAFETY: `end` is followed by eight bytes of the page, and `from` is before `end`.
         if let Some(same) = unsafe { same_from(page, end, from) } {
             end = end.wrapping_add(same);
             break;
@@ -48,27 +53,29 @@ pub(super) unsafe fn match_end(page: *const u8, at: usize, from: usize) -> usize
 
 const _: () = assert!(LAST_START + MIN_MATCH + 7 == MATCH_END);
 
-/// How many bytes from `a` and from `b` on are the same; `None` for eight.
+/// Returns how many bytes from `a` and `b` on are the same, or `None` if eight are.
 ///
 /// # Safety
 ///
-/// There are eight bytes of `page` from either on.
+/// `page` is valid for reads of eight bytes from `a` on, and from `b` on.
 #[inline(always)]
 unsafe fn same_from(page: *const u8, a: usize, b: usize) -> Option<usize> {
-    // SAFETY: By the caller.
+    // SAFETY: `page` is valid for reads of eight bytes from `a` and `b` on by the safety
+    // requirement.
     let (a, b): (u64, u64) = unsafe { (read(page.add(a)), read(page.add(b))) };
     let difference = NonZeroU64::new(u64::from_le(a ^ b))?;
     Some((difference.trailing_zeros() / 8) as usize)
 }
 
-/// How many bytes before `a` and before `b` are the same, up to [`BACK`].
+/// Returns how many bytes before `a` and `b` are the same, up to [`BACK`].
 ///
 /// # Safety
 ///
-/// There are eight bytes of `page` before either.
+/// `page` is valid for reads of the eight bytes before `a`, and of those before `b`.
 #[inline(always)]
 pub(super) unsafe fn same_before(page: *const u8, a: usize, b: usize) -> usize {
-    // SAFETY: By the caller.
+    // SAFETY: `page` is valid for reads of the eight bytes before `a` and `b` by the safety
+    // requirement.
     let (a, b): (u64, u64) = unsafe { (read(page.add(a).sub(8)), read(page.add(b).sub(8))) };
     // The nearest byte becomes the lowest; the farthest always counts as different.
     let difference = u64::from_be(a ^ b) | 1 << (8 * BACK);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Copies of what is already in the page, which may lie less than its length before.
+//! Copies of matches, which may overlap what they repeat.
 
 use super::{
     cold,
@@ -10,19 +10,21 @@ use super::{
     PAGE, //
 };
 
-/// Longer literals and matches are copied in steps of so many bytes.
+/// The number of bytes of a step, in which longer literals and matches are copied.
 pub(super) const STEP: usize = 32;
 
-/// How to repeat a few bytes.
+/// A rule for repeating up to eight bytes.
 struct Pattern {
-    /// The factor that fills eight bytes with the first of them.
+    /// The factor that fills a word of eight bytes with repetitions of its first ones.
     fill: u64,
-    /// How many bits of these eight bytes to drop, so that what is left begins with what follows them; none, if
-    /// that is the same eight bytes.
+    /// The number of bits to drop from that word, so that the rest begins with what follows the
+    /// word.
+    ///
+    /// 0 if the same word follows.
     drop: u32,
 }
 
-/// For a match so many bytes after what it repeats.
+/// The patterns by the distance of the match, in bytes.
 const PATTERNS: [Pattern; 9] = {
     const fn pattern(fill: u64, drop: u32) -> Pattern {
         Pattern { fill, drop }
@@ -40,20 +42,21 @@ const PATTERNS: [Pattern; 9] = {
     ]
 };
 
-/// For such a match, the first multiple of the distance that is not below eight.
+/// The first multiple of the distance that is at least eight, by distance; 0 for 0.
 const MULTIPLE: [u8; 9] = [0, 8, 8, 9, 8, 10, 12, 14, 8];
 
-/// Copies `len` bytes, and then up to the end of the step; one step at least.
+/// Copies `len` bytes, rounded up to whole steps, and one step at least.
 ///
 /// # Safety
 ///
-/// `from` is valid for reads and `to` for writes of so much. If they overlap, `to` is eight bytes
-/// or more after `from`.
+/// `from` is valid for reads and `to` for writes of `len` bytes, rounded up to whole steps, and of
+/// one step at least. If they overlap, `to` is at least eight bytes after `from`.
 #[inline(always)]
 pub(super) unsafe fn copy_steps(to: *mut u8, from: *const u8, len: usize) {
     let mut done = 0_usize;
     loop {
-        // SAFETY: By the caller.
+        // SAFETY: `done` is 0 or less than `len`, so the step is among those that `from` is valid
+        // for reads and `to` for writes of, by the safety requirement.
         unsafe {
             copy_16(to.add(done), from.add(done));
             copy_16(to.add(done).add(16), from.add(done).add(16));
@@ -65,16 +68,17 @@ pub(super) unsafe fn copy_steps(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
-/// Fills what [`copy_steps`] would copy.
+/// Fills `len` bytes, rounded up to whole steps, and one step at least, with repetitions of `word`.
 ///
 /// # Safety
 ///
-/// `to` is valid for writes of so much.
+/// `to` is valid for writes of `len` bytes, rounded up to whole steps, and of one step at least.
 #[inline(always)]
 unsafe fn fill_steps(to: *mut u8, word: u64, len: usize) {
     let mut done = 0_usize;
     loop {
-        // SAFETY: By the caller.
+        // SAFETY: `done` is 0 or less than `len`, so the step is among those that `to` is valid for
+        // writes of, by the safety requirement.
         unsafe {
             let to = to.add(done);
             write(to, word);
@@ -89,17 +93,20 @@ unsafe fn fill_steps(to: *mut u8, word: u64, len: usize) {
     }
 }
 
-/// Fills `len` bytes, and up to seven more, with what repeats less than eight: each word follows from the one
-/// before. To read what was just written would take longer.
+/// Fills `len` bytes, rounded up to whole words, and one word at least, with a pattern.
+///
+/// `word` is the first word, and each further one follows from the one before by dropping `drop`
+/// bits. Reading back what was just written would take longer.
 ///
 /// # Safety
 ///
-/// `to` is valid for writes of so much.
+/// `to` is valid for writes of `len` bytes, rounded up to whole words, and of one word at least.
 #[inline(always)]
 unsafe fn fill_on(to: *mut u8, mut word: u64, drop: u32, len: usize) {
     let mut done = 0_usize;
     loop {
-        // SAFETY: By the caller.
+        // SAFETY: `done` is 0 or less than `len`, so the word is among those that `to` is valid for
+        // writes of, by the safety requirement.
         unsafe { write(to.add(done), word.to_le()) };
         let rest = word.wrapping_shr(drop);
         word = rest | rest.wrapping_shl(64_u32.wrapping_sub(drop));
@@ -110,39 +117,43 @@ unsafe fn fill_on(to: *mut u8, mut word: u64, drop: u32, len: usize) {
     }
 }
 
-/// Copies a match of `len` bytes, of which one at least is wanted, and returns whether there is
-/// such a match, and room for it.
+/// Copies a match of `len` bytes to position `done` of the page, and returns whether that is
+/// possible.
+///
+/// It is not if `distance` is 0, or if the page has fewer than `len` bytes left. What follows the
+/// match in the page may hold anything after that. `len` is at least one.
 ///
 /// # Safety
 ///
-/// `dst` is valid for reads and writes of a page, of which `done` bytes are there. `distance` is
-/// not above `done`.
+/// `dst` is valid for reads and writes of a page, of which `done` bytes are done; `done` is at most
+/// a page, and `distance` at most `done`.
 #[inline(always)]
 pub(super) unsafe fn copy_match(dst: *mut u8, done: usize, distance: usize, len: usize) -> bool {
-    // SAFETY: By the caller.
+    // SAFETY: `done` is at most a page by the safety requirement, and `dst` is valid for a page.
     let to = unsafe { dst.add(done) };
     if done.wrapping_add(len) > PAGE - STEP {
         cold();
         if distance == 0 || len > PAGE.wrapping_sub(done) {
             return false;
         }
-        // SAFETY: Just checked.
+        // SAFETY: `len` bytes of the page are left, and `distance` is from 1 to `done`.
         unsafe { copy_match_exactly(to, distance, len) };
         return true;
     }
-    // SAFETY: By the caller.
+    // SAFETY: `distance` is at most `done` by the safety requirement.
     let from = unsafe { to.sub(distance) };
     if let Some(Pattern { fill, drop }) = PATTERNS.get(distance) {
         if distance == 0 {
             return false;
         }
         let others = 64_usize.wrapping_sub(distance.wrapping_mul(8));
-        // SAFETY: A step more than `len` is left.
+        // SAFETY: A step more than `len` bytes of the page is left from `to` on, and `from` is
+        // before `to`.
         unsafe {
             let first = u64::from_le(read(from)) & u64::MAX.wrapping_shr(others as u32);
             let word = first.wrapping_mul(*fill);
             if *drop == 0 {
-                // Most often a run.
+                // Most often this is a run of one byte.
                 fill_steps(to, word.to_le(), len);
             } else {
                 fill_on(to, word, *drop, len);
@@ -150,29 +161,32 @@ pub(super) unsafe fn copy_match(dst: *mut u8, done: usize, distance: usize, len:
         }
         return true;
     }
-    // SAFETY: A step more than `len` is left, and it is eight bytes or more from `from` to `to`.
+    // SAFETY: A step more than `len` bytes of the page is left from `to` on, and `from` is at least
+    // nine bytes before `to`, as `PATTERNS` has all smaller distances.
     unsafe { copy_steps(to, from, len) };
     true
 }
 
-/// Copies a match of `len` bytes, and touches no others.
+/// Copies a match of `len` bytes, and accesses no byte after it.
 ///
 /// # Safety
 ///
-/// `to` is valid for writes of so many bytes, and for reads from `distance` bytes before, which is
-/// at least one.
+/// `to` is valid for writes of `len` bytes, and for reads from `distance` bytes before it to its
+/// end. `distance` is at least one.
 #[cold]
 #[inline(never)]
 pub(super) unsafe fn copy_match_exactly(to: *mut u8, distance: usize, len: usize) {
     let mut done = 0_usize;
-    // Once the first bytes are there, the match repeats what is eight bytes back or more.
+    // Once its first bytes are copied, the match repeats what is `multiple` bytes back, eight or
+    // more, so that whole words can be copied.
     let multiple = MULTIPLE
         .get(distance)
         .map_or(distance, |multiple| usize::from(*multiple));
     let words = len.saturating_sub(7);
     let first = multiple.wrapping_sub(distance);
     while done < len {
-        // SAFETY: By the caller.
+        // SAFETY: `done` is less than `len`, and less than `len - 7` where a word is copied. What
+        // is read begins `distance` bytes before the match at the earliest.
         unsafe {
             let to = to.add(done);
             if done >= first && done < words {

@@ -12,26 +12,30 @@ use super::{
 #[cfg(target_arch = "x86_64")]
 use core::arch::asm;
 
-/// The number of slots, and its logarithm. With half as many, the library's size is missed by more
-/// than a hundredth; twice as many take longer to clear than they save.
+/// The base two logarithm of the number of slots.
+///
+/// With half as many slots, the library's size is missed by more than a hundredth; twice as many
+/// take longer to clear than they save.
 const LOG: u32 = 12;
+/// The number of slots.
 const SLOTS: usize = 1 << LOG;
 
-/// So many positions are tried at each distance.
+/// The number of positions that [`Table::find_far`] tries with each stride.
 const STRIDE: usize = 32;
 
-/// Where the compressor saw something last, by a hash of it.
+/// The position where the compressor last saw some bytes, by a hash of them.
 ///
-/// The content carries nothing from page to page. All zeroes are valid.
+/// Each compression clears the table first. All zeroes is a valid value.
 pub(crate) struct Table([u16; SLOTS]);
 
 impl Table {
-    /// Makes it all zeroes.
+    /// Sets all slots to 0.
     #[cfg(target_arch = "x86_64")]
     pub(super) fn clear(&mut self) {
         // The kernel's memset() stores word after word on most machines. That takes twice as long.
         //
-        // SAFETY: Writes the table. The direction flag is clear whenever Rust code runs.
+        // SAFETY: The instruction writes zeroes to the `size_of::<Self>()` bytes of the table,
+        // which is borrowed. The direction flag is clear whenever Rust code runs.
         unsafe {
             asm!(
                 "rep stosq",
@@ -43,13 +47,13 @@ impl Table {
         }
     }
 
-    /// Makes it all zeroes.
+    /// Sets all slots to 0.
     #[cfg(not(target_arch = "x86_64"))]
     pub(super) fn clear(&mut self) {
         self.0.fill(0);
     }
 
-    /// The slot of the first `BYTES` bytes of a word.
+    /// Returns the slot for the first `BYTES` bytes of `word`.
     #[inline(always)]
     fn slot<const BYTES: u32>(&mut self, word: u64) -> &mut u16 {
         // 2^40 by the golden ratio. The other bytes of the word are shifted out.
@@ -58,58 +62,67 @@ impl Table {
         &mut self.0[(hash >> (64 - LOG)) as usize]
     }
 
-    /// Notes that what is at `at` was seen there.
+    /// Stores `at` as the position of the bytes there.
     ///
     /// # Safety
     ///
-    /// There are eight bytes of `page` from `at` on, and `at` is at most [`LAST_START`].
+    /// `page` is valid for reads of a page, and `at` is at most [`LAST_START`].
     #[inline(always)]
     pub(super) unsafe fn insert<const BYTES: u32>(&mut self, page: *const u8, at: usize) {
-        // SAFETY: By the caller.
+        // SAFETY: `page` is valid for reads of a page, and `at` is followed by eight bytes of it,
+        // by the safety requirement.
         *self.slot::<BYTES>(unsafe { read(page.add(at)) }) = at as u16;
     }
 
-    /// The same, and where it was seen before if the first four bytes there are the same.
+    /// Stores `at` like [`Self::insert`], and returns the former position of the bytes there.
+    ///
+    /// Returns `None` if the first four bytes are not the same at both positions.
     ///
     /// # Safety
     ///
-    /// As for [`Self::insert`], of which the rest of the table is made.
+    /// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and the table has only
+    /// positions for which that is true.
     #[inline(always)]
     pub(super) unsafe fn probe<const BYTES: u32>(
         &mut self,
         page: *const u8,
         at: usize,
     ) -> Option<usize> {
-        // SAFETY: By the caller.
+        // SAFETY: `at` is followed by eight bytes of `page` by the safety requirement.
         let word: u64 = unsafe { read(page.add(at)) };
         let slot = self.slot::<BYTES>(word);
         let from = usize::from(*slot);
         *slot = at as u16;
         // The first bytes are compared as they were hashed: reading them again takes longer.
         //
-        // SAFETY: By the caller.
+        // SAFETY: `from`, as all positions in the table, is at most `LAST_START` by the safety
+        // requirement.
         let seen: u32 = unsafe { read(page.add(from)) };
         (u64::from_le(word) as u32 == u32::from_le(seen)).then_some(from)
     }
 
-    /// Notes half of what is before `end`.
+    /// Stores every second position before `end`.
     ///
     /// # Safety
     ///
     /// `page` is valid for reads of a page.
     pub(super) unsafe fn insert_some<const BYTES: u32>(&mut self, page: *const u8, end: usize) {
         for at in (0..end.min(LAST_START)).step_by(2) {
-            // SAFETY: By the caller, and `at` is before `LAST_START`.
+            // SAFETY: `page` is valid for reads of a page by the safety requirement, and `at` is
+            // before `LAST_START`.
             unsafe { self.insert::<BYTES>(page, at) };
         }
     }
 
-    /// The first match that is seen between `at` and `last`, looked for in growing strides. Then as much before
-    /// it as it has in common with what it repeats, but for what is before `anchor`, is part of it.
+    /// Returns the first match from `at` to `last` that is found with growing strides.
+    ///
+    /// The match is extended back over the bytes before it, as far as they match too, but not
+    /// before `anchor`.
     ///
     /// # Safety
     ///
-    /// `page` is valid for reads of a page, and the table made by [`Self::insert`]. `anchor` is at most `at`.
+    /// `page` is valid for reads of a page. The table has only positions that are before `at` and
+    /// at most [`LAST_START`]. `anchor` is at most `at`.
     #[inline(never)]
     pub(super) unsafe fn find_far<const BYTES: u32>(
         &mut self,
@@ -123,9 +136,11 @@ impl Table {
         while at <= last {
             let stop = at.wrapping_add(stride.wrapping_mul(STRIDE)).min(last);
             while at <= stop {
-                // SAFETY: `at` is at most `LAST_START`; the rest by the caller.
+                // SAFETY: `page` is valid for reads of a page by the safety requirement, and `at`
+                // and the positions in the table are at most `LAST_START`.
                 if let Some(from) = unsafe { self.probe::<BYTES>(page, at) } {
-                    // SAFETY: As above.
+                    // SAFETY: `page` is valid for reads of a page by the safety requirement, `at`
+                    // is at most `LAST_START` and at least `anchor`, and `from` is before `at`.
                     return Some(unsafe { grown(page, anchor, at, from) });
                 }
                 at = at.wrapping_add(stride);
@@ -136,26 +151,31 @@ impl Table {
     }
 }
 
-/// A match that was found far from the last.
+/// A match that [`Table::find_far`] has found.
 pub(super) struct Far {
+    /// The position where it starts.
     pub(super) at: u16,
+    /// The position of what it repeats.
     pub(super) from: u16,
+    /// The position after its last byte.
     pub(super) end: u16,
 }
 
-/// The match at `at`, and what it has in common with `from` before that, up to `anchor`. The end is that of the
-/// match as it was found, and so behind all that the table has.
+/// Returns the match at `at`, extended back over the bytes before it, but not before `anchor`.
+///
+/// The end is that of the match as it was found, and hence after all positions in the table.
 ///
 /// # Safety
 ///
-/// `page` is valid for reads of a page; `at` and `from` are at most [`LAST_START`], `anchor` at most `at`, and
-/// `from` before it.
+/// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and `anchor` is at most
+/// `at`. `from` is before `at`.
 unsafe fn grown(page: *const u8, anchor: usize, mut at: usize, mut from: usize) -> Far {
-    // SAFETY: By the caller.
+    // SAFETY: `page` is valid for reads of a page, `at` is at most `LAST_START`, and `from` is
+    // before `at`, by the safety requirement.
     let end = unsafe { match_end(page, at, from) };
     while at > anchor && from > 0 {
         let (before, same) = (at.wrapping_sub(1), from.wrapping_sub(1));
-        // SAFETY: Both are in the page.
+        // SAFETY: `before` and `same` are positions in the page.
         let (a, b): (u8, u8) = unsafe { (read(page.add(before)), read(page.add(same))) };
         if a != b {
             break;

@@ -35,7 +35,7 @@ pub(crate) use compress::{
 };
 pub(crate) use decompress::decompress;
 
-/// Why there is no output.
+/// An error of compression or decompression.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Error {
     /// The output buffer is too small.
@@ -48,18 +48,25 @@ pub(crate) enum Error {
 
 type Result<T = ()> = core::result::Result<T, Error>;
 
-/// The longest input of [`compress()`]: the largest page of any machine that Rust runs Linux on.
+/// The length of the longest input of [`compress()`], in bytes.
+///
+/// It is the largest page of any architecture that has Rust in the kernel.
 pub(crate) const MAX_INPUT: usize = 64 << 10;
 
+// The operations of the table above.
 const INDEX_BLOCK: u64 = 25;
 const REPEAT: u64 = 27;
 const ZEROS: u64 = 28;
 const SHORT: u64 = 29;
 const END: u64 = 30;
 
+/// The kind of a half that is an index.
 const INDEX_HALF: u64 = 4;
+
+/// The number of kinds of a half.
 const KINDS: u64 = 5;
 
+// The lengths of an operation and of its arguments.
 const OPERATION_BITS: u32 = 5;
 const REPEAT_BITS: u32 = 6;
 const SHORT_BITS: u32 = 3;
@@ -72,11 +79,13 @@ const CRC_BITS: u32 = 32;
 struct Crc(u32);
 
 impl Crc {
+    /// Takes in a byte.
     fn byte(&mut self, byte: u8) {
         let [top, ..] = self.0.to_be_bytes();
         self.0 = (self.0 << 8) ^ CRC[0][usize::from(top ^ byte)];
     }
 
+    /// Takes in the eight bytes of `block`, most significant first.
     #[inline(always)]
     fn block(&mut self, block: u64) {
         let block = block ^ (u64::from(self.0) << 32);

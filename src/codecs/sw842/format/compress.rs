@@ -25,10 +25,11 @@ use super::{
     ZEROS, //
 };
 
-/// What [`compress`] knows of its input so far: 84 KiB, too much for a stack.
+/// The tables of [`compress()`], in which it finds earlier parts of its input.
 ///
-/// It is plain integers. All zeros is a valid value, and so is any other: a call relies on nothing
-/// that an earlier one has left. But it takes long before [`Workspace::seed`] was called.
+/// They take 84 KiB, too much for a stack. They are plain integers, and any value is valid: a call
+/// relies on nothing that an earlier one has left. But until [`Workspace::seed`] is called, all
+/// values share one list, and compression is slow.
 pub(crate) struct Workspace {
     blocks: Ring<{ 1 << BLOCK_BITS }, 2048>,
     halves: Ring<{ 1 << HALF_BITS }, 4096>,
@@ -38,25 +39,28 @@ pub(crate) struct Workspace {
 const _: () = assert!(size_of::<Workspace>() == (84 << 10) + 16);
 
 impl Workspace {
-    /// Has the hash tables find by a random number. Otherwise a page could be made whose values share one
-    /// list, which takes 80 times as long to compress as any other. What it becomes is the same.
+    /// Makes the hash functions depend on a random number.
+    ///
+    /// Otherwise a page could be made whose values all share one list, which takes 80 times as long
+    /// to compress as any other. The output does not depend on the number.
     pub(crate) fn seed(&mut self, random: u64) {
         self.blocks.multiplier = random | 1;
         self.halves.multiplier = random | 1;
     }
 
-    /// The length of the longest list to search.
+    /// Returns the length of the longest list to search.
     #[cfg(test)]
     pub(crate) fn longest_list(&self) -> usize {
         self.blocks.longest_list().max(self.halves.longest_list())
     }
 
+    /// Forgets the units of an earlier input.
     fn clear(&mut self) {
         self.blocks.heads.fill(0);
         self.halves.heads.fill(0);
     }
 
-    /// Takes in the block with the number `now`, the next one.
+    /// Adds `block`, the next one, whose number is `now`, with its halves and quarters.
     #[inline(always)]
     fn add(&mut self, block: u64, now: u16) {
         self.blocks.add(block, now);
@@ -73,24 +77,30 @@ impl Workspace {
     }
 }
 
-/// The last `UNITS` blocks or halves, findable by value.
+/// A ring of the last `UNITS` blocks or halves, found by value.
 ///
 /// Each bucket of a hash table is a list of units from the newest to the oldest, linked by stamps:
-/// a unit's number plus one. Values share a list by no more than chance, as long as nobody knows the
-/// multiplier, which is odd. Nothing is ever taken out of a list. A unit that has left the ring has
-/// an old stamp, as have all after it; where such a stamp is met, the list ends.
+/// a unit's number plus one. Values share a list by no more than chance, as long as nobody knows
+/// the multiplier, which is odd. Nothing is ever taken out of a list. A unit that has left the ring
+/// has an old stamp, as have all after it; where such a stamp is met, the list ends.
 struct Ring<const UNITS: usize, const BUCKETS: usize> {
+    /// The multiplier of the hash function; see [`Workspace::seed`].
     multiplier: u64,
+    /// The units, by place.
     values: [u64; UNITS],
+    /// The stamp of the next older unit in the list of each unit, by place.
     links: [u16; UNITS],
+    /// The stamp of the newest unit of each bucket.
     heads: [u16; BUCKETS],
 }
 
 impl<const UNITS: usize, const BUCKETS: usize> Ring<UNITS, BUCKETS> {
+    /// The mask that makes a place in the ring out of a number.
     const PLACES: usize = {
         assert!(UNITS.is_power_of_two());
         UNITS - 1
     };
+    /// The shift that makes a bucket out of a product.
     const BUCKET_SHIFT: u32 = {
         assert!(BUCKETS.is_power_of_two());
         u64::BITS - BUCKETS.trailing_zeros()
@@ -99,18 +109,22 @@ impl<const UNITS: usize, const BUCKETS: usize> Ring<UNITS, BUCKETS> {
     // An index below comes from one of these two functions, and by their last operation is less
     // than the length of its array.
 
+    /// Returns the bucket of `value`.
     #[inline(always)]
     fn bucket(&self, value: u64) -> usize {
         // The top bits of the product depend on all of `value`.
         (value.wrapping_mul(self.multiplier) >> Self::BUCKET_SHIFT) as usize
     }
 
+    /// Returns the place in the ring of the unit with this number.
     #[inline(always)]
     fn place(number: u16) -> usize {
         usize::from(number) & Self::PLACES
     }
 
-    /// The place of the newest unit with this value, where `now` is the number of the next one.
+    /// Returns the place of the newest unit with this value, or `None` if there is none.
+    ///
+    /// `now` is the number of the next unit.
     #[inline(always)]
     fn find(&self, value: u64, now: u16) -> Option<u64> {
         let oldest = now.saturating_sub(UNITS as u16);
@@ -125,6 +139,7 @@ impl<const UNITS: usize, const BUCKETS: usize> Ring<UNITS, BUCKETS> {
         None
     }
 
+    /// Adds the unit with the number `now`.
     #[inline(always)]
     fn add(&mut self, value: u64, now: u16) {
         let place = Self::place(now);
@@ -134,7 +149,9 @@ impl<const UNITS: usize, const BUCKETS: usize> Ring<UNITS, BUCKETS> {
         *head = now.wrapping_add(1);
     }
 
-    /// Stamps fall along a list, until they are of units that have left the ring.
+    /// Returns the length of the longest list.
+    ///
+    /// Stamps fall along a list, until they are those of units that have left the ring.
     #[cfg(test)]
     fn longest_list(&self) -> usize {
         let newest = self.heads.iter().max().unwrap_or(&0);
@@ -151,16 +168,19 @@ impl<const UNITS: usize, const BUCKETS: usize> Ring<UNITS, BUCKETS> {
     }
 }
 
-/// The last 256 quarters, findable by value.
+/// A ring of the last 256 quarters, found by value.
 ///
 /// A table over all values needs neither lists nor clearing: an entry counts only if the place that
 /// it names holds the value. Most lookups are for quarters, and this makes them twice as fast.
 struct Quarters {
+    /// The quarters, by place.
     values: [u16; 1 << QUARTER_BITS],
+    /// The place where each value was last added.
     places: [u8; 1 << 16],
 }
 
 impl Quarters {
+    /// Returns the place of a quarter with this value, where `now` is the number of the next one.
     #[inline(always)]
     fn find(&self, value: u16, now: u16) -> Option<u64> {
         let place = self.places[usize::from(value)];
@@ -172,6 +192,7 @@ impl Quarters {
         }
     }
 
+    /// Adds the quarter with the number `now`.
     #[inline(always)]
     fn add(&mut self, value: u16, now: u16) {
         let place = now as u8;
@@ -180,7 +201,9 @@ impl Quarters {
     }
 }
 
-/// One way to write a half or a quarter. A quarter of kind 1 is an index.
+/// One way to write a half or a quarter, as `len` bits.
+///
+/// A quarter of kind 1 is an index, one of kind 0 is its bytes.
 struct Part {
     kind: u64,
     bits: u64,
@@ -188,7 +211,7 @@ struct Part {
 }
 
 impl Part {
-    /// The shortest way to write this half of the block with the number `now`.
+    /// Returns the shortest way to write this half of the block with the number `now`.
     #[inline(always)]
     fn half(work: &Workspace, half: u64, now: u16) -> Self {
         let (kind, bits, len) = match work.halves.find(half, now.wrapping_mul(2)) {
@@ -206,6 +229,7 @@ impl Part {
         Self { kind, bits, len }
     }
 
+    /// Returns the shortest way to write this quarter of the block with the number `now`.
     #[inline(always)]
     fn quarter(work: &Workspace, quarter: u16, now: u16) -> Self {
         let (kind, bits, len) = match work.quarters.find(quarter, now.wrapping_mul(4)) {
@@ -219,6 +243,7 @@ impl Part {
 /// Appends bits to a buffer, a word of 64 at a time: the output is padded to whole words anyway.
 struct Writer<'a> {
     dst: &'a mut [u8],
+    /// The length of the output so far, in bytes.
     at: usize,
     /// The lowest `len` bits are not yet in `dst`; those above them are, and no longer matter.
     word: u64,
@@ -226,6 +251,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
+    /// Starts at the beginning of `dst`.
     fn new(dst: &mut [u8]) -> Writer<'_> {
         let (at, word, len) = (0, 0, 0);
         Writer { dst, at, word, len }
@@ -255,6 +281,7 @@ impl Writer<'_> {
         self.put(bits, len.wrapping_add(OPERATION_BITS))
     }
 
+    /// Appends the operation that repeats the last block `count` times, unless that is 0.
     #[inline(always)]
     fn repeat(&mut self, count: u64) -> Result {
         match count.checked_sub(1) {
@@ -263,6 +290,7 @@ impl Writer<'_> {
         }
     }
 
+    /// Appends the operation that writes `block`, whose number is `now`.
     #[inline(always)]
     fn block(&mut self, work: &Workspace, block: u64, now: u16) -> Result {
         if block == 0 {
@@ -281,6 +309,7 @@ impl Writer<'_> {
         self.put(second.bits, second.len)
     }
 
+    /// Writes a word to the buffer.
     #[inline(always)]
     fn flush(&mut self, word: u64) -> Result {
         let rest = self.dst.get_mut(self.at..);
@@ -302,8 +331,8 @@ impl Writer<'_> {
 
 /// Compresses `src` into `dst` and returns the length, a multiple of 8.
 ///
-/// What does not compress grows, 4096 bytes to at most 4424. If `dst` has room for that much, there
-/// is no [`Error::Full`].
+/// Data that does not compress grows, 4096 bytes to at most 4424. If `dst` is that long, there is
+/// no [`Error::Full`].
 pub(crate) fn compress(work: &mut Workspace, src: &[u8], dst: &mut [u8]) -> Result<usize> {
     if src.len() > MAX_INPUT {
         return Err(Error::TooLong);

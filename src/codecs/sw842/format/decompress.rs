@@ -22,8 +22,13 @@ use super::{
     ZEROS, //
 };
 
-/// Decompresses `src` into `dst` and returns the length. What follows the end of the compressed
-/// data in `src` is ignored. After an error `dst` may hold anything.
+/// Decompresses `src` into `dst` and returns the length.
+///
+/// Bytes in `src` after the end of the compressed data are ignored.
+///
+/// # Errors
+///
+/// [`Error::Full`] or [`Error::Corrupt`]. Then `dst` may hold anything.
 pub(crate) fn decompress(src: &[u8], dst: &mut [u8]) -> Result<usize> {
     let mut bits = Reader::new(src);
     let mut out = Output { dst, at: 0 };
@@ -75,7 +80,8 @@ pub(crate) fn decompress(src: &[u8], dst: &mut [u8]) -> Result<usize> {
     }
 }
 
-/// Writes out the half of this kind at the top of `word`; returns it and the number of its bits.
+/// Writes out the half of this kind at the top of `word`, and returns it and the number of its
+/// bits.
 #[inline(always)]
 fn put_half(out: &mut Output<'_>, word: u64, kind: u64) -> Result<(u64, u32)> {
     match kind {
@@ -96,7 +102,7 @@ fn put_half(out: &mut Output<'_>, word: u64, kind: u64) -> Result<(u64, u32)> {
     }
 }
 
-/// Writes out the quarter at the top of `word`; returns it and the number of its bits.
+/// Writes out the quarter at the top of `word`, and returns it and the number of its bits.
 #[inline(always)]
 fn put_quarter(out: &mut Output<'_>, word: u64, is_index: bool) -> Result<(u64, u32)> {
     if is_index {
@@ -119,13 +125,16 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
+    /// Starts at the beginning of `src`.
     fn new(src: &'a [u8]) -> Self {
         // More bits than a `usize` counts do not fit in memory on any machine that runs this.
         let end = src.len().saturating_mul(8);
         Self { src, at: 0, end }
     }
 
-    /// At least the next 57 bits, from the top; what lies behind the end reads as zeros.
+    /// Returns a word whose upper 57 bits, at least, are the next ones.
+    ///
+    /// Bits after the end read as zeros.
     #[inline(always)]
     fn peek(&self) -> u64 {
         let rest = self.src.get(self.at >> 3..);
@@ -136,6 +145,7 @@ impl<'a> Reader<'a> {
         word.wrapping_shl((self.at & 7) as u32)
     }
 
+    /// Returns `rest`, which is less than a word, filled up with zeros.
     #[cold]
     fn last_word(rest: &[u8]) -> u64 {
         let mut word = [0; size_of::<u64>()];
@@ -145,13 +155,19 @@ impl<'a> Reader<'a> {
         u64::from_be_bytes(word)
     }
 
-    /// Passes over `len` bits. If there are fewer, the next [`Self::take`] finds out.
+    /// Skips `len` bits.
+    ///
+    /// If there are fewer, the next [`Self::take`] fails.
     #[inline(always)]
     fn skip(&mut self, len: u32) {
         self.at = self.at.wrapping_add(len as usize);
     }
 
     /// Takes the next `len` bits, at most 57.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if there are fewer.
     #[inline(always)]
     fn take(&mut self, len: u32) -> Result<u64> {
         let bits = self.peek().wrapping_shr(u64::BITS.wrapping_sub(len));
@@ -167,10 +183,12 @@ impl<'a> Reader<'a> {
 /// Appends bytes to a buffer and copies from what is in it.
 struct Output<'a> {
     dst: &'a mut [u8],
+    /// The length of the output so far, in bytes.
     at: usize,
 }
 
 impl Output<'_> {
+    /// Appends `bytes` and returns them.
     #[inline(always)]
     fn put<const SIZE: usize>(&mut self, bytes: [u8; SIZE]) -> Result<[u8; SIZE]> {
         let rest = self.dst.get_mut(self.at..);
@@ -180,11 +198,12 @@ impl Output<'_> {
         Ok(bytes)
     }
 
-    /// Appends the unit at `index` in the ring of the last `1 << BITS` units of `SIZE` bytes.
+    /// Appends and returns the unit at `index` in the ring of the last `1 << BITS` units of `SIZE`
+    /// bytes.
     #[inline(always)]
     fn copy<const SIZE: usize, const BITS: u32>(&mut self, index: u64) -> Result<[u8; SIZE]> {
-        // The place is that of the byte `back` before the last that is in the ring. If so many have
-        // not been written yet, `from` wraps and is behind the end of any buffer.
+        // `last` is the last byte that the ring has taken in, and `from` is `back` bytes before it.
+        // If fewer bytes were written so far, `from` wraps and is beyond the end of any buffer.
         let last = (self.at & !7).wrapping_sub(1);
         let back = last.wrapping_sub((index as usize).wrapping_mul(SIZE)) & ((SIZE << BITS) - 1);
         let from = last.wrapping_sub(back);
@@ -192,7 +211,11 @@ impl Output<'_> {
         self.put(*unit.ok_or(Error::Corrupt)?)
     }
 
-    /// The last 8 bytes.
+    /// Returns the last 8 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Corrupt`] if there are fewer.
     fn last(&self) -> Result<[u8; 8]> {
         let from = self.at.checked_sub(8).ok_or(Error::Corrupt)?;
         let rest = self.dst.get(from..).unwrap_or_default();
