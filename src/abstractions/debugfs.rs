@@ -71,7 +71,7 @@ pub(crate) trait Reader: Send + Sync + 'static {
 #[derive(Clone)]
 pub(crate) struct Dir(Arc<Entry>);
 
-/// What is removed of a directory.
+/// The entry of a directory, removed when dropped.
 struct Entry {
     dentry: *mut ffi::dentry,
     // Dropped after `self` has removed the entry: the parent would remove it as well.

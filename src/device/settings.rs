@@ -36,8 +36,8 @@ pub(crate) struct WritebackLimit {
     set: u64,
 }
 
-/// A receipt for a page charged to the limit: the value of [`WritebackLimit::set`] at that time, or `None`
-/// if the page was not charged.
+/// A receipt for a page charged to the limit: the value of [`WritebackLimit::set`] at that time,
+/// or `None` if the page was not charged.
 pub(crate) type Charge = Option<u64>;
 
 impl WritebackSettings {

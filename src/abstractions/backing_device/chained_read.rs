@@ -77,8 +77,8 @@ impl BackingDevice {
         let read = KBox::into_raw(read);
         // SAFETY: `raw` and `vec` are fields of `read`, which stays in its own allocation until
         // `end` takes it back. `self.bdev` is open by the type invariant, and stays open until
-        // `read` lets go of the device, after the bio has ended. The bio has room for one vector, and `destination` is dropped
-        // after it has ended.
+        // `read` lets go of the device, after the bio has ended. The bio has room for one vector,
+        // and `destination` is dropped after it has ended.
         unsafe {
             ffi::bio_init(raw, self.bdev, &raw mut (*read).vec, 1, flags);
             (*raw).bi_iter.bi_sector = sector(index);

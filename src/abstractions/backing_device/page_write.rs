@@ -118,8 +118,8 @@ impl PageWrite {
         let inner = self.inner.as_mut().project();
         let raw = inner.raw.get();
         // SAFETY: The bio is not under way, by the type invariant and since `wait` has returned.
-        // `inner` is pinned, and dropping `self` waits for the bio before it frees it and lets go of
-        // the device.
+        // `inner` is pinned, and dropping `self` waits for the bio before it frees it and lets go
+        // of the device.
         unsafe {
             (*inner.done.get()).done = 0;
             ffi::bio_init(
