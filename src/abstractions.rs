@@ -5,6 +5,7 @@
 //! With [`crate::zram::store::table`], the only place where `unsafe` may be written.
 
 mod arch;
+pub(crate) mod atomic;
 pub(crate) mod backing_device;
 pub(crate) mod bio;
 pub(crate) mod cpuhp;

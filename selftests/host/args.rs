@@ -27,6 +27,11 @@ pub mod prelude {
 
 #[path = "../../src"]
 mod zram {
+    #[allow(unused_imports)]
+    pub mod abstractions {
+        pub mod atomic;
+    }
+
     pub mod interface {
         pub mod args;
     }

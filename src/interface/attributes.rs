@@ -12,6 +12,7 @@ mod jobs;
 use super::args;
 use crate::zram::{
     abstractions::{
+        atomic::Ordering,
         disk::DiskRef,
         sysfs::{
             Attribute,
@@ -26,7 +27,6 @@ use crate::zram::{
     store::Stat, //
 };
 use algorithms::*;
-use core::sync::atomic::Ordering;
 use jobs::*;
 use kernel::{
     fmt::Write as _,

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::zram::{
     abstractions::{
+        atomic::Ordering,
         bio::Writing,
         racy::{
             RacyBytes,
@@ -28,7 +29,6 @@ use crate::zram::{
         ZcompGuard, //
     }, //
 };
-use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 
 /// What is to be stored, in the memory of a bio.

@@ -10,7 +10,7 @@
 
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{
+use crate::zram::abstractions::atomic::{
     AtomicU64,
     Ordering, //
 };

@@ -2,11 +2,11 @@
 
 //! x86-64: what a string instruction does faster, and what one instruction does at once.
 
-use crate::zram::abstractions::ffi;
-use core::{
-    ptr::NonNull,
-    sync::atomic::AtomicI64, //
+use crate::zram::abstractions::{
+    atomic::AtomicI64,
+    ffi, //
 };
+use core::ptr::NonNull;
 use kernel::page::PAGE_SIZE;
 
 const WORDS: usize = PAGE_SIZE / size_of::<usize>();

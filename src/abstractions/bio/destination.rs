@@ -10,6 +10,10 @@ use super::{
     Reading, //
 };
 use crate::zram::abstractions::{
+    atomic::{
+        AtomicI32,
+        Ordering, //
+    },
     ffi,
     kmap::KmapLocalMut,
     page::{
@@ -18,13 +22,7 @@ use crate::zram::abstractions::{
     },
     racy::RacyPageMut, //
 };
-use core::{
-    marker::PhantomData,
-    sync::atomic::{
-        AtomicI32,
-        Ordering, //
-    }, //
-};
+use core::marker::PhantomData;
 use kernel::{
     page::PAGE_SIZE,
     prelude::*, //

@@ -7,6 +7,7 @@ use super::{
     Private, //
 };
 use crate::zram::abstractions::{
+    atomic::Ordering,
     bio::Bio,
     ffi,
     sysfs::Owner, //
@@ -17,8 +18,7 @@ use core::{
     ptr::{
         self,
         NonNull, //
-    },
-    sync::atomic::Ordering, //
+    }, //
 };
 use kernel::{
     container_of,

@@ -2,14 +2,14 @@
 
 //! When the module's text may go.
 
-use crate::zram::abstractions::sched;
-use core::{
-    mem::ManuallyDrop,
-    sync::atomic::{
+use crate::zram::abstractions::{
+    atomic::{
         AtomicUsize,
         Ordering, //
-    }, //
+    },
+    sched, //
 };
+use core::mem::ManuallyDrop;
 use kernel::time::{
     delay::fsleep,
     Delta, //
