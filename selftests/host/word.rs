@@ -3,10 +3,10 @@
 //! Model check of the slot's word, on the source itself: `rustc -O --test --edition 2021
 //! selftests/host/word.rs`; `--show-output` tells how much was explored.
 //!
-//! `src/store/word.rs` is compiled with atomics whose operations are steps. The code around it, which
-//! locks, waits, unlocks and wakes, is written again here as `slot.rs`, `table.rs`, `bio_slots.rs`
-//! and `waiters.rs` have it, because these need the kernel: a change there belongs here, too.
-//! Every interleaving of the steps is explored, for a few tasks at a time, see [`SCENARIOS`].
+//! `src/store/word.rs` is compiled with atomics whose operations are steps. Its users in `slot.rs`,
+//! `table.rs`, `bio_slots.rs` and `waiters.rs` need the kernel, so that what they do with the word
+//! is written again here, in `users`: a change there belongs here, too. Every interleaving of the
+//! steps is explored, for a few tasks at a time; see [`SCENARIOS`].
 //!
 //! The steps are sequentially consistent, so the orderings of the atomics are not checked.
 
@@ -100,8 +100,8 @@ const SCENARIOS: &[Scenario] = &[
 
 /// An operation on the slot.
 ///
-/// Content is a number: 0 for none, an odd one for a same-filled page, an even one for an object of
-/// that size. It is the slot's value and the time of the last access, too.
+/// Content is a number: 0 for none, an odd number for a same-filled page, an even one for an object
+/// of that size. It is also the slot's value, and the time of the last access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Program {
     /// Stores this content: `BioSlots::store`.
@@ -145,8 +145,8 @@ impl fmt::Debug for Word {
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Look the slot up, in a read-side critical section that ends with the next step that is not
-    /// one on the word.
+    /// Look the slot up and enter a read-side critical section, which lasts until the task's next
+    /// step that is not on the word.
     Find,
     Load(Call),
     CompareExchange(Call, Word, Word),
@@ -160,14 +160,14 @@ enum Step {
     SpinUnlock,
     /// Enqueue the task and release the spinlock.
     Sleep,
-    /// Take the spinlock again, once somebody has woken the task.
+    /// Take the spinlock again, after the task was woken.
     Wake,
     NotifyAll,
     /// Learn whether the other slots of the chunk are empty.
     Others,
-    /// Make the slot one that no look-up finds.
+    /// Unlink the slot, so that no look-up finds it.
     Unlink,
-    /// Wait until all who may have found the slot are gone, and free it.
+    /// Wait for a grace period, and free the slot.
     Release,
 }
 
@@ -184,9 +184,9 @@ enum Reply {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Flaw {
-    /// Somebody uses or unlocks a slot without holding its lock.
+    /// A task uses or unlocks a slot without holding its lock.
     Shared,
-    /// All tasks but those asleep have ended.
+    /// A task sleeps, and all tasks that could wake it have ended.
     Asleep,
     /// The slot was freed, and has content that was stored before.
     NotFreed,
@@ -224,7 +224,7 @@ enum Bug {
     /// Unlocking keeps the requests in the word.
     RequestKept,
     WakeWithoutLock,
-    /// The holder does not wake those who wait.
+    /// The holder does not wake the tasks that wait for the lock.
     NoWake,
     /// The holder looks at the word once more after it has unlocked it.
     LookAfterUnlock,
@@ -256,7 +256,7 @@ pub mod page {
 #[path = "../../src"]
 mod zram {
     pub mod abstractions {
-        /// Atomics whose operations are steps. There is only one word.
+        /// Atomics whose operations are steps on the one word of the model.
         pub mod atomic {
             use crate::*;
             pub use std::sync::atomic::Ordering;
@@ -334,7 +334,9 @@ mod zram {
                 bug: Bug,
             }
 
-            /// `SlotGuard`. It is unlocked by a call, because a program that is stopped drops it.
+            /// `SlotGuard`, unlocked by [`Guard::unlock`].
+            ///
+            /// It has no `Drop`, because a program that is stopped drops its guards.
             struct Guard<'t> {
                 slots: &'t Slots,
                 held: Held,
@@ -512,8 +514,9 @@ mod zram {
 
 // ---- states ------------------------------------------------------------------------------------
 
-/// All that there is between two steps, besides the positions of the tasks. Bit `actor` of a set is
-/// for that task.
+/// The state of the model between two steps, besides the positions of the tasks.
+///
+/// `asleep`, `reading`, `unlocked` and `ended` are sets of tasks, with a bit for each.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct State {
     word: u64,
@@ -771,7 +774,10 @@ fn search(bug: Bug, wanted: Option<Flaw>) -> BTreeMap<Flaw, String> {
             break;
         }
     }
-    println!("# bug {bug:?}: {states} states, {steps} steps between them, {longest} at most for one operation");
+    println!(
+        "# bug {bug:?}: {states} states, {steps} steps between them, \
+         {longest} at most for one operation"
+    );
     flaws
 }
 

@@ -4,8 +4,8 @@
 //!
 //! Between two steps an actor's code depends on nothing but the replies to its earlier steps. So
 //! the next step is found by running the code again with these replies, and stopping it at the
-//! first step that has none yet. [`explore`] searches breadth-first through the states of all actors
-//! together, in every order of their steps.
+//! first step that has none yet. [`explore`] searches breadth-first through all states that some
+//! order of the actors' steps leads to.
 
 use std::{
     any::Any,
@@ -120,7 +120,7 @@ struct Position<M: Model> {
     next: HashMap<M::Reply, usize>,
 }
 
-/// All positions that were reached; first those where the programs begin, in the order of the actors.
+/// All positions that were reached, beginning with the first one of each actor.
 struct Positions<'m, M: Model> {
     model: &'m M,
     positions: Vec<Position<M>>,
