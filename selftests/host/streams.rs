@@ -381,11 +381,11 @@ fn step(step: Step) -> Reply {
 /// A property that does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Flaw {
-    /// A stream is used after it was freed, or freed while it is used.
+    /// A stream is used that does not exist, or freed while another actor holds its cell.
     Freed,
     /// A cell is accessed while another actor holds its mutex.
     Shared,
-    /// A stream belongs to no CPU that is up.
+    /// A stream outlives its cell's CPU, or is in no cell.
     Lost,
     /// A CPU is up and has no stream.
     Missing,
