@@ -12,6 +12,7 @@
 //! choice, and atomics are `core`'s. The last has its reasons in doc/design.md.
 
 mod arch;
+pub(crate) mod atomic;
 pub(crate) mod backing_device;
 pub(crate) mod bio;
 pub(crate) mod cpuhp;

@@ -13,6 +13,10 @@ mod settings;
 
 use crate::zram::{
     abstractions::{
+        atomic::{
+            AtomicUsize,
+            Ordering, //
+        },
         backing_device::BackingDevice,
         cpuhp::{
             self,
@@ -30,10 +34,6 @@ use crate::zram::{
     },
     store::Store,
     streams::Zcomp, //
-};
-use core::sync::atomic::{
-    AtomicUsize,
-    Ordering, //
 };
 use kernel::{
     page::{

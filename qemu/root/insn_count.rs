@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! A TCG plugin for QEMU that counts how often the guest's kernel executes each of its instructions.
+//! A TCG plugin for QEMU that counts how often the guest's kernel executes each instruction.
 //!
-//! The guest says when: it executes a NOP with the displacement [`BEGIN`] or [`END`], in user space. At each `END` the
-//! counts since `BEGIN` go to the file that `out=` names, as 64-bit words: how many pairs follow, then pairs of address
-//! and count. One vCPU only. With icount an iteration of a string instruction counts as one execution.
+//! The guest starts and ends the counting by the NOPs [`BEGIN`] and [`END`], which it executes in
+//! user space. At each `END` the counts since `BEGIN` are written to the file that `out=` names,
+//! after those of earlier `END`s, as little-endian 64-bit words: the number of pairs, then pairs of
+//! address and count.
+//!
+//! There must be only one vCPU. With icount each iteration of a string instruction counts as one
+//! execution.
 
 use std::{
     collections::HashMap,
@@ -14,15 +18,16 @@ use std::{
     sync::{Mutex, OnceLock},
 };
 
-/// Displacements of `nopl disp32(%rax)`.
+/// The instruction that starts the counting: `nopl disp32(%rax)` with a displacement of our own.
 const BEGIN: &[u8] = b"\x0f\x1f\x80zr\x01\x7a";
+/// The instruction that ends the counting.
 const END: &[u8] = b"\x0f\x1f\x80zr\x02\x7a";
-/// Where the kernel's half of the address space begins.
+/// The first address of the kernel's half of the address space.
 const KERNEL: u64 = 1 << 63;
-/// Room for that many different instructions; Debian's kernel has fewer than six million.
+/// The most instructions that can be counted; Debian's kernel has fewer than six million.
 const COUNTERS: usize = 8 << 20;
 
-// ---- what of qemu-plugin.h is used, version 4 of its interface -----------------------------------------------------
+// ---- qemu-plugin.h, version 4, as far as it is used --------------------------------------------
 
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -54,23 +59,24 @@ unsafe extern "C" {
 #[unsafe(no_mangle)]
 pub static qemu_plugin_version: c_int = 4;
 
-// ---- counting --------------------------------------------------------------------------------------------------------
+// ---- counting ----------------------------------------------------------------------------------
 
 struct State {
     scoreboard: *mut c_void,
-    /// Each address that was translated, and the place of its counter.
+    /// The index of the counter of each address that was translated.
     places: HashMap<u64, usize>,
     out: BufWriter<File>,
 }
 
-// SAFETY: The scoreboard is QEMU's, for any thread to use.
+// SAFETY: `scoreboard` belongs to QEMU, which allows any thread to use it.
 unsafe impl Send for State {}
 
 static STATE: OnceLock<Mutex<State>> = OnceLock::new();
 
 impl State {
     fn counters(&mut self) -> &mut [u64] {
-        // SAFETY: The scoreboard has COUNTERS words for each vCPU. The one vCPU is in a callback, so nothing counts.
+        // SAFETY: `self.scoreboard` has `COUNTERS` words for each vCPU. The only vCPU is in a
+        // callback, so that nothing else accesses them.
         unsafe { std::slice::from_raw_parts_mut(qemu_plugin_scoreboard_find(self.scoreboard, 0).cast(), COUNTERS) }
     }
 
@@ -104,10 +110,15 @@ extern "C" fn end(_vcpu: c_uint, _data: *mut c_void) {
     state().dump().expect("the file of counts can be written");
 }
 
-/// Called for each block that is translated: each of its instructions gets its counter.
+/// Adds a counter to each of the kernel's instructions in a block that is being translated.
+///
+/// # Safety
+///
+/// `tb` is the block for which QEMU is making the callback.
 unsafe extern "C" fn translated(_id: u64, tb: *mut c_void) {
     let mut state = state();
-    // SAFETY: QEMU passes a block; its instructions live as long, and data of any length may be asked for.
+    // SAFETY: `tb` is a block by the safety requirement; its instructions live as long as it, and
+    // `bytes` has room for `bytes.len()` bytes.
     unsafe {
         for index in 0..qemu_plugin_tb_n_insns(tb) {
             let insn = qemu_plugin_tb_get_insn(tb, index);
@@ -131,6 +142,11 @@ unsafe extern "C" fn translated(_id: u64, tb: *mut c_void) {
     }
 }
 
+/// Registers the plugin's callbacks; returns 0, or 1 if the file cannot be created.
+///
+/// # Safety
+///
+/// QEMU calls this once, with `argc` strings in `argv`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn qemu_plugin_install(
     id: u64,
@@ -138,7 +154,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
     argc: c_int,
     argv: *const *const c_char,
 ) -> c_int {
-    // SAFETY: QEMU passes that many strings.
+    // SAFETY: `argv` has `argc` strings by the safety requirement.
     let arguments = unsafe { (0..argc as usize).map(|n| CStr::from_ptr(*argv.add(n)).to_string_lossy()) };
     let Some(path) = arguments.filter_map(|a| a.strip_prefix("out=").map(str::to_owned)).last() else {
         eprintln!("insn_count: which file? say out=FILE");
@@ -151,7 +167,7 @@ pub unsafe extern "C" fn qemu_plugin_install(
             return 1;
         }
     };
-    // SAFETY: This is where QEMU wants both to be called.
+    // SAFETY: `id` is this plugin's, and QEMU allows both calls while it installs a plugin.
     unsafe {
         let scoreboard = qemu_plugin_scoreboard_new(COUNTERS * size_of::<u64>());
         _ = STATE.set(Mutex::new(State { scoreboard, places: HashMap::new(), out }));

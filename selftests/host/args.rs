@@ -2,10 +2,10 @@
 
 //! Host tests of the parsers: `rustc --test --edition 2021 selftests/host/args.rs`.
 //!
-//! What is expected is what the kernel's parsers say of the same input: `lib/kstrtox.c`,
-//! `lib/cmdline.c`, and `writeback_store` and `recompress_store` of mainline's driver.
+//! The expected results are those of the kernel's parsers for the same input: `lib/kstrtox.c`,
+//! `lib/cmdline.c`, and `writeback_store()` and `recompress_store()` of mainline's driver.
 
-// The parsers ask the `kernel` crate for errno values only, and what they return for the size of a page.
+// The parsers need errno values from the `kernel` crate, and the slot's attributes the page size.
 extern crate self as kernel;
 
 pub mod page {
@@ -27,6 +27,11 @@ pub mod prelude {
 
 #[path = "../../src"]
 mod zram {
+    #[allow(unused_imports)]
+    pub mod abstractions {
+        pub mod atomic;
+    }
+
     pub mod interface {
         pub mod args;
     }
@@ -94,7 +99,7 @@ fn unsigned_numbers() {
         ("65535\n", Ok(65535)),
         ("65536", Err(ERANGE)),
         ("99999999999999999999999", Err(ERANGE)),
-        // Too large comes before malformed.
+        // Overflow is reported before a bad character behind it.
         ("99999999999999999999999x", Err(ERANGE)),
         ("", Err(EINVAL)),
         ("\n", Err(EINVAL)),
@@ -153,7 +158,7 @@ fn ages() {
         ("010", Ok(Idle::Age(8))),
         ("+3", Ok(Idle::Age(3))),
         ("4294967295", Ok(Idle::Age(u32::MAX))),
-        // Whatever is wrong, mainline says EINVAL here.
+        // Mainline returns EINVAL for any error here, overflow too.
         ("4294967296", Err(EINVAL)),
         ("all ", Err(EINVAL)),
         ("all\n\n", Err(EINVAL)),
@@ -200,7 +205,7 @@ fn recompression_algorithms() {
     }
     assert_eq!(parse("algo=zstd priority=4"), Err(EINVAL));
     assert_eq!(parse("priority=99999999999 algo=zstd"), Err(ERANGE));
-    // A token that begins with `=` has no key, and so no value.
+    // A token that begins with `=` is all key, as in next_arg(): it has no value.
     assert_eq!(parse("=x algo=zstd"), Err(EINVAL));
 }
 
@@ -213,7 +218,7 @@ fn parameters() {
         (Some(&b"/etc/a"[..]), Some(-1))
     );
     assert!(params.algorithm.is_none());
-    // Mainline's mark for a level that was not given.
+    // Mainline takes this number for a level that was not given.
     assert_eq!(algorithm_params(b"level=-2147483648").unwrap().level, None);
     assert!(algorithm_params(b"").unwrap().level.is_none());
     assert!(algorithm_params(b"\n").unwrap().level.is_none());
@@ -241,7 +246,7 @@ fn recompression() {
         (Some(&b"zstd"[..]), Some(2))
     );
     assert_eq!(recompress(b"").unwrap().max_pages, u64::MAX);
-    // A kind that is unknown is an error only where none was known before.
+    // An unknown type is an error only if no known one came before it.
     assert!(recompress(b"type=huge type=foo").unwrap().filter.huge);
     for (arg, error) in [
         ("type=foo", EINVAL),
@@ -278,7 +283,7 @@ fn writeback() {
             "page_indexes=5-7 page_index=99",
             Ok(vec![(all, 5..8), (all, 99..100)]),
         ),
-        // A kind ends it, whatever follows, and is for the range named last.
+        // A type ends the parsing, and applies to the range that was named last.
         (
             "page_indexes=0-9 type=idle junk=",
             Ok(vec![(all, 0..10), (idle, 0..10)]),

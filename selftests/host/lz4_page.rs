@@ -2,8 +2,8 @@
 
 //! Host tests of LZ4 for a page: `rustc --test --edition 2021 selftests/host/lz4_page.rs`.
 //!
-//! What blocks mean is said by a second, slow decompressor in here. Everything random comes from
-//! one seed, which is printed; `LZ4_SEED=n` sets another.
+//! The reference is a second, slow decompressor in this file, `meaning`. All random numbers come
+//! from one seed, which is printed; `LZ4_SEED=n` sets another.
 
 #[path = "../../src"]
 mod zram {
@@ -28,11 +28,11 @@ const PAGE: usize = 4096;
 /// The largest block of a page: all literals.
 const BOUND: usize = PAGE + PAGE / 255 + 2;
 
-/// What must stay as it is around a buffer.
+/// Number of bytes before and after a buffer that must not change.
 const GUARD: usize = 64;
 
 fn table() -> Box<Table> {
-    // SAFETY: All zeroes are valid.
+    // SAFETY: A `Table` consists of integers, for which all zeroes is a valid value.
     Box::new(unsafe { mem::zeroed() })
 }
 
@@ -42,10 +42,10 @@ fn compress_with(
     room: usize,
     acceleration: u32,
 ) -> Option<Vec<u8>> {
-    // Exactly a page, for tools that watch the heap.
+    // An allocation of exactly a page, for tools that find accesses beyond allocations.
     let page: Box<[u8; PAGE]> = Box::new(page.try_into().unwrap());
     let mut dst = vec![0xa5; GUARD + room + GUARD];
-    // SAFETY: A page.
+    // SAFETY: `page` is valid for reads of a page.
     let len = unsafe {
         zram::codecs::lz4_page::compress(
             table,
@@ -70,13 +70,13 @@ fn decompress(block: &[u8]) -> Result<Vec<u8>, Corrupt> {
     decompress_parts(block, block.len())
 }
 
-/// With a block whose second part begins at `split`.
+/// Decompresses a block that is passed in two parts, the second of which begins at `split`.
 fn decompress_parts(block: &[u8], split: usize) -> Result<Vec<u8>, Corrupt> {
-    // Exactly the parts, for the same tools.
+    // Allocations of exactly the parts' sizes, for the same tools.
     let (head, tail): (Box<[u8]>, Box<[u8]>) = (block[..split].into(), block[split..].into());
     let mut bridge = vec![0x5a; block.len()];
     let mut dst = vec![0x5a; GUARD + PAGE + GUARD];
-    // SAFETY: There is a page.
+    // SAFETY: `dst` is valid for writes of a page from `GUARD` on.
     let result = unsafe {
         zram::codecs::lz4_page::decompress(&head, &tail, &mut bridge, dst[GUARD..].as_mut_ptr())
     };
@@ -88,7 +88,7 @@ fn decompress_parts(block: &[u8], split: usize) -> Result<Vec<u8>, Corrupt> {
     result.map(|()| dst[GUARD..GUARD + PAGE].to_vec())
 }
 
-/// What a block says, read step by step.
+/// The content of a block, decoded byte by byte.
 struct Meaning {
     data: Vec<u8>,
     last_literals: usize,
@@ -136,7 +136,9 @@ fn meaning(block: &[u8]) -> Option<Meaning> {
     }
 }
 
-/// What every decompressor must make of a block: it may ask for literals at the end.
+/// Checks that `block` decompresses to `page`, and ends as the format demands.
+///
+/// Decompressors may rely on that end: five literals, and no match that starts in the last twelve bytes.
 fn check(block: &[u8], page: &[u8]) {
     let meaning = meaning(block).expect("a block");
     assert!(meaning.data == page, "another page");
@@ -170,13 +172,13 @@ impl Random {
         (0..len).map(|_| self.next() as u8).collect()
     }
 
-    /// Mostly small, sometimes large.
+    /// Returns a length that is mostly small and sometimes large.
     fn length(&mut self) -> usize {
         let end = [4, 16, 40, 600][self.below(4)];
         self.below(end)
     }
 
-    /// Pieces of a page before and behind where one would look, and new ones between.
+    /// Returns a page of one of several textures, from noise to runs and overlapping copies.
     fn page(&mut self, texture: usize) -> Vec<u8> {
         let words: Vec<Vec<u8>> = (0..60)
             .map(|_| {
@@ -197,14 +199,14 @@ impl Random {
                 3 => page.extend((self.next() as u32 % 300).to_le_bytes()),
                 // Runs.
                 4 => page.resize(page.len() + self.length(), (self.next() % 3) as u8),
-                // Nearly random: around the limit of what is worth keeping.
+                // Nearly random, so that it compresses to about the huge page limit.
                 5 => {
                     let (new, old) = (1 + self.below(40), self.below(12));
                     page.extend(self.bytes(new));
                     let from = self.below(page.len());
                     page.extend_from_within(from..page.len().min(from + old));
                 }
-                // From anywhere, also overlapping.
+                // Copies from any distance, which may overlap themselves.
                 _ => {
                     let new = self.length();
                     page.extend(self.bytes(new));
@@ -220,7 +222,7 @@ impl Random {
         page
     }
 
-    /// A valid block as no compressor would write it, and its page.
+    /// Returns a valid block that no compressor would write, and its page.
     fn block(&mut self) -> (Vec<u8>, Vec<u8>) {
         let (mut block, mut page) = (Vec::new(), Vec::new());
         let put = |block: &mut Vec<u8>, number: usize| {
@@ -341,7 +343,7 @@ fn acceleration_is_taken_as_it_comes() {
     }
 }
 
-/// A page that just doesn't fit gets a second pass, which finds more.
+/// Checks that a page that just does not fit gets a second pass, which finds more.
 #[test]
 fn short_matches_count_where_it_is_tight() {
     let mut random = Random::from_environment();
@@ -357,7 +359,7 @@ fn short_matches_count_where_it_is_tight() {
     assert!(helped > 100, "{helped}");
 }
 
-/// And that is no second pass over the whole page.
+/// Checks that the second pass does not go over the whole page.
 #[test]
 fn a_near_miss_costs_little() {
     let mut random = Random::from_environment();
@@ -369,7 +371,7 @@ fn a_near_miss_costs_little() {
         let len = compress(&page, BOUND).expect("there is room").len();
         for (cost, room) in costs.iter_mut().zip([BOUND, len - 20]) {
             *cost += time(|| {
-                // SAFETY: A page.
+                // SAFETY: `page` is valid for reads of a page.
                 black_box(unsafe {
                     zram::codecs::lz4_page::compress(&mut table, page.as_ptr(), &mut dst[..room], 1)
                 });
@@ -379,7 +381,7 @@ fn a_near_miss_costs_little() {
     assert!(costs[1] < 1.75 * costs[0], "{costs:?}");
 }
 
-/// What the kernel's library makes of a page that repeats something.
+/// Checks that blocks of the kernel's library, of pages that repeat something, are read.
 #[test]
 fn the_librarys_blocks_are_read() {
     let fox = "The quick brown fox jumps over the lazy dog. ";
@@ -446,7 +448,7 @@ fn broken_blocks_do_no_harm() {
     }
 }
 
-/// Both decompressors make the same of it, also when it is in two parts.
+/// Checks that both decompressors have the same result, also if the block is in two parts.
 fn agree(block: &[u8]) {
     let expected = meaning(block)
         .map(|meaning| meaning.data)
@@ -457,7 +459,7 @@ fn agree(block: &[u8]) {
     }
 }
 
-/// An object lies across two pages of the pool anywhere.
+/// Checks blocks that are split anywhere, as an object across two pages of the pool is.
 #[test]
 fn blocks_come_in_two_parts() {
     let mut random = Random::from_environment();
@@ -475,8 +477,11 @@ fn blocks_come_in_two_parts() {
     }
 }
 
-/// Noise is looked through in strides. What repeats itself after it must not be taken for literals for
-/// longer than that: the library's blocks are 64 bytes longer on the mean than what does not repeat.
+/// Checks that a match is found soon after noise.
+///
+/// The compressor goes through noise in strides, and must not miss the repetition behind it for
+/// longer than the kernel's library does. The library's blocks are 64 bytes longer on the mean than
+/// the part of these pages that does not repeat.
 #[test]
 fn noise_does_not_hide_what_follows() {
     let mut random = Random::from_environment();
@@ -490,7 +495,7 @@ fn noise_does_not_hide_what_follows() {
     assert!(mean <= 70, "{mean}");
 }
 
-/// The shortest of many times that this takes, in nanoseconds.
+/// Returns the shortest of 300 times that `work` takes, in nanoseconds.
 fn time(mut work: impl FnMut()) -> f64 {
     let once = |_| {
         let start = Instant::now();
@@ -500,8 +505,10 @@ fn time(mut work: impl FnMut()) -> f64 {
     (0..300).map(once).fold(f64::MAX, f64::min)
 }
 
-/// Matches that repeat three, five, six or seven bytes once took four times as long as those that repeat
-/// four or eight: each word was read while the bytes were still on their way to the cache.
+/// Checks that matches at small distances are decompressed about as fast as others.
+///
+/// Matches that repeat three, five, six or seven bytes once took four times as long as those that
+/// repeat four or eight: each word was read while its bytes were still on their way to the cache.
 #[test]
 fn near_matches_are_as_fast_as_others() {
     let mut random = Random::from_environment();
@@ -518,7 +525,7 @@ fn near_matches_are_as_fast_as_others() {
         let block = compress(&page, BOUND).expect("there is room");
         let mut dst = [0; PAGE];
         time(|| {
-            // SAFETY: There is a page.
+            // SAFETY: `dst` is valid for writes of a page.
             let result = unsafe {
                 zram::codecs::lz4_page::decompress(&block, &[], &mut [], dst.as_mut_ptr())
             };
@@ -532,12 +539,12 @@ fn near_matches_are_as_fast_as_others() {
     }
 }
 
-/// What reads are told instead of what is there.
+/// Values that reads return in place of the bytes in memory.
 struct Lies {
     random: Random,
-    /// One of so many is a lie.
+    /// One of `share` reads returns such a value.
     share: usize,
-    /// What was read lately: told once more, it looks like a match.
+    /// Values that were read lately: one that is returned again looks like a match.
     past: [u64; 8],
 }
 
@@ -545,7 +552,7 @@ thread_local! {
     static LIES: RefCell<Option<Lies>> = const { RefCell::new(None) };
 }
 
-/// What `read` in lz4_page sees of an integer, given that others may write to it at any time.
+/// Returns the value that `read` in lz4_page gets for an integer that others may write to.
 pub(crate) fn seen<T>(value: T) -> T {
     LIES.with_borrow_mut(|lies| match lies {
         Some(lies) => lies.seen(value),
@@ -557,7 +564,7 @@ impl Lies {
     fn seen<T>(&mut self, value: T) -> T {
         let size = mem::size_of::<T>();
         let mut bytes = [0; 8];
-        // SAFETY: An integer of at most eight bytes, and so is what any of them make.
+        // SAFETY: `value` is an integer of at most eight bytes, so that `bytes` has room for it.
         unsafe {
             bytes
                 .as_mut_ptr()
@@ -573,12 +580,12 @@ impl Lies {
         } else {
             self.past[turn] = u64::from_le_bytes(bytes);
         }
-        // SAFETY: As above.
+        // SAFETY: `T` is an integer of at most eight bytes, for which any bytes are a valid value.
         unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
     }
 }
 
-/// While this runs, one of `share` reads is a lie.
+/// Runs `work`, in which one of `share` reads returns a wrong value.
 fn lying<R>(seed: u64, share: usize, work: impl FnOnce() -> R) -> R {
     let lies = Lies {
         random: Random(seed),
@@ -591,11 +598,14 @@ fn lying<R>(seed: u64, share: usize, work: impl FnOnce() -> R) -> R {
     result
 }
 
-/// A page that others write to still becomes a block of a page, and nothing is touched around it. Every read may
-/// show another value than any before.
+/// Checks that a page that changes while it is compressed becomes the block of some page.
 ///
-/// Alone of all tests it finds, for one, that `grown` compares anew where a match ends that has grown: then the
-/// table has positions behind that end, and the next match may repeat what is yet to come.
+/// Every read may return another value than the reads before it. No byte around the buffers is
+/// touched.
+///
+/// This is the only test that fails if, for one, `grown` compares again to find where a match that
+/// has grown ends: then the table has positions behind that end, and the next match may refer to
+/// bytes that are not yet written.
 #[test]
 fn pages_may_change_under_way() {
     let mut random = Random::from_environment();
@@ -620,7 +630,7 @@ fn pages_may_change_under_way() {
     assert!(came[0] > 100 && came[1] > 100, "{came:?}");
 }
 
-/// What others write to a page meanwhile, they may read from it; nothing is touched around it.
+/// Checks that decompression touches nothing around a page that others write to meanwhile.
 #[test]
 fn pages_may_change_while_they_are_made() {
     let mut random = Random::from_environment();
@@ -632,7 +642,7 @@ fn pages_may_change_while_they_are_made() {
         let split = [block.len(), random.below(block.len())][random.below(2)];
         let share = [2, 10, 100, 1000][random.below(4)];
         let seed = random.next();
-        // Where a distance is a lie, the result may be anything.
+        // The result may be any page or an error, because the bytes that are copied may be wrong.
         let _ = lying(seed, share, || decompress_parts(&block, split));
     }
 }

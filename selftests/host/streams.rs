@@ -1,37 +1,31 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Model check of the streams' protocol, on the source itself: `rustc -O --test --edition 2021
+//! Model check of the per-CPU streams, on the source itself: `rustc -O --test --edition 2021
 //! selftests/host/streams.rs`; `--show-output` tells how much was explored.
 //!
-//! Two tasks take and release streams for ever, a reader looks at the counters, and CPU hotplug
-//! creates the cells, takes two CPUs down and up, and destroys the cells. Every order of their steps
-//! is explored. A step is what others can see or disturb: a task learns on which CPU it is, tries a
-//! mutex, locks it, unlocks it; a stream is used, or freed; a CPU goes or comes. A task may migrate
-//! before each of its steps: it is told any CPU that is up at that moment.
+//! Two tasks take and release streams for ever, a reader reads the counters, and CPU hotplug
+//! creates the cells, takes CPUs down and up, and destroys the cells. Every interleaving of their
+//! steps is explored. A step is an action that other actors can see or disturb: a task learns which
+//! CPU it runs on, tries, takes or releases a mutex; a stream is used or freed; a CPU goes down or
+//! comes up. A task may migrate before each of its steps: it is told any CPU that is up then.
 //!
-//! What `src/streams/per_cpu.rs` stands on, mutexes, CPU numbers and streams, is replaced by steps. Between
-//! two steps that code depends on nothing but what its steps have returned; so the step it takes
-//! next is found by running it again with these results, and stopping it at the first step that
-//! has none yet. The rest is a breadth-first search through the states of all actors together.
+//! The mutexes, CPU numbers and streams that `src/streams/per_cpu.rs` uses are replaced by steps;
+//! `model` searches through them.
 
 extern crate self as kernel;
 
+mod model;
+
+use model::{
+    explore,
+    rests,
+    At,
+    Model,
+    Report, //
+};
 use std::{
     any::Any,
-    cell::RefCell,
-    collections::{
-        BTreeMap,
-        HashMap, //
-    },
-    fmt,
-    iter,
-    panic::{
-        catch_unwind,
-        resume_unwind,
-        AssertUnwindSafe, //
-    },
-    sync::OnceLock,
-    thread::panicking, //
+    sync::OnceLock, //
 };
 use zram::streams::per_cpu::{
     PerCpuStreams,
@@ -40,11 +34,13 @@ use zram::streams::per_cpu::{
 
 const CPUS: usize = 2;
 
-/// How many times a CPU goes or comes between creation and destruction.
+/// Number of times that a CPU goes down or comes up between creation and destruction.
 const EVENTS: u8 = 4;
 
-/// The steps of the longest take, use and release: four for each look at a cell, one to use the
-/// stream. A task looks again only if a CPU went down, which at most every other event is.
+/// Number of steps of the longest take, use and release of a stream.
+///
+/// These are four for each cell that the task tries, and one to use the stream. A task tries again
+/// only if a CPU went down, and at most every other event is that.
 const LONGEST: usize = 4 * (1 + EVENTS as usize / 2) + 1;
 
 // ---- the kernel, as steps ----------------------------------------------------------------------
@@ -119,7 +115,7 @@ pub mod sync {
             pub struct MutexBackend;
         }
 
-        /// Holds a copy of what the mutex protects. When it is dropped, the cell is what the copy is.
+        /// A guard with a copy of the data, which is stored in the cell when the guard is dropped.
         pub struct Guard<'a, T: Content, B> {
             cpu: usize,
             locked: bool,
@@ -170,13 +166,13 @@ pub mod sync {
     }
 }
 
-/// What a cell is, as far as it matters.
+/// The data that a mutex of the model protects: a stream or none.
 pub trait Content {
     fn new(stream: Option<Stream>) -> Self;
     fn has_stream(&self) -> bool;
 }
 
-/// The streams under test know nothing of their kind, which is always [`Stream`].
+// `per_cpu.rs` is generic over the type of the stream, which is always `Stream` here.
 impl<S: Send + Unpin + 'static> Content for StreamCell<S> {
     fn new(stream: Option<Stream>) -> Self {
         let same = |stream: Stream| -> S {
@@ -250,52 +246,52 @@ mod zram {
 
 // ---- actors ------------------------------------------------------------------------------------
 
-/// What an actor is about to do.
+/// An action of one actor that others can see or disturb.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// Learn the number of the CPU that it runs on.
+    /// Learn which CPU the task runs on.
     This,
     TryLock(usize),
     Lock(usize),
-    /// Unlock the cell, which then has a stream or not.
+    /// Store a stream or none in the cell, and unlock it.
     Unlock(usize, bool),
-    /// Set what the cell has without holding its mutex.
+    /// Store a stream or none in the cell without holding its mutex.
     Write(usize, bool),
     /// Use the stream of that CPU.
     Use(usize),
-    /// Use a stream that is not there.
+    /// Use the stream of a cell that has none.
     UseNothing,
     Allocate,
     Free(usize),
     /// Wait for something to do.
     Event,
-    /// Let tasks run on the CPU, or no more.
+    /// Allow tasks to run on the CPU, or forbid it.
     Online(usize, bool),
-    /// Let tasks use the cells.
+    /// Allow tasks to use the cells.
     Publish,
 }
 
-/// What that came to.
+/// The result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Reply {
     Done,
     Busy,
     /// The mutex is locked, and its cell has a stream or not.
     Locked(bool),
-    /// A seeded bug: the same, without the mutex.
+    /// The same without the mutex, which is a seeded bug.
     NotLocked(bool),
     Cpu(usize),
     Event(Event),
 }
 
-/// What the CPU hotplug core tells the cells.
+/// An action of the CPU hotplug core.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Event {
     Create([bool; CPUS]),
-    /// One of the CPUs has no memory for a stream: those that were prepared are dead again.
+    /// Creation fails: the CPUs that were prepared get `dead` called.
     CreateInVain([bool; CPUS]),
     Up(usize),
-    /// It was prepared, and does not come up, because something else failed.
+    /// The CPU is prepared, and does not come up because a later callback failed.
     UpInVain(usize),
     Down(usize),
     Destroy([bool; CPUS]),
@@ -375,110 +371,37 @@ impl Program {
     }
 }
 
-thread_local! {
-    /// What the steps of the program that runs return, last first.
-    static REPLIES: RefCell<Vec<Reply>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Takes a step: returns what it came to, or stops the program if that is not known yet.
+/// Takes a step and returns the reply to it.
 fn step(step: Step) -> Reply {
-    if panicking() {
-        return Reply::Done;
-    }
-    match REPLIES.with_borrow_mut(Vec::pop) {
-        Some(reply) => reply,
-        None => resume_unwind(Box::new(step)),
-    }
-}
-
-/// A program that has come somewhere.
-struct Position {
-    program: Program,
-    /// What its steps have returned since it began.
-    replies: Vec<Reply>,
-    /// Its next.
-    step: Step,
-    /// Where each reply to that leads.
-    next: HashMap<Reply, usize>,
-}
-
-/// All positions; those at which programs begin come first, as in `ACTORS`.
-struct Positions {
-    bug: Bug,
-    cells: PerCpuStreams<Stream>,
-    positions: Vec<Position>,
-}
-
-impl Positions {
-    fn new(bug: Bug) -> Self {
-        let mut positions = Self {
-            bug,
-            cells: PerCpuStreams::new().unwrap(),
-            positions: Vec::new(),
-        };
-        for program in ACTORS {
-            positions.add(program, Vec::new());
-        }
-        positions
-    }
-
-    /// Where `program` is after `replies`; nothing if it has ended.
-    fn add(&mut self, program: Program, replies: Vec<Reply>) -> Option<usize> {
-        REPLIES.set(replies.iter().rev().copied().collect());
-        let run = || program.run(&self.cells, self.bug);
-        let stopped: Box<dyn Any + Send> = catch_unwind(AssertUnwindSafe(run)).err()?;
-        let step = *stopped
-            .downcast()
-            .unwrap_or_else(|panic| resume_unwind(panic));
-        self.positions.push(Position {
-            program,
-            replies,
-            step,
-            next: HashMap::new(),
-        });
-        Some(self.positions.len() - 1)
-    }
-
-    /// Where `actor` comes from position `at` with `reply`.
-    fn advance(&mut self, actor: usize, at: usize, reply: Reply) -> usize {
-        let position = &self.positions[at];
-        if let Some(&next) = position.next.get(&reply) {
-            return next;
-        }
-        let program = position.program;
-        let replies = position.replies.iter().copied().chain([reply]).collect();
-        let next = self.add(program, replies).unwrap_or(actor);
-        self.positions[at].next.insert(reply, next);
-        next
-    }
+    model::take(step).unwrap_or(Reply::Done)
 }
 
 // ---- states ------------------------------------------------------------------------------------
 
-/// What can be wrong.
+/// A property that does not hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Flaw {
-    /// A stream is used that is not there, or freed while somebody has it.
+    /// A stream is used that does not exist, or freed while another actor holds its cell.
     Freed,
-    /// A cell is touched while somebody else has locked it.
+    /// A cell is accessed while another actor holds its mutex.
     Shared,
-    /// There is a stream that no CPU that is up has.
+    /// A stream outlives its cell's CPU, or is in no cell.
     Lost,
     /// A CPU is up and has no stream.
     Missing,
-    /// A take goes on for ever.
+    /// Taking a stream needs too many steps.
     Endless,
-    /// An actor can't ever go on.
+    /// An actor can never go on.
     Stuck,
 }
 
-/// What is seeded, to see that it is found.
+/// A bug that is seeded, to see that it is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bug {
     None,
     DeadWithoutLock,
     PrepareWithoutLock,
-    /// A task does not look whether the cell that it has locked has a stream.
+    /// A task does not check that the cell it has locked has a stream.
     NoRecheck,
     DeadWithoutUnlock,
     DownWithoutDead,
@@ -493,31 +416,62 @@ struct CellState {
     stream: bool,
 }
 
-/// All that there is between two steps.
+/// The state of the model between two steps, besides the positions of the actors.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct State {
     /// Tasks may use the cells.
     published: bool,
-    /// CPUs still go and come so often.
+    /// Number of times that a CPU will still go down or come up.
     events: u8,
     online: [bool; CPUS],
     cells: [CellState; CPUS],
-    /// Streams allocated and not freed.
+    /// Number of streams that are allocated.
     streams: u8,
-    at: [usize; ACTORS.len()],
 }
 
-impl State {
-    /// Whether that actor has nothing under way.
-    fn rests(&self, actor: usize) -> bool {
-        self.at[actor] == actor
+/// The model: the cells, and the bug that is seeded.
+struct Streams {
+    bug: Bug,
+    cells: PerCpuStreams<Stream>,
+}
+
+impl Model for Streams {
+    type Step = Step;
+    type Reply = Reply;
+    type State = State;
+    type Flaw = Flaw;
+
+    const STUCK: Flaw = Flaw::Stuck;
+    const ENDLESS: Flaw = Flaw::Endless;
+
+    fn actors(&self) -> Vec<String> {
+        ACTORS.map(|program| format!("{program:?}")).to_vec()
     }
 
-    /// What `step` of `actor` can come to; nothing if it has to wait.
-    fn replies(&self, actor: usize, step: Step, bug: Bug, event: Option<Reply>) -> Vec<Reply> {
-        let cpus = (0..CPUS).filter(|&cpu| self.online[cpu] || bug == Bug::DownButRunning);
+    fn run(&self, actor: usize) {
+        ACTORS[actor].run(&self.cells, self.bug);
+    }
+
+    fn limit(&self, actor: usize) -> Option<usize> {
+        (ACTORS[actor] == Program::Task).then_some(LONGEST)
+    }
+
+    fn may_rest(&self, _: usize) -> bool {
+        false
+    }
+
+    fn replies(
+        &self,
+        state: &State,
+        at: &At,
+        actor: usize,
+        step: Step,
+        event: Option<Reply>,
+    ) -> Vec<Reply> {
+        let bug = self.bug;
+        let cpus = (0..CPUS).filter(|&cpu| state.online[cpu] || bug == Bug::DownButRunning);
         let lock = |cpu: usize| {
-            let CellState { holder, stream } = self.cells[cpu];
+            let CellState { holder, stream } = state.cells[cpu];
             let unlocked = match event {
                 Some(Reply::Event(Event::Down(_))) => bug == Bug::DeadWithoutLock,
                 Some(Reply::Event(Event::Up(_))) => bug == Bug::PrepareWithoutLock,
@@ -530,24 +484,92 @@ impl State {
             holder.is_none().then_some(Reply::Locked(seen))
         };
         match step {
-            Step::This if self.published => cpus.map(Reply::Cpu).collect(),
+            Step::This if state.published => cpus.map(Reply::Cpu).collect(),
             Step::This => Vec::new(),
-            // It may fail without a reason, as that of the kernel does while a mutex is handed over.
+            // It may fail though the mutex is free: the kernel's does while one is handed over.
             Step::TryLock(cpu) => [Reply::Busy].into_iter().chain(lock(cpu)).collect(),
             Step::Lock(cpu) => lock(cpu).into_iter().collect(),
-            Step::Event if ACTORS[actor] == Program::Hotplug => self.events(),
-            Step::Event if self.published => (0..CPUS).map(Reply::Cpu).collect(),
+            Step::Event if ACTORS[actor] == Program::Hotplug => state.events(at),
+            Step::Event if state.published => (0..CPUS).map(Reply::Cpu).collect(),
             Step::Event => Vec::new(),
             _ => vec![Reply::Done],
         }
     }
 
-    /// What the hotplug core may do next. At least one CPU stays up.
-    fn events(&self) -> Vec<Reply> {
+    fn apply(
+        &self,
+        state: &mut State,
+        actor: usize,
+        step: Step,
+        reply: Reply,
+        _: bool,
+    ) -> Result<(), Flaw> {
+        let bug = self.bug;
+        let others = |cell: &CellState| cell.holder.is_some_and(|holder| holder != actor as u8);
+        match (step, reply) {
+            (Step::TryLock(cpu) | Step::Lock(cpu), Reply::Locked(_)) => {
+                state.cells[cpu].holder = Some(actor as u8);
+            }
+            (Step::Unlock(cpu, stream), _) => {
+                state.cells[cpu].stream = stream;
+                if bug != Bug::DeadWithoutUnlock || ACTORS[actor] != Program::Hotplug || stream {
+                    state.cells[cpu].holder = None;
+                }
+            }
+            (Step::Write(cpu, stream), _) => {
+                state.cells[cpu].stream = stream;
+                if others(&state.cells[cpu]) {
+                    return Err(Flaw::Shared);
+                }
+            }
+            (Step::Use(cpu), _) => {
+                if !state.cells[cpu].stream {
+                    return Err(Flaw::Freed);
+                }
+                if state.cells[cpu].holder != Some(actor as u8) {
+                    return Err(Flaw::Shared);
+                }
+            }
+            (Step::UseNothing, _) => return Err(Flaw::Freed),
+            (Step::Allocate, _) => state.streams += 1,
+            (Step::Free(cpu), _) => {
+                state.streams -= 1;
+                if others(&state.cells[cpu]) {
+                    return Err(Flaw::Freed);
+                }
+            }
+            (Step::Online(cpu, online), _) => state.online[cpu] = online,
+            (Step::Publish, _) => state.published = true,
+            (Step::Event, Reply::Event(Event::Destroy(_))) => state.published = false,
+            (Step::Event, Reply::Event(Event::Up(_) | Event::UpInVain(_) | Event::Down(_))) => {
+                state.events -= 1;
+            }
+            _ => (),
+        }
+        Ok(())
+    }
+
+    fn check(&self, state: &State, at: &At) -> Result<(), Flaw> {
+        let streams = state.cells.map(|cell| cell.stream);
+        if state.published && (0..CPUS).any(|cpu| state.online[cpu] && !streams[cpu]) {
+            return Err(Flaw::Missing);
+        }
+        let expected = state.online.map(|online| online && state.published);
+        let count = streams.iter().filter(|&&stream| stream).count();
+        if rests(at, HOTPLUG) && (streams != expected || state.streams as usize != count) {
+            return Err(Flaw::Lost);
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    /// Returns the possible actions of the hotplug core, which keeps at least one CPU up.
+    fn events(&self, at: &At) -> Vec<Reply> {
         let mut events = Vec::new();
         if !self.published {
             events.extend([Event::Create(self.online), Event::CreateInVain(self.online)]);
-        } else if (0..ACTORS.len()).all(|actor| self.rests(actor)) {
+        } else if (0..ACTORS.len()).all(|actor| rests(at, actor)) {
             events.push(Event::Destroy(self.online));
         }
         if self.events > 0 && self.published {
@@ -561,202 +583,31 @@ impl State {
         }
         events.into_iter().map(Reply::Event).collect()
     }
-
-    /// Lets `actor` take `step`, which comes to `reply`.
-    fn apply(&mut self, actor: usize, step: Step, reply: Reply, bug: Bug) -> Result<(), Flaw> {
-        let others = |cell: &CellState| cell.holder.is_some_and(|holder| holder != actor as u8);
-        match (step, reply) {
-            (Step::TryLock(cpu) | Step::Lock(cpu), Reply::Locked(_)) => {
-                self.cells[cpu].holder = Some(actor as u8);
-            }
-            (Step::Unlock(cpu, stream), _) => {
-                self.cells[cpu].stream = stream;
-                if bug != Bug::DeadWithoutUnlock || ACTORS[actor] != Program::Hotplug || stream {
-                    self.cells[cpu].holder = None;
-                }
-            }
-            (Step::Write(cpu, stream), _) => {
-                self.cells[cpu].stream = stream;
-                if others(&self.cells[cpu]) {
-                    return Err(Flaw::Shared);
-                }
-            }
-            (Step::Use(cpu), _) => {
-                if !self.cells[cpu].stream {
-                    return Err(Flaw::Freed);
-                }
-                if self.cells[cpu].holder != Some(actor as u8) {
-                    return Err(Flaw::Shared);
-                }
-            }
-            (Step::UseNothing, _) => return Err(Flaw::Freed),
-            (Step::Allocate, _) => self.streams += 1,
-            (Step::Free(cpu), _) => {
-                self.streams -= 1;
-                if others(&self.cells[cpu]) {
-                    return Err(Flaw::Freed);
-                }
-            }
-            (Step::Online(cpu, online), _) => self.online[cpu] = online,
-            (Step::Publish, _) => self.published = true,
-            (Step::Event, Reply::Event(Event::Destroy(_))) => self.published = false,
-            (Step::Event, Reply::Event(Event::Up(_) | Event::UpInVain(_) | Event::Down(_))) => {
-                self.events -= 1;
-            }
-            _ => (),
-        }
-        Ok(())
-    }
-
-    /// What must be so between any two steps.
-    fn check(&self) -> Result<(), Flaw> {
-        let streams = self.cells.map(|cell| cell.stream);
-        if self.published && (0..CPUS).any(|cpu| self.online[cpu] && !streams[cpu]) {
-            return Err(Flaw::Missing);
-        }
-        let expected = self.online.map(|online| online && self.published);
-        let count = streams.iter().filter(|&&stream| stream).count();
-        if self.rests(HOTPLUG) && (streams != expected || self.streams as usize != count) {
-            return Err(Flaw::Lost);
-        }
-        Ok(())
-    }
 }
 
-// ---- the search --------------------------------------------------------------------------------
+// ---- the tests ---------------------------------------------------------------------------------
 
-/// What was found.
-struct Report {
-    bug: Bug,
-    states: usize,
-    steps: usize,
-    /// How many steps of its own the longest take, use and release of a stream had.
-    longest: usize,
-    /// The flaws, each with the shortest way there.
-    flaws: BTreeMap<Flaw, String>,
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            bug,
-            states,
-            steps,
-            longest,
-            ..
-        } = self;
-        write!(
-            out,
-            "bug {bug:?}: {states} states, {steps} steps between them, {longest} at most for one take"
-        )
-    }
-}
-
-fn explore(bug: Bug) -> Report {
-    let mut positions = Positions::new(bug);
+/// Explores all states with `bug` seeded.
+fn search(bug: Bug) -> Report<Flaw> {
     let first = State {
         published: false,
         events: EVENTS,
         online: [true; CPUS],
         cells: [CellState::default(); CPUS],
         streams: 0,
-        at: std::array::from_fn(|actor| actor),
     };
-    let mut states = vec![first];
-    let mut numbers = HashMap::from([(first, 0)]);
-    // How each state was first reached: from which, by whose step.
-    let mut found = vec![None];
-    let mut steps = Vec::new();
-    // From which states each actor can still end what it is about: a bit for each.
-    let mut can_end = vec![0_u8];
-    let mut flaws = BTreeMap::new();
-    let mut longest = 0;
-
-    let mut from = 0;
-    while from < states.len() && !flaws.contains_key(&Flaw::Endless) {
-        let state = states[from];
-        for actor in 0..ACTORS.len() {
-            let at = state.at[actor];
-            let Position {
-                step, ref replies, ..
-            } = positions.positions[at];
-            if ACTORS[actor] == Program::Task {
-                longest = longest.max(replies.len() + 1);
-            }
-            let event = replies.first().copied();
-            let endless = ACTORS[actor] == Program::Task && replies.len() >= LONGEST;
-            for reply in state.replies(actor, step, bug, event) {
-                let mut next = state;
-                next.at[actor] = positions.advance(actor, at, reply);
-                let checked = match next.apply(actor, step, reply, bug) {
-                    Ok(()) if endless => Err(Flaw::Endless),
-                    Ok(()) => next.check(),
-                    flaw => flaw,
-                };
-                let last = (from, actor, step, reply);
-                if let Err(flaw) = checked {
-                    flaws.entry(flaw).or_insert_with(|| way(&found, last));
-                    continue;
-                }
-                let to = *numbers.entry(next).or_insert_with(|| {
-                    states.push(next);
-                    found.push(Some(last));
-                    can_end.push(0);
-                    states.len() - 1
-                });
-                steps.push((from, to));
-                can_end[from] |= u8::from(next.rests(actor)) << actor;
-            }
-        }
-        from += 1;
-    }
-
-    // A state from which somebody can't go on is worth a look only if all others are reached.
-    if flaws.is_empty() {
-        let mut changed = true;
-        while changed {
-            changed = false;
-            for &(from, to) in steps.iter().rev() {
-                changed |= can_end[to] & !can_end[from] != 0;
-                can_end[from] |= can_end[to];
-            }
-        }
-        let all = (1 << ACTORS.len()) - 1;
-        if let Some(stuck) = can_end.iter().position(|&can_end| can_end != all) {
-            let way = found[stuck].map_or(String::new(), |last| way(&found, last));
-            flaws.insert(Flaw::Stuck, way);
-        }
-    }
-    Report {
-        bug,
-        states: states.len(),
-        steps: steps.len(),
-        longest,
-        flaws,
-    }
+    let cells = PerCpuStreams::new().unwrap();
+    let report = explore(&Streams { bug, cells }, first, |flaw| {
+        *flaw == Flaw::Endless
+    });
+    println!("# bug {bug:?}: {report}");
+    report
 }
-
-type Reached = (usize, usize, Step, Reply);
-
-/// The steps from the beginning up to `last`, a line each.
-fn way(found: &[Option<Reached>], last: Reached) -> String {
-    let back = |&(from, ..): &Reached| found[from];
-    let mut steps: Vec<_> = iter::successors(Some(last), back)
-        .map(|(_, actor, step, reply)| {
-            format!("{:?} {actor}: {step:?}: {reply:?}\n", ACTORS[actor])
-        })
-        .collect();
-    steps.reverse();
-    steps.concat()
-}
-
-// ---- the tests ---------------------------------------------------------------------------------
 
 /// Fails if the source as it is has `flaw`.
 fn never(flaw: Flaw) {
-    static REPORT: OnceLock<Report> = OnceLock::new();
-    let report = REPORT.get_or_init(|| explore(Bug::None));
-    println!("# {report}");
+    static REPORT: OnceLock<Report<Flaw>> = OnceLock::new();
+    let report = REPORT.get_or_init(|| search(Bug::None));
     if let Some(way) = report.flaws.get(&flaw) {
         panic!("{flaw:?}:\n{way}");
     }
@@ -792,10 +643,9 @@ fn no_one_is_stuck() {
     never(Flaw::Stuck);
 }
 
-/// Fails unless `flaw` is found where `bug` was seeded.
+/// Fails unless `flaw` is found where `bug` is seeded.
 fn found(bug: Bug, flaw: Flaw) {
-    let report = explore(bug);
-    println!("# {report}");
+    let report = search(bug);
     let found: Vec<_> = report.flaws.keys().collect();
     let way = report.flaws.get(&flaw);
     println!(

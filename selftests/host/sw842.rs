@@ -2,8 +2,8 @@
 
 //! Host tests of the 842 codec: `rustc --test --edition 2021 selftests/host/sw842.rs`.
 //!
-//! The vectors are what the kernel's `lib/842` (7.3, built for user space) makes of the same input.
-//! Everything random comes from one seed, which is printed; `SW842_SEED=n` sets another.
+//! The vectors are the output of the kernel's `lib/842` (7.3, built for user space). All random
+//! numbers come from one seed, which is printed; `SW842_SEED=n` sets another.
 
 #[path = "../../src"]
 mod zram {
@@ -29,11 +29,14 @@ use zram::codecs::sw842::format::{
 
 const PAGE: usize = 4096;
 
-/// 2^64 over the golden ratio, as the hash tables once had it for good.
+/// A constant multiplier of the hash tables, 2^64 divided by the golden ratio.
+///
+/// The codec once used it for all pages; now each workspace has a random one.
 const OLD_MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// A workspace of any content is valid, zeros as well as what an earlier page has left; and with any
-/// random number.
+/// Returns a workspace of bytes `fill`, with `random` as the random number.
+///
+/// Any content is valid, zeroes as well as the remains of an earlier page.
 fn workspace(fill: u8, random: u64) -> Box<Workspace> {
     let mut work = filled(fill);
     work.seed(random);
@@ -42,8 +45,9 @@ fn workspace(fill: u8, random: u64) -> Box<Workspace> {
 
 fn filled(fill: u8) -> Box<Workspace> {
     let layout = Layout::new::<Workspace>();
-    // SAFETY: The layout is not empty. A workspace is made of integers only, so that any bytes are
-    // a valid value; all are written before the box is made. A box frees with this layout.
+    // SAFETY: `layout` is not of size zero. A `Workspace` consists of integers, so that any bytes
+    // are a valid value, and all are written before the box is made. The box frees `work` with
+    // this layout.
     unsafe {
         let work = alloc(layout).cast::<Workspace>();
         if work.is_null() {
@@ -68,7 +72,7 @@ fn unpacked(src: &[u8], room: usize) -> Result<Vec<u8>, Error> {
     Ok(dst)
 }
 
-/// The length of compressed data if nothing in it could be found again.
+/// Returns the length of the compressed data if nothing in it repeats.
 fn limit(len: usize) -> usize {
     let rest = if len % 8 == 0 { 0 } else { 8 + len % 8 * 8 };
     (len / 8 * (5 + 64) + rest + 5 + 32).div_ceil(64) * 8
@@ -103,7 +107,7 @@ impl Random {
         (self.next() % end as u64) as usize
     }
 
-    /// Data of one of several textures, for each of the codec's ways to write it.
+    /// Returns data of one of several textures, which use different operations of the format.
     fn data(&mut self, texture: usize, len: usize) -> Vec<u8> {
         let mut data = Vec::new();
         while data.len() < len {
@@ -169,7 +173,9 @@ fn vectors() {
     }
 }
 
-/// Blocks so chosen that each is written by the operation behind it; three bytes more for 29.
+/// Blocks each of which is written by the operation in the comment behind it.
+///
+/// The test adds three bytes, which are written by operation 29.
 const EVERY_OPERATION: [[u16; 4]; 30] = [
     [0x1001, 0x1002, 0x1003, 0x1004], // 0
     [0x1005, 0x1006, 0x1007, 0x1008], // 0
@@ -220,14 +226,14 @@ fn vector_with_every_operation() {
     assert_eq!(unpacked(&vector, PAGE).unwrap(), data);
 }
 
-/// Indices after operation 29 count from the last multiple of 8, which may lie within the block.
+/// Checks indices after operation 29, which count from a multiple of 8 that may lie in a block.
 #[test]
 fn vector_with_short_data_first() {
     let vector = hex("eb61626301899199a1a9b1b9c2c05dde1e6001fa487d35f8291c");
     assert_eq!(unpacked(&vector, 64).unwrap(), b"abc12345678c1wxy\x80xy!");
 }
 
-/// Whole pages, in which the rings go round: length and FNV-1a hash of the kernel's output.
+/// Checks length and FNV-1a hash of the output for whole pages, in which the rings wrap around.
 #[test]
 fn vectors_of_pages() {
     let vectors: [(usize, u64); TEXTURES] = [
@@ -266,14 +272,15 @@ fn round_trip() {
         assert!(len <= limit(data.len()) && len % 8 == 0);
         assert!(
             dst[..len] == packed(&data),
-            "the workspace's past, or its random number, shows in the output"
+            "the output depends on the workspace's earlier use, or on its random number"
         );
         assert!(unpacked(&dst[..len], data.len()).unwrap() == data);
     }
 }
 
-/// A page whose halves are in one list for a known multiplier has short lists for any other, as a usual
-/// page does.
+/// Checks that a page made for one multiplier has long lists of halves with that one only.
+///
+/// With any other multiplier its lists are as short as those of a usual page.
 #[test]
 fn no_page_has_long_lists() {
     let mut random = Random::from_environment();
@@ -290,10 +297,10 @@ fn no_page_has_long_lists() {
     assert_eq!(
         longest(&made, OLD_MULTIPLIER),
         512,
-        "it is not what it is meant to be"
+        "the page does not have the long list that it was made for"
     );
     for _ in 0..100 {
-        // Values that are alike may have lists that are a little longer than random ones have.
+        // Similar values may have slightly longer lists than random ones.
         let number = random.next();
         let (made, usual) = (longest(&made, number), longest(&usual, number));
         assert!(
@@ -366,8 +373,7 @@ fn corrupt_input() {
         for bit in (texture..output.len() * 8).step_by(3) {
             let mut damaged = output.clone();
             damaged[bit / 8] ^= 0x80 >> (bit % 8);
-            // The damage may be in the padding, or make an index that of another place with the
-            // same data.
+            // The damaged bit may be padding, or change an index to that of an equal block.
             if let Ok(found) = unpacked(&damaged, PAGE) {
                 assert!(found == data);
             }
@@ -377,7 +383,8 @@ fn corrupt_input() {
 
 #[test]
 fn invalid_operations() {
-    // A reserved operation, one that refers to what is not there, and an empty operation 29.
+    // Reserved operations, operations that refer to data before the beginning, an operation 29 of
+    // no bytes.
     for operation in [26, 31, 25, 24, 3, 27] {
         let first = [operation << 3, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(unpacked(&first, PAGE), Err(Error::Corrupt));

@@ -14,6 +14,10 @@ mod destination;
 mod pages;
 
 use super::{
+    atomic::{
+        AtomicU8,
+        Ordering, //
+    },
     ffi,
     memory::{
         is_reclaiming,
@@ -22,11 +26,7 @@ use super::{
 };
 use core::{
     marker::PhantomData,
-    ptr::NonNull,
-    sync::atomic::{
-        AtomicU8,
-        Ordering, //
-    }, //
+    ptr::NonNull, //
 };
 pub(super) use destination::Destination;
 use kernel::{

@@ -32,6 +32,10 @@ mod disk_ref;
 mod exit;
 
 use super::{
+    atomic::{
+        AtomicPtr,
+        Ordering, //
+    },
     bio::Bio,
     ffi,
     major::Major,
@@ -51,10 +55,6 @@ use core::{
     ptr::{
         self,
         NonNull, //
-    },
-    sync::atomic::{
-        AtomicPtr,
-        Ordering, //
     }, //
 };
 pub(super) use disk_ref::live_of;

@@ -9,17 +9,17 @@
 
 use super::{
     arch,
+    atomic::{
+        AtomicI64,
+        Ordering, //
+    },
     ffi, //
 };
 use core::{
     alloc::Layout,
     marker::PhantomData,
     mem::needs_drop,
-    ptr::NonNull,
-    sync::atomic::{
-        AtomicI64,
-        Ordering, //
-    },
+    ptr::NonNull, //
 };
 use kernel::{
     cpu::{

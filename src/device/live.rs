@@ -7,6 +7,7 @@
 use super::ALGORITHMS;
 use crate::zram::{
     abstractions::{
+        atomic::AtomicUsize,
         backing_device::BackingDevice,
         cpuhp::Instance,
         racy::RacyPageMut,
@@ -16,10 +17,7 @@ use crate::zram::{
     store::Store,
     streams::Zcomp, //
 };
-use core::{
-    ops::Deref,
-    sync::atomic::AtomicUsize, //
-};
+use core::ops::Deref;
 use kernel::{
     page::PAGE_SHIFT,
     prelude::*,

@@ -4,7 +4,7 @@
 
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{
+use crate::zram::abstractions::atomic::{
     AtomicBool,
     AtomicU32, //
 };

@@ -16,6 +16,7 @@ mod jobs;
 use super::args;
 use crate::zram::{
     abstractions::{
+        atomic::Ordering,
         disk::DiskRef,
         sysfs::{
             Attribute,
@@ -30,7 +31,6 @@ use crate::zram::{
     store::Stat, //
 };
 use algorithms::*;
-use core::sync::atomic::Ordering;
 use jobs::*;
 use kernel::{
     fmt::Write as _,

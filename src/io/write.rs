@@ -14,6 +14,7 @@ use super::{
 };
 use crate::zram::{
     abstractions::{
+        atomic::Ordering,
         bio::Writing,
         racy::{
             RacyBytes,
@@ -31,7 +32,6 @@ use crate::zram::{
         ZcompGuard, //
     }, //
 };
-use core::sync::atomic::Ordering;
 use kernel::prelude::*;
 
 /// The page of a bio that is being written.

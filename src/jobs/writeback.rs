@@ -10,6 +10,7 @@ use super::{
 };
 use crate::zram::{
     abstractions::{
+        atomic::Ordering,
         backing_device::{
             BackingDevice,
             PageWrite, //
@@ -31,7 +32,6 @@ use crate::zram::{
         SlotGuard, //
     }, //
 };
-use core::sync::atomic::Ordering;
 use kernel::{
     prelude::*,
     sync::Arc, //

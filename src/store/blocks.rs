@@ -7,14 +7,14 @@
 
 #![forbid(unsafe_code)]
 
-use crate::zram::abstractions::memory::NoIo;
-use core::{
-    mem::ManuallyDrop,
-    sync::atomic::{
+use crate::zram::abstractions::{
+    atomic::{
         AtomicUsize,
         Ordering, //
-    }, //
+    },
+    memory::NoIo, //
 };
+use core::mem::ManuallyDrop;
 use kernel::{
     new_spinlock,
     prelude::*,

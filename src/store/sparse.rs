@@ -9,6 +9,10 @@
 //! sleep, nor those under the array's own SRCU, which may.
 
 use crate::zram::abstractions::{
+    atomic::{
+        AtomicPtr,
+        Ordering, //
+    },
     disk::OutsideIo,
     page::PageBox,
     sched::{
@@ -16,15 +20,9 @@ use crate::zram::abstractions::{
         AtomicContext, //
     }, //
 };
-use core::{
-    ptr::{
-        self,
-        NonNull, //
-    },
-    sync::atomic::{
-        AtomicPtr,
-        Ordering, //
-    }, //
+use core::ptr::{
+    self,
+    NonNull, //
 };
 use kernel::{
     new_srcu,

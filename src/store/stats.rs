@@ -5,13 +5,15 @@
 #![forbid(unsafe_code)]
 
 use super::word::SlotAttr;
-use crate::zram::abstractions::percpu::{
-    Counters,
-    LocalCounters, //
-};
-use core::sync::atomic::{
-    AtomicUsize,
-    Ordering, //
+use crate::zram::abstractions::{
+    atomic::{
+        AtomicUsize,
+        Ordering, //
+    },
+    percpu::{
+        Counters,
+        LocalCounters, //
+    }, //
 };
 use kernel::prelude::*;
 

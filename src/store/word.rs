@@ -9,7 +9,7 @@
 
 #![forbid(unsafe_code)]
 
-use core::sync::atomic::{
+use crate::zram::abstractions::atomic::{
     AtomicU64,
     Ordering, //
 };

@@ -3,16 +3,14 @@
 //! Fallback for any architecture.
 
 use crate::zram::abstractions::{
+    atomic::{
+        AtomicI64,
+        Ordering, //
+    },
     ffi,
     percpu, //
 };
-use core::{
-    ptr::NonNull,
-    sync::atomic::{
-        AtomicI64,
-        Ordering, //
-    }, //
-};
+use core::ptr::NonNull;
 use kernel::{
     cpu::CpuId,
     page::PAGE_SIZE, //

@@ -2,11 +2,11 @@
 
 //! x86-64: string instructions for whole pages, and per-CPU accesses of one instruction.
 
-use crate::zram::abstractions::ffi;
-use core::{
-    ptr::NonNull,
-    sync::atomic::AtomicI64, //
+use crate::zram::abstractions::{
+    atomic::AtomicI64,
+    ffi, //
 };
+use core::ptr::NonNull;
 use kernel::page::PAGE_SIZE;
 
 const WORDS: usize = PAGE_SIZE / size_of::<usize>();

@@ -12,6 +12,10 @@ use super::{
     Reading, //
 };
 use crate::zram::abstractions::{
+    atomic::{
+        AtomicI32,
+        Ordering, //
+    },
     ffi,
     kmap::KmapLocalMut,
     page::{
@@ -20,13 +24,7 @@ use crate::zram::abstractions::{
     },
     racy::RacyPageMut, //
 };
-use core::{
-    marker::PhantomData,
-    sync::atomic::{
-        AtomicI32,
-        Ordering, //
-    }, //
-};
+use core::marker::PhantomData;
 use kernel::{
     page::PAGE_SIZE,
     prelude::*, //

@@ -11,16 +11,14 @@ use super::{
     Operations, //
 };
 use crate::zram::abstractions::{
+    atomic::Ordering,
     ffi,
     percpu,
     sched, //
 };
-use core::{
-    ptr::{
-        self,
-        NonNull, //
-    },
-    sync::atomic::Ordering, //
+use core::ptr::{
+    self,
+    NonNull, //
 };
 use kernel::{
     prelude::*,

@@ -9,6 +9,7 @@ use super::{
     Private, //
 };
 use crate::zram::abstractions::{
+    atomic::Ordering,
     bio::Bio,
     ffi,
     sysfs::Owner, //
@@ -19,8 +20,7 @@ use core::{
     ptr::{
         self,
         NonNull, //
-    },
-    sync::atomic::Ordering, //
+    }, //
 };
 use kernel::{
     container_of,

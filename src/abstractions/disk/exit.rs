@@ -5,14 +5,14 @@
 //! Upstream this would be no file: the block layer would hold a reference to the module for each
 //! gendisk.
 
-use crate::zram::abstractions::sched;
-use core::{
-    mem::ManuallyDrop,
-    sync::atomic::{
+use crate::zram::abstractions::{
+    atomic::{
         AtomicUsize,
         Ordering, //
-    }, //
+    },
+    sched, //
 };
+use core::mem::ManuallyDrop;
 use kernel::time::{
     delay::fsleep,
     Delta, //

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::zram::{
     abstractions::{
+        atomic::Ordering,
         backing_device::BackingDevice,
         sched::boot_seconds, //
     },
@@ -22,7 +23,6 @@ use crate::zram::{
         Writeback, //
     }, //
 };
-use core::sync::atomic::Ordering;
 use kernel::{
     fmt::Write as _,
     prelude::*,
