@@ -31,6 +31,10 @@ load num_devices=0
 take "$CLASS/hot_add"
 is 'num_devices=0: hot_add makes the first' "$OUT $(disks)" $'0\n. zram0'
 works 'num_devices=0: that device works' use zram0
+if ! is_c; then
+	matches 'the module has a version' "$(<"/sys/module/$MODULE/version")" '^[0-9]+\.[0-9]+\.[0-9]+$'
+	is 'which modinfo shows, too' "$(modinfo -F version "$KO")" "$(<"/sys/module/$MODULE/version")"
+fi
 unload
 load num_devices=100
 is 'num_devices=100' "$(disks)" "$(echo zram{0..99})"

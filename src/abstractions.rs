@@ -24,6 +24,7 @@ pub(crate) mod kmap;
 pub(crate) mod lockdep;
 pub(crate) mod major;
 pub(crate) mod memory;
+mod modinfo;
 pub(crate) mod page;
 pub(crate) mod percpu;
 pub(crate) mod racy;

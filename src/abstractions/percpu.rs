@@ -40,7 +40,7 @@ use kernel::{
 ///
 /// ```
 /// # use crate::zram::abstractions::percpu::{possible_cpus, PerCpu};
-/// # use core::sync::atomic::{AtomicUsize, Ordering};
+/// # use crate::zram::abstractions::atomic::{AtomicUsize, Ordering};
 /// let calls = PerCpu::<AtomicUsize>::new(|| AtomicUsize::new(0))?;
 /// calls.this().fetch_add(1, Ordering::Relaxed);
 /// for cpu in possible_cpus() {

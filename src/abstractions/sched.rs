@@ -85,7 +85,7 @@ pub(super) fn wait_for_tasks() {
 ///
 /// ```
 /// # use crate::zram::abstractions::sched::{boot_seconds, AtomicContext};
-/// # use core::sync::atomic::{AtomicU32, Ordering};
+/// # use crate::zram::abstractions::atomic::{AtomicU32, Ordering};
 /// fn note_freed(freed: &AtomicU32, _atomic: &AtomicContext) {
 ///     // No lock that a task may sleep with is taken here.
 ///     freed.store(boot_seconds(), Ordering::Relaxed);
