@@ -138,7 +138,8 @@ fn meaning(block: &[u8]) -> Option<Meaning> {
 
 /// Checks that `block` decompresses to `page`, and ends as the format demands.
 ///
-/// Decompressors may rely on that end: five literals, and no match that starts in the last twelve bytes.
+/// Decompressors may rely on that end: five literals, and no match that starts in the last twelve
+/// bytes.
 fn check(block: &[u8], page: &[u8]) {
     let meaning = meaning(block).expect("a block");
     assert!(meaning.data == page, "another page");

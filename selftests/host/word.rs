@@ -41,7 +41,7 @@ fn content(word: u64) -> u64 {
 }
 
 /// The most steps of one operation.
-const LIMIT: usize = 80;
+const LIMIT: usize = 32;
 
 /// A set of tasks that run at the same time, and the slot's first content.
 ///
