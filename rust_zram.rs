@@ -35,8 +35,8 @@ mod zram {
     mod streams;
 
     pub(crate) use abstractions::{
-        disk::ModuleExit,
-        sysfs::Class, //
+        class::Class,
+        disk::ModuleExit, //
     };
     pub(crate) use interface::devices::{
         Devices,

@@ -15,6 +15,7 @@ mod arch;
 pub(crate) mod atomic;
 pub(crate) mod backing_device;
 pub(crate) mod bio;
+pub(crate) mod class;
 pub(crate) mod cpuhp;
 pub(crate) mod debugfs;
 pub(crate) mod disk;

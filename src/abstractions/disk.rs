@@ -90,7 +90,7 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
     /// State behind a disk that has a capacity.
     type Live: Send + Sync;
 
-    /// AttributeGroups of the disk in sysfs.
+    /// Files of the disk in sysfs.
     const ATTRIBUTES: &'static [Attribute<Self>];
 
     /// Carries out `bio`, which ends when this returns, except for the shares that reads from a
@@ -155,24 +155,6 @@ impl<T: Operations> Drop for Private<T> {
         // SAFETY: `live` came from `Arc::into_raw` in `publish`. All its users are gone, as they
         // keep the gendisk.
         drop(live.map(|live| unsafe { Arc::from_raw(live.as_ptr()) }));
-    }
-}
-
-/// Waits until all calls of `submit` that are under way have returned.
-///
-/// New bios wait meanwhile, so the caller must hold no lock that carrying out a bio takes.
-///
-/// Context: Process context. May sleep.
-///
-/// # Safety
-///
-/// `queue` is live.
-unsafe fn drain(queue: *mut ffi::request_queue) {
-    // SAFETY: `queue` is live by the safety requirement of `drain`. Nothing is allocated while it
-    // is frozen, so that the calls that leave the task's allocation flags alone will do.
-    unsafe {
-        ffi::blk_mq_freeze_queue_nomemsave(queue);
-        ffi::blk_mq_unfreeze_queue_nomemrestore(queue);
     }
 }
 

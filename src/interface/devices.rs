@@ -10,6 +10,10 @@ use super::{
 };
 use crate::zram::{
     abstractions::{
+        class::{
+            Class,
+            ClassAttribute, //
+        },
         cpuhp::{
             self,
             StateId, //
@@ -17,11 +21,7 @@ use crate::zram::{
         debugfs::Dir,
         disk::Disk,
         major::Major,
-        sysfs::{
-            Class,
-            ClassAttribute,
-            Text, //
-        }, //
+        sysfs::Text, //
     },
     device::Device,
     streams::Zcomp, //

@@ -18,8 +18,8 @@ use crate::zram::{
         },
         cpuhp::{
             Hotplug,
-            HotplugState, //
-            Instance,
+            HotplugState,
+            Instance, //
         },
         page::PageBuf,
         racy::{

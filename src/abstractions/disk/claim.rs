@@ -5,7 +5,6 @@
 //! Upstream this would be `rust/kernel/block/gen_disk/claim.rs`.
 
 use super::{
-    drain,
     Disk,
     DiskRef,
     Operations, //
@@ -225,5 +224,23 @@ impl<T: Operations> Drop for Claim<'_, T> {
                 gate.claim = Claimed::Unclaimed;
             }
         });
+    }
+}
+
+/// Waits until all calls of `submit` that are under way have returned.
+///
+/// New bios wait meanwhile, so the caller must hold no lock that carrying out a bio takes.
+///
+/// Context: Process context. May sleep.
+///
+/// # Safety
+///
+/// `queue` is live.
+unsafe fn drain(queue: *mut ffi::request_queue) {
+    // SAFETY: `queue` is live by the safety requirement of `drain`. Nothing is allocated while it
+    // is frozen, so that the calls that leave the task's allocation flags alone will do.
+    unsafe {
+        ffi::blk_mq_freeze_queue_nomemsave(queue);
+        ffi::blk_mq_unfreeze_queue_nomemrestore(queue);
     }
 }
