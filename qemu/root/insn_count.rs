@@ -51,7 +51,12 @@ unsafe extern "C" {
         flags: c_int,
         data: *mut c_void,
     );
-    fn qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn: *mut c_void, op: c_int, to: Counter, add: u64);
+    fn qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(
+        insn: *mut c_void,
+        op: c_int,
+        to: Counter,
+        add: u64,
+    );
     fn qemu_plugin_scoreboard_new(size: usize) -> *mut c_void;
     fn qemu_plugin_scoreboard_find(scoreboard: *mut c_void, vcpu: c_uint) -> *mut c_void;
 }
@@ -77,7 +82,12 @@ impl State {
     fn counters(&mut self) -> &mut [u64] {
         // SAFETY: `self.scoreboard` has `COUNTERS` words for each vCPU. The only vCPU is in a
         // callback, so that nothing else accesses them.
-        unsafe { std::slice::from_raw_parts_mut(qemu_plugin_scoreboard_find(self.scoreboard, 0).cast(), COUNTERS) }
+        unsafe {
+            std::slice::from_raw_parts_mut(
+                qemu_plugin_scoreboard_find(self.scoreboard, 0).cast(),
+                COUNTERS,
+            )
+        }
     }
 
     fn dump(&mut self) -> std::io::Result<()> {
@@ -99,7 +109,11 @@ impl State {
 }
 
 fn state() -> std::sync::MutexGuard<'static, State> {
-    STATE.get().expect("installed").lock().expect("never poisoned")
+    STATE
+        .get()
+        .expect("installed")
+        .lock()
+        .expect("never poisoned")
 }
 
 extern "C" fn begin(_vcpu: c_uint, _data: *mut c_void) {
@@ -127,15 +141,28 @@ unsafe extern "C" fn translated(_id: u64, tb: *mut c_void) {
                 let next = state.places.len();
                 let place = *state.places.entry(address).or_insert(next);
                 assert!(place < COUNTERS, "more instructions than counters");
-                let to = Counter { scoreboard: state.scoreboard, offset: place * size_of::<u64>() };
+                let to = Counter {
+                    scoreboard: state.scoreboard,
+                    offset: place * size_of::<u64>(),
+                };
                 qemu_plugin_register_vcpu_insn_exec_inline_per_vcpu(insn, ADD_U64, to, 1);
                 continue;
             }
             let mut bytes = [0u8; 16];
             let len = qemu_plugin_insn_data(insn, bytes.as_mut_ptr().cast(), bytes.len());
             match &bytes[..len] {
-                BEGIN => qemu_plugin_register_vcpu_insn_exec_cb(insn, begin, NO_REGISTERS, std::ptr::null_mut()),
-                END => qemu_plugin_register_vcpu_insn_exec_cb(insn, end, NO_REGISTERS, std::ptr::null_mut()),
+                BEGIN => qemu_plugin_register_vcpu_insn_exec_cb(
+                    insn,
+                    begin,
+                    NO_REGISTERS,
+                    std::ptr::null_mut(),
+                ),
+                END => qemu_plugin_register_vcpu_insn_exec_cb(
+                    insn,
+                    end,
+                    NO_REGISTERS,
+                    std::ptr::null_mut(),
+                ),
                 _ => {}
             }
         }
@@ -155,8 +182,12 @@ pub unsafe extern "C" fn qemu_plugin_install(
     argv: *const *const c_char,
 ) -> c_int {
     // SAFETY: `argv` has `argc` strings by the safety requirement.
-    let arguments = unsafe { (0..argc as usize).map(|n| CStr::from_ptr(*argv.add(n)).to_string_lossy()) };
-    let Some(path) = arguments.filter_map(|a| a.strip_prefix("out=").map(str::to_owned)).last() else {
+    let arguments =
+        unsafe { (0..argc as usize).map(|n| CStr::from_ptr(*argv.add(n)).to_string_lossy()) };
+    let Some(path) = arguments
+        .filter_map(|a| a.strip_prefix("out=").map(str::to_owned))
+        .last()
+    else {
         eprintln!("insn_count: which file? say out=FILE");
         return 1;
     };
@@ -170,7 +201,11 @@ pub unsafe extern "C" fn qemu_plugin_install(
     // SAFETY: `id` is this plugin's, and QEMU allows both calls while it installs a plugin.
     unsafe {
         let scoreboard = qemu_plugin_scoreboard_new(COUNTERS * size_of::<u64>());
-        _ = STATE.set(Mutex::new(State { scoreboard, places: HashMap::new(), out }));
+        _ = STATE.set(Mutex::new(State {
+            scoreboard,
+            places: HashMap::new(),
+            out,
+        }));
         qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
     }
     0
