@@ -45,6 +45,7 @@ enum Data<'a> {
 
 /// The data that all pages of a bio to write share.
 struct BioWriter<'a> {
+    live: &'a Live,
     bio: &'a Bio,
     slots: BioSlots<'a>,
     /// The time of the access, in seconds since boot.
@@ -104,11 +105,12 @@ impl PoolLimit {
 ///
 /// # Errors
 ///
-/// `ENOMEM`, see [`write_scarce`]. The pages before are stored then, and the one that failed still
-/// has its old content.
+/// `ENOMEM`, see [`BioWriter::write_scarce`]. The pages before are stored then, and the one that
+/// failed still has its old content.
 pub(super) fn write(live: &Live, bio: &Bio) -> Result {
     let limit = live.limit_pages.load(Ordering::Relaxed);
     let writer = BioWriter {
+        live,
         bio,
         slots: live.store.for_bio(),
         now: boot_seconds(),
@@ -118,202 +120,173 @@ pub(super) fn write(live: &Live, bio: &Bio) -> Result {
         match page {
             BioPage::Whole(page) => {
                 let mapped = page.map();
-                write_page(live, &writer, index, mapped.page(), page.nid())?;
+                writer.write_page(index, mapped.page(), page.nid())?;
             }
-            BioPage::Pieces(pieces) => write_pieces(live, &writer, index, &pieces)?,
+            BioPage::Pieces(pieces) => writer.write_pieces(index, &pieces)?,
         }
-    }
-    Ok(())
-}
-
-/// Stores `page`, which is on memory node `nid`, as page `index` of the disk.
-#[inline]
-fn write_page<'t>(
-    live: &'t Live,
-    writer: &BioWriter<'t>,
-    index: usize,
-    page: RacyPage<'_>,
-    nid: i32,
-) -> Result {
-    if let Some(element) = page.same() {
-        return writer.store(index, Content::Same(element));
-    }
-    let mut stream = primary(live)?.stream();
-    let Some(bytes) = stream.compress(page, live.huge_class_size)? else {
-        drop(stream);
-        return write_huge(live, writer, index, page, nid);
-    };
-    let content = try_allocate(live, bytes.into(), nid, &writer.limit);
-    // The stream goes first: no slot may be locked while one is held.
-    drop(stream);
-    store_or_wait(live, writer, index, content, Data::Page(page), nid)
-}
-
-/// Stores an incompressible page: in place over another one, or in a new object.
-#[inline(never)]
-fn write_huge<'t>(
-    live: &'t Live,
-    writer: &BioWriter<'t>,
-    index: usize,
-    page: RacyPage<'_>,
-    nid: i32,
-) -> Result {
-    if let Some(mut slot) = writer.slots.lock_huge(index) {
-        if slot.overwrite(page.into()) {
-            slot.touch(writer.now);
-            return Ok(());
-        }
-    }
-    let content = try_allocate(live, page.into(), nid, &writer.limit);
-    store_or_wait(live, writer, index, content, Data::Page(page), nid)
-}
-
-/// Stores `pieces`, which make up a page, as page `index` of the disk.
-#[cold]
-fn write_pieces<'t>(
-    live: &'t Live,
-    writer: &BioWriter<'t>,
-    index: usize,
-    pieces: &Pieces<'_, Writing>,
-) -> Result {
-    let mut stream = primary(live)?.stream();
-    if let Some(element) = stream.gather(pieces)?.same() {
-        drop(stream);
-        return writer.store(index, Content::Same(element));
-    }
-    let bytes = stream.compress_gathered(live.huge_class_size)?;
-    let nid = pieces.nid();
-    let content = try_allocate(live, bytes, nid, &writer.limit);
-    drop(stream);
-    store_or_wait(live, writer, index, content, Data::Pieces(pieces), nid)
-}
-
-/// Stores `content`, which was made of `data`, or goes on to [`write_scarce`] if it was refused.
-///
-/// Context: Process context. May sleep; the caller holds no slot and no stream.
-#[inline(always)]
-fn store_or_wait<'t>(
-    live: &'t Live,
-    writer: &BioWriter<'t>,
-    index: usize,
-    content: Result<Content<'t>, Refusal>,
-    data: Data<'_>,
-    nid: i32,
-) -> Result {
-    match content {
-        Ok(content) => writer.store(index, content),
-        Err(refusal) => write_scarce(live, writer, index, data, nid, refusal),
-    }
-}
-
-/// Stores `data` after its allocation was refused: over the old object of the page, if that is
-/// large enough, or else in a new one, for which it waits.
-///
-/// Reclaim's own writes, such as swap-out, do not wait: they are to free memory.
-///
-/// Context: Process context. May sleep; the caller holds no slot and no stream.
-///
-/// # Errors
-///
-/// `ENOMEM` for a bio that does not wait, or at `mem_limit`.
-#[cold]
-fn write_scarce<'t>(
-    live: &'t Live,
-    writer: &BioWriter<'t>,
-    index: usize,
-    data: Data<'_>,
-    nid: i32,
-    refusal: Refusal,
-) -> Result {
-    let (mut len, limited) = match refusal {
-        Refusal::Memory(len) => (len, false),
-        Refusal::Limit(len) => (len, true),
-        Refusal::Other(error) => return Err(error),
-    };
-    let mut limit = writer.limit.new_pages;
-    if let Some(mut slot) = writer.slots.lock(index) {
-        if slot.room() > 0 {
-            let mut stream = primary(live)?.stream();
-            if slot.overwrite(data.compress(&mut stream, live.huge_class_size)?) {
-                drop(stream);
-                slot.touch(writer.now);
-                return Ok(());
-            }
-        }
-        if !slot.attr().is_empty() {
-            limit = writer.limit.replacements;
-        }
-    }
-    if limited && limit == writer.limit.new_pages {
-        return Err(ENOMEM);
-    }
-    let pool = live.store.pool();
-    loop {
-        let mut object = writer.bio.patience().allocate(|| pool.alloc(len, nid))?;
-        check(live, limit)?;
-        let mut stream = primary(live)?.stream();
-        let bytes = data.compress(&mut stream, live.huge_class_size)?;
-        // A user of the page may have changed it since it was last compressed.
-        if bytes.len() <= object.size() {
-            object.truncate(bytes.len());
-            object.write(bytes);
-            drop(stream);
-            return writer.store(index, Content::Object(object, 0));
-        }
-        len = bytes.len();
-    }
-}
-
-/// Returns the algorithm that pages are written with.
-#[inline]
-fn primary(live: &Live) -> Result<&Zcomp> {
-    live.zcomp(0).ok_or(EINVAL)
-}
-
-/// Copies a page, compressed or huge, to a new object, if there is memory for one at once.
-///
-/// Context: Process context. The caller may hold a stream, since this does not wait for memory.
-#[inline(always)]
-fn try_allocate<'t>(
-    live: &'t Live,
-    bytes: RacyBytes<'_>,
-    nid: i32,
-    limit: &PoolLimit,
-) -> Result<Content<'t>, Refusal> {
-    let pool = live.store.pool();
-    let mut object = pool.try_alloc(bytes.len(), nid).map_err(|error| {
-        if error == ENOMEM {
-            Refusal::Memory(bytes.len())
-        } else {
-            Refusal::Other(error)
-        }
-    })?;
-    if check(live, limit.new_pages).is_err() {
-        return Err(Refusal::Limit(bytes.len()));
-    }
-    object.write(bytes);
-    Ok(Content::Object(object, 0))
-}
-
-/// Checks that the pool uses no more than `limit` pages, after an object was allocated.
-///
-/// The peak of memory use is updated before the check, as in mainline, so it includes an object
-/// that is freed again.
-///
-/// # Errors
-///
-/// `ENOMEM` if the pool uses more.
-#[inline(always)]
-fn check(live: &Live, limit: usize) -> Result {
-    let used = live.store.pool().total_pages();
-    live.store.stats().note_used_pages(used);
-    if used > limit {
-        return Err(ENOMEM);
     }
     Ok(())
 }
 
 impl<'t> BioWriter<'t> {
+    /// Stores `page`, which is on memory node `nid`, as page `index` of the disk.
+    #[inline]
+    fn write_page(&self, index: usize, page: RacyPage<'_>, nid: i32) -> Result {
+        if let Some(element) = page.same() {
+            return self.store(index, Content::Same(element));
+        }
+        let mut stream = self.primary()?.stream();
+        let Some(bytes) = stream.compress(page, self.live.huge_class_size)? else {
+            drop(stream);
+            return self.write_huge(index, page, nid);
+        };
+        let content = self.try_allocate(bytes.into(), nid);
+        // The stream goes first: no slot may be locked while one is held.
+        drop(stream);
+        self.store_or_wait(index, content, Data::Page(page), nid)
+    }
+
+    /// Stores an incompressible page: in place over another one, or in a new object.
+    #[inline(never)]
+    fn write_huge(&self, index: usize, page: RacyPage<'_>, nid: i32) -> Result {
+        if let Some(mut slot) = self.slots.lock_huge(index) {
+            if slot.overwrite(page.into()) {
+                slot.touch(self.now);
+                return Ok(());
+            }
+        }
+        let content = self.try_allocate(page.into(), nid);
+        self.store_or_wait(index, content, Data::Page(page), nid)
+    }
+
+    /// Stores `pieces`, which make up a page, as page `index` of the disk.
+    #[cold]
+    fn write_pieces(&self, index: usize, pieces: &Pieces<'_, Writing>) -> Result {
+        let mut stream = self.primary()?.stream();
+        if let Some(element) = stream.gather(pieces)?.same() {
+            drop(stream);
+            return self.store(index, Content::Same(element));
+        }
+        let bytes = stream.compress_gathered(self.live.huge_class_size)?;
+        let nid = pieces.nid();
+        let content = self.try_allocate(bytes, nid);
+        drop(stream);
+        self.store_or_wait(index, content, Data::Pieces(pieces), nid)
+    }
+
+    /// Stores `content`, which was made of `data`, or goes on to [`BioWriter::write_scarce`] if it
+    /// was refused.
+    ///
+    /// Context: Process context. May sleep; the caller holds no slot and no stream.
+    #[inline(always)]
+    fn store_or_wait(
+        &self,
+        index: usize,
+        content: Result<Content<'t>, Refusal>,
+        data: Data<'_>,
+        nid: i32,
+    ) -> Result {
+        match content {
+            Ok(content) => self.store(index, content),
+            Err(refusal) => self.write_scarce(index, data, nid, refusal),
+        }
+    }
+
+    /// Stores `data` after its allocation was refused: over the old object of the page, if that is
+    /// large enough, or else in a new one, for which it waits.
+    ///
+    /// Reclaim's own writes, such as swap-out, do not wait: they are to free memory.
+    ///
+    /// Context: Process context. May sleep; the caller holds no slot and no stream.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` for a bio that does not wait, or at `mem_limit`.
+    #[cold]
+    fn write_scarce(&self, index: usize, data: Data<'_>, nid: i32, refusal: Refusal) -> Result {
+        let (mut len, limited) = match refusal {
+            Refusal::Memory(len) => (len, false),
+            Refusal::Limit(len) => (len, true),
+            Refusal::Other(error) => return Err(error),
+        };
+        let mut limit = self.limit.new_pages;
+        if let Some(mut slot) = self.slots.lock(index) {
+            if slot.room() > 0 {
+                let mut stream = self.primary()?.stream();
+                if slot.overwrite(data.compress(&mut stream, self.live.huge_class_size)?) {
+                    drop(stream);
+                    slot.touch(self.now);
+                    return Ok(());
+                }
+            }
+            if !slot.attr().is_empty() {
+                limit = self.limit.replacements;
+            }
+        }
+        if limited && limit == self.limit.new_pages {
+            return Err(ENOMEM);
+        }
+        let pool = self.live.store.pool();
+        loop {
+            let mut object = self.bio.patience().allocate(|| pool.alloc(len, nid))?;
+            self.check(limit)?;
+            let mut stream = self.primary()?.stream();
+            let bytes = data.compress(&mut stream, self.live.huge_class_size)?;
+            // A user of the page may have changed it since it was last compressed.
+            if bytes.len() <= object.size() {
+                object.truncate(bytes.len());
+                object.write(bytes);
+                drop(stream);
+                return self.store(index, Content::Object(object, 0));
+            }
+            len = bytes.len();
+        }
+    }
+
+    /// Returns the algorithm that pages are written with.
+    #[inline]
+    fn primary(&self) -> Result<&'t Zcomp> {
+        self.live.zcomp(0).ok_or(EINVAL)
+    }
+
+    /// Copies a page, compressed or huge, to a new object, if there is memory for one at once.
+    ///
+    /// Context: Process context. The caller may hold a stream, since this does not wait for memory.
+    #[inline(always)]
+    fn try_allocate(&self, bytes: RacyBytes<'_>, nid: i32) -> Result<Content<'t>, Refusal> {
+        let pool = self.live.store.pool();
+        let mut object = pool.try_alloc(bytes.len(), nid).map_err(|error| {
+            if error == ENOMEM {
+                Refusal::Memory(bytes.len())
+            } else {
+                Refusal::Other(error)
+            }
+        })?;
+        if self.check(self.limit.new_pages).is_err() {
+            return Err(Refusal::Limit(bytes.len()));
+        }
+        object.write(bytes);
+        Ok(Content::Object(object, 0))
+    }
+
+    /// Checks that the pool uses no more than `limit` pages, after an object was allocated.
+    ///
+    /// The peak of memory use is updated before the check, as in mainline, so it includes an object
+    /// that is freed again.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if the pool uses more.
+    #[inline(always)]
+    fn check(&self, limit: usize) -> Result {
+        let used = self.live.store.pool().total_pages();
+        self.live.store.stats().note_used_pages(used);
+        if used > limit {
+            return Err(ENOMEM);
+        }
+        Ok(())
+    }
+
     /// Stores `content` in slot `index`.
     ///
     /// Context: Process context. May sleep; the caller holds no slot and no stream.

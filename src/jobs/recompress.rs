@@ -80,8 +80,6 @@ impl<'t> Recompression<'t> {
             }
             let mut attempt = Attempt {
                 page: &mut page,
-                threshold: self.threshold,
-                priority: self.priority,
                 object: None,
             };
             let tried = self.recompress_page(index, &mut attempt);
@@ -107,7 +105,7 @@ impl<'t> Recompression<'t> {
             let Some(mut slot) = self.live.store.lock(index) else {
                 return Ok(false);
             };
-            if !slot.attr().is_candidate() || slot.attr().size() < attempt.threshold {
+            if !slot.attr().is_candidate() || slot.attr().size() < self.threshold {
                 return Ok(false);
             }
             let Some(wanted) = self.recompress_slot(&mut slot, attempt)? else {
@@ -126,12 +124,7 @@ impl<'t> Recompression<'t> {
         slot: &mut SlotGuard<'t>,
         attempt: &mut Attempt<'_, 't>,
     ) -> Result<Option<usize>> {
-        let Attempt {
-            page,
-            threshold,
-            priority,
-            object,
-        } = attempt;
+        let Attempt { page, object } = attempt;
         slot.view(|view| match view {
             ContentRef::Object(object) => self.live.decompress(
                 object,
@@ -143,13 +136,14 @@ impl<'t> Recompression<'t> {
         // Recompression counts as an access, so that a later job with `type=idle` skips this page.
         slot.set_idle(false);
 
-        let zcomp = self.live.zcomp(*priority).ok_or(EINVAL)?;
+        let zcomp = self.live.zcomp(self.priority).ok_or(EINVAL)?;
         let pool = self.live.store.pool();
         let class = pool.class(slot.attr().size());
         let mut stream = zcomp.stream();
         let packed = stream.compress(RacyPage::from(&**page), PAGE_SIZE)?;
         let smaller = |size: usize| {
-            pool.class(size) < class && (*threshold == 0 || size < *threshold) //
+            pool.class(size) < class && (self.threshold == 0 || size < self.threshold)
+            //
         };
         match packed {
             Some(bytes) if smaller(bytes.len()) => {
@@ -162,23 +156,19 @@ impl<'t> Recompression<'t> {
                 object.truncate(bytes.len());
                 object.write(bytes.into());
                 drop(stream);
-                slot.store(Content::Object(object, *priority));
+                slot.store(Content::Object(object, self.priority));
             }
-            _ if self.live.is_highest_priority(*priority) => slot.set_incompressible(),
+            _ if self.live.is_highest_priority(self.priority) => slot.set_incompressible(),
             _ => {}
         }
         Ok(None)
     }
 }
 
-/// The parameters of recompressing one page, and the memory for it.
+/// The memory for recompressing one page.
 struct Attempt<'a, 't> {
     /// A buffer for the decompressed page.
     page: &'a mut PageBuf,
-    /// As in [`Recompression`].
-    threshold: usize,
-    /// As in [`Recompression`].
-    priority: u8,
     /// An object that was allocated for this page with nothing locked.
     object: Option<Object<'t>>,
 }

@@ -164,6 +164,8 @@ impl<T: Operations, E: ReadEnd<T>> ReadRequest<T, E> {
 struct ChainedRead<T: Operations, E> {
     raw: Opaque<ffi::bio>,
     vec: ffi::bio_vec,
+    // Keeps the device open for the bio. Two atomic operations for each read, which are little
+    // beside a request to a device.
     device: Arc<BackingDevice>,
     end: E,
     destination: Destination<T>,
@@ -191,6 +193,7 @@ impl<T: Operations, E: ReadEnd<T>> ChainedRead<T, E> {
             device,
             ..
         } = KBox::into_inner(read);
+        // The bio has ended, and needs the device no more.
         drop(device);
         let result = read_status
             .and_then(|()| destination.finish(|bio, page| end.end(live_of(bio).ok_or(EIO)?, page)));
