@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Owners of disks, and their writers, who know what is stored there."""
 
+import collections
 import fcntl
 import os
 import struct
@@ -130,6 +131,8 @@ class Writer(Process):
         self.buffered, self.direct = fds
         self.end, self.start, self.where = end, start, driver.node(owner.which)
         self.pages = [[ZEROES]] * REGION
+        # What was last done to each page, and what came of it: the way to a page that is wrong.
+        self.past = [collections.deque(maxlen=8) for _ in range(REGION)]
         # Pages of which the page cache may hold something else than the disk.
         self.stale = set()
 
@@ -166,9 +169,10 @@ class Writer(Process):
             at, length = at + size + gap, length - size
         return pieces
 
-    def stores(self, span, new, done, certain=True):
+    def stores(self, span, new, done, what, certain=True):
         """Notes that the pages of `span` are `new` now, or may be, if it was not done in full."""
         for n, page in zip(span, new):
+            self.past[n].append(f"{what} of {len(span)} at {span.start}, done {done}, certain {certain}: {page[:4].hex()}")
             if done and certain:
                 self.pages[n] = [page]
             elif page not in self.pages[n]:
@@ -184,9 +188,11 @@ class Writer(Process):
         self.counts["pages", "verified"] += len(span)
         for i, n in enumerate(span):
             page = got[i * PAGE:(i + 1) * PAGE]
+            self.past[n].append(f"{what} of {len(span)} at {span.start}: {page[:4].hex()}")
             if page not in self.pages[n]:
                 found = difference(self.start + n, page, self.pages[n][-1])
-                self.trouble.append(f"{who}: {found}, {len(self.pages[n])} possible")
+                past = "; ".join(self.past[n])
+                self.trouble.append(f"{who}: {found}, {len(self.pages[n])} possible; before: {past}")
             if page not in self.pages[n] or n not in self.stale:
                 self.pages[n] = [page]
 
@@ -204,7 +210,7 @@ class Writer(Process):
             piece[:], data = data[:len(piece)], data[len(piece):]
         done = self.timed("direct write", os.pwritev, self.direct, pieces, self.offset(span))
         full = done == len(span) * PAGE
-        self.stores(span, new, full)
+        self.stores(span, new, full, f"direct write ({done})")
         if full:
             self.stale.difference_update(span)
 
@@ -240,7 +246,7 @@ class Writer(Process):
         done = self.timed("buffered write", os.pwrite, self.buffered, data, self.offset(span) + start)
         synced = self.timed("fsync", os.fsync, self.buffered)
         full = done == len(data) and synced is None
-        self.stores(span, new, full)
+        self.stores(span, new, full, f"patch ({done}, {synced})")
         if not full:
             self.stale.update(span)
 
@@ -257,18 +263,18 @@ class Writer(Process):
     def discard(self, span):
         """Takes pages away."""
         done = self.take_away(span) == 0
-        self.stores(span, [ZEROES] * len(span), done)
+        self.stores(span, [ZEROES] * len(span), done, "discard")
         if done:
             self.stale.difference_update(span)
 
     def dies(self, span):
         """Has a child killed while it stores: then there is what was there, or what was to be there."""
         if self.chance(0.3):
-            self.stores(span, [ZEROES] * len(span), True, certain=False)
+            self.stores(span, [ZEROES] * len(span), True, "killed discard", certain=False)
             self.doomed(self.take_away, span)
         else:
             new = self.content(span)
-            self.stores(span, new, True, certain=False)
+            self.stores(span, new, True, "killed direct write", certain=False)
             self.memory[:len(span) * PAGE] = b"".join(new)
             self.doomed(os.pwrite, self.direct, memoryview(self.memory)[:len(span) * PAGE], self.offset(span))
         self.check(span, *self.read_direct(span))
