@@ -97,7 +97,7 @@ if is_c; then
 	skip "$met" 'C zram does not count them'
 elif (($(retries) == 0)); then
 	# It takes luck: a task has to be preempted between two instructions for as long as a CPU takes to go.
-	skip "$met" 'none did this time; host/cells.rs tries all orders'
+	skip "$met" 'none did this time; host/streams.rs tries all orders'
 else
 	pass "$met"
 	echo "# $(retries) times"
