@@ -338,11 +338,14 @@ def waiting(disk, walk):
     disk.reset(("comp_algorithm", "lz4"), ("disksize", 64 << 20))
     subprocess.run(["mkswap", "-q", disk.node(0)], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["swapon", "-p", "1000", disk.node(0)], check=True)
+    # A new page first waits for the LRU list on the CPU that it was written on, and is not swapped out from another CPU. So
+    # this goes on on one CPU, in the thread below as well.
+    cpus = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {0})
     wanted = run_of(1700, 7, 0, 16)
     memory = anonymous(wanted)
 
     def swap_out():
-        # Pages may still wait on this CPU to be put on the LRU list; the next turn finds them there.
         for _ in range(4):
             memory[:] = wanted
             page_out(memory)
@@ -357,6 +360,7 @@ def waiting(disk, walk):
         trouble.append("the pages have other data")
     case("without memory: swap-out fails, and the pages stay where they are", *trouble)
     memory.close()
+    os.sched_setaffinity(0, cpus)
     subprocess.run(["swapoff", disk.node(0)], check=True)
 
 
