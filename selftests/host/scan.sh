@@ -48,6 +48,13 @@ for scope in KERNEL NOFS NOIO; do
 		echo "$splat")
 	says "anyone else has no page, $scope" 'page allocation failure' < <(lacks "GFP_$scope|__GFP_ZERO")
 done
+says 'a killed process has no page for its memory' nothing < <(
+	lacks 'GFP_HIGHUSER_MOVABLE|__GFP_ZERO|__GFP_COMP' python3)
+says 'a splat after that' 'WARNING:' < <(
+	lacks 'GFP_HIGHUSER_MOVABLE|__GFP_ZERO|__GFP_COMP' python3
+	echo "$splat")
+says 'the pool has no page' 'page allocation failure' < <(
+	lacks '__GFP_RECLAIM|__GFP_HIGHMEM|__GFP_MOVABLE|__GFP_IO' python3)
 says 'an OOM kill' nothing <<'END'
 [   70.1] python3 invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0
 [   70.1] Call Trace:
