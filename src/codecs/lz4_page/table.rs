@@ -21,7 +21,7 @@ const LOG: u32 = 12;
 const SLOTS: usize = 1 << LOG;
 
 /// The number of positions that [`Table::find_far`] tries with each stride.
-const STRIDE: usize = 32;
+const STRIDE: usize = 56;
 
 /// The position where the compressor last saw some bytes, by a hash of them.
 ///
