@@ -68,6 +68,26 @@ pub(super) unsafe fn copy_steps(to: *mut u8, from: *const u8, len: usize) {
     }
 }
 
+/// Copies `len` bytes, rounded up to whole words, and one word at least.
+///
+/// # Safety
+///
+/// `from` is valid for reads and `to` for writes of `len` bytes, rounded up to whole words, and of
+/// one word at least. If they overlap, `to` is at least eight bytes after `from`.
+#[inline(always)]
+unsafe fn copy_words(to: *mut u8, from: *const u8, len: usize) {
+    let mut done = 0_usize;
+    loop {
+        // SAFETY: `done` is 0 or less than `len`, so the word is among those that `from` is valid
+        // for reads and `to` for writes of, by the safety requirement.
+        unsafe { write::<u64>(to.add(done), read(from.add(done))) };
+        done = done.wrapping_add(8);
+        if done >= len {
+            break;
+        }
+    }
+}
+
 /// Fills `len` bytes, rounded up to whole steps, and one step at least, with repetitions of `word`.
 ///
 /// # Safety
@@ -163,7 +183,15 @@ pub(super) unsafe fn copy_match(dst: *mut u8, done: usize, distance: usize, len:
     }
     // SAFETY: A step more than `len` bytes of the page is left from `to` on, and `from` is at least
     // nine bytes before `to`, as `PATTERNS` has all smaller distances.
-    unsafe { copy_steps(to, from, len) };
+    unsafe {
+        if distance < STEP {
+            // The match repeats bytes that are just being written. Reading these takes long, so
+            // none is read but for a word that is needed.
+            copy_words(to, from, len);
+        } else {
+            copy_steps(to, from, len);
+        }
+    }
     true
 }
 
