@@ -298,7 +298,10 @@ fn decompress_whole<C: Backend>(
 }
 
 /// Memory for a C library, aligned to 16 bytes.
-pub(crate) struct Workspace(KVVec<u128>);
+///
+/// It takes whole pages; `kvmalloc()` would take a power of two of them, twice as many as most of
+/// the libraries need, and contiguous.
+pub(crate) struct Workspace(VVec<u128>);
 
 impl Workspace {
     /// Allocates at least `size` bytes, which are zeroes at first.
@@ -310,7 +313,7 @@ impl Workspace {
     /// `ENOMEM`.
     fn new(size: usize) -> Result<Self> {
         let len = size.div_ceil(size_of::<u128>());
-        Ok(Self(KVVec::from_elem(0, len, GFP_KERNEL | __GFP_NOWARN)?))
+        Ok(Self(VVec::from_elem(0, len, GFP_KERNEL | __GFP_NOWARN)?))
     }
 
     /// Returns a pointer to the memory, which is valid as long as `self` lives.

@@ -28,7 +28,7 @@ pub(crate) struct Sw842;
 
 /// The compressor's tables, and a page that no other task can change.
 pub(crate) struct Context {
-    tables: KVBox<Tables>,
+    tables: VBox<Tables>,
     page: KVBox<PageBuf>,
 }
 
@@ -49,7 +49,7 @@ impl Backend for Sw842 {
 
     fn context(&self) -> Result<Context> {
         let flags = GFP_KERNEL | __GFP_NOWARN;
-        let mut tables: KVBox<Tables> = KVBox::init(pin_init::init_zeroed(), flags)?;
+        let mut tables: VBox<Tables> = VBox::init(pin_init::init_zeroed(), flags)?;
         // SAFETY: `get_random_u64()` has no requirements.
         tables.0.seed(unsafe { ffi::get_random_u64() });
         Ok(Context {
