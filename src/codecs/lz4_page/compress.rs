@@ -7,6 +7,7 @@ use super::{
     matches::{
         match_end,
         same_before,
+        same_byte,
         BACK,
         LAST_START, //
     },
@@ -27,7 +28,7 @@ use super::{
 ///
 /// After these the steps grow, from two on: the less there is to find, the less time is spent on
 /// it.
-const WINDOW: usize = 96;
+const WINDOW: usize = 128;
 
 /// The number of missing bytes below which the last part of the page gets a finer pass.
 const NEAR: usize = 112;
@@ -179,8 +180,11 @@ unsafe fn pass<const BYTES: u32>(
                 }
             }
             let mut literals = at.wrapping_sub(anchor);
-            if from > BACK {
-                // SAFETY: `from`, and hence `at`, has more than `BACK` bytes of the page before it.
+            // Most often a match can't grow, as one byte says.
+            //
+            // SAFETY: `from`, and hence `at`, has more than `BACK` bytes of the page before it.
+            if from > BACK && unsafe { same_byte(page, at.wrapping_sub(1), from.wrapping_sub(1)) } {
+                // SAFETY: `from` and `at` have more than `BACK` bytes of the page before them.
                 literals = literals.saturating_sub(unsafe { same_before(page, at, from) });
             }
             let len = end.wrapping_sub(anchor).wrapping_sub(literals);
@@ -197,12 +201,17 @@ unsafe fn pass<const BYTES: u32>(
             if anchor > LAST_START {
                 break 'page;
             }
-            // SAFETY: `anchor` is at most `LAST_START`, and a match is longer than two bytes.
-            unsafe { table.insert::<BYTES>(page, anchor.wrapping_sub(2)) };
+            // Positions within a match are worth their time only where it is tight.
+            if fine {
+                // SAFETY: `anchor` is at most `LAST_START`, and a match is longer than two bytes.
+                unsafe { table.insert::<BYTES>(page, anchor.wrapping_sub(2)) };
+            }
             // SAFETY: `anchor` is at most `LAST_START`.
             let Some(from) = (unsafe { table.probe::<BYTES>(page, anchor) }) else {
-                // SAFETY: `anchor` is at most `LAST_START`, and at least one.
-                unsafe { table.insert::<BYTES>(page, anchor.wrapping_sub(1)) };
+                if fine {
+                    // SAFETY: `anchor` is at most `LAST_START`, and at least one.
+                    unsafe { table.insert::<BYTES>(page, anchor.wrapping_sub(1)) };
+                }
                 break;
             };
             // SAFETY: `anchor` is at most `LAST_START`, and `from` is before `anchor`.

@@ -67,6 +67,18 @@ unsafe fn same_from(page: *const u8, a: usize, b: usize) -> Option<usize> {
     Some((difference.trailing_zeros() / 8) as usize)
 }
 
+/// Returns whether the bytes at `a` and `b` are the same.
+///
+/// # Safety
+///
+/// `a` and `b` are positions in `page`, which is valid for reads.
+#[inline(always)]
+pub(super) unsafe fn same_byte(page: *const u8, a: usize, b: usize) -> bool {
+    // SAFETY: `a` and `b` are positions in `page` by the safety requirement.
+    let (a, b): (u8, u8) = unsafe { (read(page.add(a)), read(page.add(b))) };
+    a == b
+}
+
 /// Returns how many bytes before `a` and `b` are the same, up to [`BACK`].
 ///
 /// # Safety

@@ -5,6 +5,7 @@
 use super::{
     matches::{
         match_end,
+        same_byte,
         LAST_START, //
     },
     read, //
@@ -21,7 +22,7 @@ const LOG: u32 = 12;
 const SLOTS: usize = 1 << LOG;
 
 /// The number of positions that [`Table::find_far`] tries with each stride.
-const STRIDE: usize = 56;
+const STRIDE: usize = 64;
 
 /// The position where the compressor last saw some bytes, by a hash of them.
 ///
@@ -176,8 +177,7 @@ unsafe fn grown(page: *const u8, anchor: usize, mut at: usize, mut from: usize) 
     while at > anchor && from > 0 {
         let (before, same) = (at.wrapping_sub(1), from.wrapping_sub(1));
         // SAFETY: `before` and `same` are positions in the page.
-        let (a, b): (u8, u8) = unsafe { (read(page.add(before)), read(page.add(same))) };
-        if a != b {
+        if !unsafe { same_byte(page, before, same) } {
             break;
         }
         (at, from) = (before, same);
