@@ -2,12 +2,13 @@
 
 //! Slots, each of which stores one page of the disk.
 
+mod lookup;
+
 use super::{
     blocks::Block,
     stats::count,
     word::{
         Held,
-        Request,
         SlotAttr,
         SlotWord, //
     },
@@ -33,6 +34,11 @@ use core::{
 use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
+};
+pub(super) use lookup::{
+    PinnedSlots,
+    SlotRef,
+    Slots, //
 };
 
 /// The content of a page of the disk, to be stored in a slot.
@@ -73,7 +79,7 @@ pub(crate) enum ContentRef<'g, 't> {
 /// - otherwise unspecified, as the slot is empty.
 #[repr(C)]
 pub(super) struct Slot {
-    pub(super) word: SlotWord,
+    word: SlotWord,
     value: UnsafeCell<usize>,
 }
 
@@ -90,51 +96,6 @@ unsafe impl Send for Slot {}
 unsafe impl Sync for Slot {}
 
 impl Slot {
-    /// Locks the slot, or returns `None` if it is locked or has just changed.
-    ///
-    /// The slot is one of `store`.
-    ///
-    /// Context: Any context.
-    #[inline]
-    pub(super) fn try_lock<'t>(&self, store: &'t Store) -> Option<SlotGuard<'t>> {
-        let held = self.word.try_lock()?;
-        store.lockdep.acquire(true);
-        Some(SlotGuard::new(store, self, held))
-    }
-
-    /// Locks the slot; if it is locked, asks the holder to empty it and returns `None`.
-    ///
-    /// The slot is one of `store`.
-    ///
-    /// Context: Any context.
-    #[inline]
-    pub(super) fn lock_or_free<'t>(&self, store: &'t Store) -> Option<SlotGuard<'t>> {
-        if let Some(guard) = self.try_lock(store) {
-            return Some(guard);
-        }
-        let held = self.word.lock_or(Request::Free)?;
-        store.lockdep.acquire(true);
-        Some(SlotGuard::new(store, self, held))
-    }
-
-    /// Locks the slot; if it is locked, asks the holder to wake the waiters and returns `None`.
-    ///
-    /// The slot is one of `store`. The caller has told lockdep already that it acquires the lock.
-    ///
-    /// Context: Any context.
-    pub(super) fn lock_or_wait<'t>(&self, store: &'t Store) -> Option<SlotGuard<'t>> {
-        let held = self.word.lock_or(Request::Wake)?;
-        Some(SlotGuard::new(store, self, held))
-    }
-
-    /// Returns a guard for a slot that [`SlotGuard::keep_locked`] has left locked.
-    ///
-    /// The slot is one of `store`, empty, and has no other guard.
-    pub(super) fn resume<'t>(&self, store: &'t Store) -> SlotGuard<'t> {
-        store.lockdep.acquire(true);
-        SlotGuard::new(store, self, Held::of_empty())
-    }
-
     /// Returns the slot's index within its chunk, which selects the wait queue.
     fn key(&self) -> usize {
         ptr::from_ref(self).addr() % PAGE_SIZE / size_of::<Self>()
@@ -156,20 +117,8 @@ pub(crate) struct SlotGuard<'t> {
 }
 
 impl<'t> SlotGuard<'t> {
-    /// Creates the guard of `slot`, which is one of `store` and locked as `held` describes.
-    #[inline]
-    fn new(store: &'t Store, slot: &Slot, held: Held) -> Self {
-        // INVARIANT: The callers, which are methods of `Slot`, hold the lock in `slot.word` and
-        // leave it to the guard.
-        Self {
-            store,
-            slot: NonNull::from(slot),
-            held,
-        }
-    }
-
-    /// Gives up the guard and leaves the slot locked, for good or until [`Slot::resume`].
-    pub(super) fn keep_locked(self) {
+    /// Gives up the guard and leaves the slot locked, for good or until `SlotRef::unlock_kept`.
+    fn keep_locked(self) {
         self.store.lockdep.release();
         mem::forget(self);
     }
