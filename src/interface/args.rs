@@ -74,12 +74,12 @@ pub(crate) fn algorithm(arg: &[u8]) -> Result<&[u8]> {
 /// Returns the path of a file, without the newline that may end it.
 ///
 /// As in mainline a longer path is first cut off at `PATH_MAX - 1` bytes.
-pub(crate) fn path(arg: &[u8]) -> &[u8] {
+pub(super) fn path(arg: &[u8]) -> &[u8] {
     strip_newline(arg.get(..PATH_MAX.wrapping_sub(1)).unwrap_or(arg))
 }
 
 /// Returns `arg` without the one newline that may end it.
-pub(crate) fn strip_newline(arg: &[u8]) -> &[u8] {
+pub(super) fn strip_newline(arg: &[u8]) -> &[u8] {
     arg.strip_suffix(b"\n").unwrap_or(arg)
 }
 
