@@ -47,7 +47,7 @@ impl<'t> BioSlots<'t> {
     ///
     /// Context: Process context. May sleep.
     #[inline]
-    pub(crate) fn lock(&self, index: usize) -> Option<SlotGuard<'t>> {
+    pub fn lock(&self, index: usize) -> Option<SlotGuard<'t>> {
         self.lock_this(self.slots.reader().get(index)?, index)
     }
 
@@ -76,7 +76,7 @@ impl<'t> BioSlots<'t> {
     /// - `ENOMEM` if there is no memory and `patience` does not wait for it.
     /// - `EINVAL` if `index` is beyond the end of the disk.
     #[inline(always)]
-    pub(crate) fn store(
+    pub fn store(
         &self,
         index: usize,
         content: Content<'t>,
@@ -109,7 +109,7 @@ impl<'t> BioSlots<'t> {
     ///
     /// Context: Process context. May sleep.
     #[inline]
-    pub(crate) fn lock_huge(&self, index: usize) -> Option<SlotGuard<'t>> {
+    pub fn lock_huge(&self, index: usize) -> Option<SlotGuard<'t>> {
         let here = |attr: SlotAttr| attr.is_huge() && !attr.is_written();
         let slot = self.slots.reader().get(index)?;
         if !here(slot.attr()) {
@@ -121,7 +121,7 @@ impl<'t> BioSlots<'t> {
     /// Empties the slots in `range`.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn free(&self, range: Range<usize>) {
+    pub fn free(&self, range: Range<usize>) {
         let store = self.slots.store();
         let end = range.end.min(store.len());
         let mut index = range.start;

@@ -132,7 +132,7 @@ impl<'t> SlotGuard<'t> {
 
     /// Calls `f` with the content of the slot, and returns its result.
     #[inline]
-    pub(crate) fn view<R>(&self, f: impl FnOnce(ContentRef<'_, 't>) -> R) -> R {
+    pub fn view<R>(&self, f: impl FnOnce(ContentRef<'_, 't>) -> R) -> R {
         // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
         let value = unsafe { *self.value() };
         let attr = self.attr();
@@ -155,7 +155,7 @@ impl<'t> SlotGuard<'t> {
     ///
     /// Context: Any context but interrupts.
     #[inline(always)]
-    pub(crate) fn store(&mut self, content: Content<'t>) {
+    pub fn store(&mut self, content: Content<'t>) {
         let (attr, value) = match content {
             Content::Empty => (SlotAttr::EMPTY, 0),
             Content::Same(element) => (SlotAttr::SAME, element),
@@ -204,7 +204,7 @@ impl<'t> SlotGuard<'t> {
     /// Returns how many bytes [`SlotGuard::overwrite`] may store; 0 unless the slot holds an
     /// object.
     #[inline]
-    pub(crate) fn room(&self) -> usize {
+    pub fn room(&self) -> usize {
         let attr = self.attr();
         if attr.is_same() || attr.is_written() {
             return 0;
@@ -217,7 +217,7 @@ impl<'t> SlotGuard<'t> {
     /// `bytes` is a page as the primary algorithm compressed it, or a huge page. Returns false, and
     /// leaves the slot as it is, if that is longer than [`SlotGuard::room`]. Allocates no memory.
     #[inline]
-    pub(crate) fn overwrite(&mut self, bytes: RacyBytes<'_>) -> bool {
+    pub fn overwrite(&mut self, bytes: RacyBytes<'_>) -> bool {
         let (old, len) = (self.attr(), bytes.len());
         if len == 0 || len > self.room() {
             return false;
@@ -244,7 +244,7 @@ impl<'t> SlotGuard<'t> {
 
     /// Returns the index of the page's block on the backing device, or `None` if it is not there.
     #[inline]
-    pub(crate) fn written(&self) -> Option<usize> {
+    pub fn written(&self) -> Option<usize> {
         // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
         self.attr().is_written().then(|| unsafe { *self.value() })
     }
@@ -253,30 +253,30 @@ impl<'t> SlotGuard<'t> {
     ///
     /// After that the page is neither idle nor a candidate.
     #[inline]
-    pub(crate) fn touch(&mut self, seconds: u32) {
+    pub fn touch(&mut self, seconds: u32) {
         self.held.touch(seconds);
     }
 
     /// Returns the attributes of the content.
     #[inline]
-    pub(crate) fn attr(&self) -> SlotAttr {
+    pub fn attr(&self) -> SlotAttr {
         self.held.attr()
     }
 
     /// Sets or clears the mark of an idle page.
-    pub(crate) fn set_idle(&mut self, on: bool) {
+    pub fn set_idle(&mut self, on: bool) {
         self.held.set_idle(on);
     }
 
     /// Marks the page as incompressible.
     ///
     /// Recompression with the highest priority did not make it smaller.
-    pub(crate) fn set_incompressible(&mut self) {
+    pub fn set_incompressible(&mut self) {
         self.held.set_incompressible();
     }
 
     /// Sets or clears the mark of a job's candidate.
-    pub(crate) fn set_candidate(&mut self, on: bool) {
+    pub fn set_candidate(&mut self, on: bool) {
         self.held.set_candidate(on);
     }
 
@@ -284,7 +284,7 @@ impl<'t> SlotGuard<'t> {
     ///
     /// The attributes stay, but the page is neither idle nor a candidate after that. A slot that
     /// holds no object stays as it is, and `block` is freed.
-    pub(crate) fn move_to_block(&mut self, block: Block<'t>) {
+    pub fn move_to_block(&mut self, block: Block<'t>) {
         let attr = self.attr();
         if attr.is_empty() || attr.is_same() || attr.is_written() {
             return;

@@ -36,14 +36,14 @@ impl Store {
     ///
     /// Context: Process context. May sleep until the result is dropped.
     #[inline]
-    pub(crate) fn for_bio(&self) -> BioSlots<'_> {
+    pub fn for_bio(&self) -> BioSlots<'_> {
         BioSlots::new(self)
     }
 
     /// Locks slot `index`, or returns `None` if there is no memory for it: then the slot is empty.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn lock(&self, index: usize) -> Option<SlotGuard<'_>> {
+    pub fn lock(&self, index: usize) -> Option<SlotGuard<'_>> {
         let rcu = rcu::read_lock();
         let slot = Slots::under_rcu(self, &rcu).get(index)?;
         if let Some(guard) = slot.try_lock() {
@@ -57,7 +57,7 @@ impl Store {
     ///
     /// Context: A spinlock is held. Does not sleep.
     #[inline]
-    pub(crate) fn free(&self, index: usize, atomic: &AtomicContext) {
+    pub fn free(&self, index: usize, atomic: &AtomicContext) {
         let Some(slot) = Slots::in_atomic(self, atomic).get(index) else {
             return;
         };
@@ -71,7 +71,7 @@ impl Store {
     /// Slots that are empty or on the backing device are skipped.
     ///
     /// Context: Process context. May sleep, and so may `each`.
-    pub(crate) fn for_each<B>(
+    pub fn for_each<B>(
         &self,
         range: Range<usize>,
         mut each: impl FnMut(usize, SlotGuard<'_>) -> ControlFlow<B>,
@@ -91,7 +91,7 @@ impl Store {
     /// Takes no lock, so the attributes may be stale.
     ///
     /// Context: Process context. May sleep, and so may `each`.
-    pub(crate) fn scan<B>(
+    pub fn scan<B>(
         &self,
         range: Range<usize>,
         mut each: impl FnMut(usize, SlotAttr) -> ControlFlow<B>,

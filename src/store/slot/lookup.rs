@@ -230,7 +230,7 @@ impl Store {
     /// Waits for the bios that are being carried out.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn shrink(&self, outside_io: OutsideIo<'_>) {
+    pub fn shrink(&self, outside_io: OutsideIo<'_>) {
         // A task that waits for a slot of an unlinked chunk wakes, looks the slot up and finds
         // none.
         self.slots.shrink(
