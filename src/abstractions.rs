@@ -21,7 +21,7 @@ pub(crate) mod debugfs;
 pub(crate) mod disk;
 pub(super) mod ffi;
 pub(crate) mod files;
-pub(crate) mod kmap;
+mod kmap;
 pub(crate) mod lockdep;
 pub(crate) mod major;
 pub(crate) mod memory;

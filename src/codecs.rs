@@ -33,12 +33,12 @@ pub(crate) type CompressBuf = [u8; 2 * PAGE_SIZE];
 #[derive(Default)]
 pub(crate) struct Params {
     /// Compression level, on the algorithm's own scale.
-    pub(crate) level: Option<i32>,
+    pub level: Option<i32>,
     /// Dictionary; empty if there is none.
-    pub(crate) dict: Contents,
+    pub dict: Contents,
     /// deflate's window size, as the base two logarithm of bytes; negative for data without zlib's
     /// header and checksum.
-    pub(crate) winbits: Option<i32>,
+    pub winbits: Option<i32>,
 }
 
 /// An algorithm with its parameters.
@@ -127,17 +127,17 @@ macro_rules! algorithms {
 
         impl Algorithm {
             /// All algorithms, in the order in which `comp_algorithm` shows them.
-            pub(crate) const ALL: &[Self] = &[$(Self::$variant),*];
+            pub const ALL: &[Self] = &[$(Self::$variant),*];
 
             /// Returns the name that user space uses for the algorithm.
-            pub(crate) fn name(self) -> &'static str {
+            pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
                 }
             }
 
             /// Returns whether the kernel provides what the algorithm needs.
-            pub(crate) fn is_available(self) -> bool {
+            pub fn is_available(self) -> bool {
                 match self {
                     $(Self::$variant => <$compressor>::is_available(),)*
                 }
@@ -165,14 +165,14 @@ macro_rules! algorithms {
             ///   accept.
             /// - `EOPNOTSUPP` for a parameter that the algorithm does not have.
             /// - `ENOMEM`.
-            pub(crate) fn new(algorithm: Algorithm, params: Params) -> Result<Self> {
+            pub fn new(algorithm: Algorithm, params: Params) -> Result<Self> {
                 Ok(match algorithm {
                     $(Algorithm::$variant => Self::$variant(Backend::new(params)?),)*
                 })
             }
 
             /// Returns the algorithm, without its parameters.
-            pub(crate) fn algorithm(&self) -> Algorithm {
+            pub fn algorithm(&self) -> Algorithm {
                 match self {
                     $(Self::$variant(_) => Algorithm::$variant,)*
                 }
@@ -185,7 +185,7 @@ macro_rules! algorithms {
             /// # Errors
             ///
             /// `ENOMEM`; `EINVAL` if the library refuses the parameters.
-            pub(crate) fn context(&self) -> Result<Context> {
+            pub fn context(&self) -> Result<Context> {
                 Ok(match self {
                     $(Self::$variant(codec) => Context::$variant(codec.context()?),)*
                 })
@@ -199,7 +199,7 @@ macro_rules! algorithms {
             ///
             /// Context: Process context. Allocates no memory, as it is called during I/O.
             #[inline]
-            pub(crate) fn compress(
+            pub fn compress(
                 &self,
                 context: &mut Context,
                 src: RacyPage<'_>,
@@ -225,7 +225,7 @@ macro_rules! algorithms {
             /// `EINVAL` if `object` does not decompress to exactly a page, or `context` is that of
             /// another algorithm. Then `dst` holds anything.
             #[inline]
-            pub(crate) fn decompress_object(
+            pub fn decompress_object(
                 &self,
                 context: &mut Context,
                 object: &Object<'_>,
@@ -249,7 +249,7 @@ macro_rules! algorithms {
             /// `EINVAL` if `src` does not decompress to exactly a page, or `context` is that of
             /// another algorithm. Then `dst` holds anything.
             #[inline]
-            pub(crate) fn decompress(
+            pub fn decompress(
                 &self,
                 context: &mut Context,
                 src: &[u8],

@@ -74,13 +74,13 @@ pub(crate) enum State {
 /// Configuration that user space sets before the disksize.
 pub(crate) struct Config {
     /// The algorithms, by priority.
-    pub(crate) algorithms: [Option<Algorithm>; ALGORITHMS],
+    pub algorithms: [Option<Algorithm>; ALGORITHMS],
     /// The parameters of these.
-    pub(crate) params: [Params; ALGORITHMS],
+    pub params: [Params; ALGORITHMS],
     /// The most pages that the pool may use, or 0 for no limit.
-    pub(crate) limit_pages: usize,
+    pub limit_pages: usize,
     /// The device to write pages back to.
-    pub(crate) backing: Option<Arc<BackingDevice>>,
+    pub backing: Option<Arc<BackingDevice>>,
 }
 
 impl Default for Config {
@@ -137,7 +137,7 @@ pub(crate) struct Device {
     ///
     /// Its holders do not wait for the backing device or for a file, so statistics can be read at
     /// any time.
-    pub(crate) state: Pin<KBox<RwSem<State>>>,
+    pub state: Pin<KBox<RwSem<State>>>,
     /// Held by writeback and recompression, so that one of them runs at a time, and by a reset.
     ///
     /// It is only ever taken for writing: it stands in for a mutex, since the `kernel` crate's
@@ -152,7 +152,7 @@ pub(crate) struct Device {
     /// may be released between two steps. It is only ever taken for writing, like `job_lock`.
     config_lock: Pin<KBox<RwSem<()>>>,
     /// Settings that outlive a reset.
-    pub(crate) settings: WritebackSettings,
+    pub settings: WritebackSettings,
     hotplug: Arc<cpuhp::HotplugState<Zcomp>>,
 }
 
@@ -164,7 +164,7 @@ impl Device {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(hotplug: &Arc<cpuhp::HotplugState<Zcomp>>) -> Result<Self> {
+    pub fn new(hotplug: &Arc<cpuhp::HotplugState<Zcomp>>) -> Result<Self> {
         let state = State::Blank(Config::default());
         let state = RwSem::new(state, c"zram_state", kernel::static_lock_class!());
         let job_lock = RwSem::new((), c"zram_job", kernel::static_lock_class!());
@@ -185,7 +185,7 @@ impl Device {
     /// `state` is held meanwhile, so `f` must not take long, or wait for a device or a file.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn with_live<R>(&self, f: impl FnOnce(Option<&Live>) -> R) -> R {
+    pub fn with_live<R>(&self, f: impl FnOnce(Option<&Live>) -> R) -> R {
         match &*self.state.read() {
             State::Blank(_) => f(None),
             State::Live(live) => f(Some(live)),
@@ -201,7 +201,7 @@ impl Device {
     /// # Errors
     ///
     /// `EINVAL` if the device is blank; those of `f`.
-    pub(crate) fn with_live_pinned<R>(&self, f: impl FnOnce(&Live) -> Result<R>) -> Result<R> {
+    pub fn with_live_pinned<R>(&self, f: impl FnOnce(&Live) -> Result<R>) -> Result<R> {
         let _reset_lock = self.reset_lock.read();
         f(&*self.live()?)
     }
@@ -214,7 +214,7 @@ impl Device {
     /// # Errors
     ///
     /// `EINTR` after a fatal signal; `EINVAL` if the device is blank; those of `f`.
-    pub(crate) fn run_job(&self, f: impl FnOnce(&Live) -> Result) -> Result {
+    pub fn run_job(&self, f: impl FnOnce(&Live) -> Result) -> Result {
         let _job_lock = self.job_lock.write_killable()?;
         f(&*self.live()?)
     }
@@ -227,7 +227,7 @@ impl Device {
     /// # Errors
     ///
     /// `EINTR` after a fatal signal.
-    pub(crate) fn lock_config(&self) -> Result<WriteGuard<'_, ()>> {
+    pub fn lock_config(&self) -> Result<WriteGuard<'_, ()>> {
         self.config_lock.write_killable()
     }
 
@@ -240,7 +240,7 @@ impl Device {
     /// # Errors
     ///
     /// `EBUSY` if the device is live; those of `f`.
-    pub(crate) fn with_config<R>(&self, f: impl FnOnce(&mut Config) -> Result<R>) -> Result<R> {
+    pub fn with_config<R>(&self, f: impl FnOnce(&mut Config) -> Result<R>) -> Result<R> {
         match &mut *self.state.write() {
             State::Blank(config) => f(config),
             State::Live(_) => Err(EBUSY),
@@ -263,7 +263,7 @@ impl Device {
     ///
     /// `EBUSY` if the device is live; `EINVAL` if the size can't be rounded up; `ENOMEM`; those of
     /// [`Zcomp::create`]; `EINTR` after a fatal signal. The device stays blank then.
-    pub(crate) fn set_disksize(disk: DiskRef<'_, Self>, bytes: u64) -> Result {
+    pub fn set_disksize(disk: DiskRef<'_, Self>, bytes: u64) -> Result {
         let _config_lock = disk.lock_config()?;
         let blocks =
             |config: &mut Config| Ok(config.backing.as_ref().map_or(0, |backing| backing.pages()));
@@ -307,7 +307,7 @@ impl Device {
     ///
     /// `EBUSY` if the disk is held exclusively, open for longer than a moment, or being removed;
     /// `EINTR` after a fatal signal.
-    pub(crate) fn reset(disk: DiskRef<'_, Self>) -> Result {
+    pub fn reset(disk: DiskRef<'_, Self>) -> Result {
         let claim = disk.claim()?;
         let _job_lock = disk.job_lock.write_killable()?;
         let _reset_lock = disk.reset_lock.write_killable()?;

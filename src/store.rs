@@ -80,7 +80,7 @@ impl Store {
     ///
     /// `ENOMEM`. The allocations that grow with `len` or `blocks` fail without a warning in the
     /// log.
-    pub(crate) fn new(name: &CStr, len: usize, blocks: usize) -> Result<Self> {
+    pub fn new(name: &CStr, len: usize, blocks: usize) -> Result<Self> {
         Ok(Self {
             slots: SparseArray::new(len)?,
             pool: Pool::new(name)?,
@@ -93,22 +93,22 @@ impl Store {
     }
 
     /// Returns the number of slots, which is the disk's size in pages.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.slots.len()
     }
 
     /// Returns the pool that all objects are allocated from.
-    pub(crate) fn pool(&self) -> &Pool {
+    pub fn pool(&self) -> &Pool {
         &self.pool
     }
 
     /// Returns the map of the blocks of the backing device.
-    pub(crate) fn blocks(&self) -> &Arc<Blocks> {
+    pub fn blocks(&self) -> &Arc<Blocks> {
         &self.blocks
     }
 
     /// Returns the statistics.
-    pub(crate) fn stats(&self) -> &Stats {
+    pub fn stats(&self) -> &Stats {
         &self.stats
     }
 }

@@ -126,4 +126,47 @@ fresh
 file src/store/stats.rs <<<'use super::Slot;'
 says 'a circle by way of what the parent imports' 'src/store/stats.rs:1: super::Slot, in src/store/slot.rs'
 
+fresh
+file src/store/table.rs <<-'END'
+	pub(super) struct Table {
+	    pub len: usize,
+	    pub(super) root: usize,
+	}
+	impl Table {
+	    pub fn len(&self) -> usize { self.len }
+	    // A line with
+	    // pub(crate) fn root
+	}
+	macro_rules! table {
+	    () => {
+	        pub(crate) enum Kind {}
+	    };
+	}
+END
+says 'members that reach as far as their type' nothing
+
+fresh
+file src/store/table.rs <<-'END'
+	pub(crate) struct Table {
+	    pub(crate) len: usize,
+	}
+END
+says 'a field that says what its type says' 'src/store/table.rs:2: a member is pub'
+
+fresh
+file src/store/table.rs <<-'END'
+	impl Table {
+	    pub(crate) const unsafe fn len(&self) -> usize { 1 }
+	}
+END
+says 'a method that says what its type says' 'src/store/table.rs:2: a member is pub'
+
+fresh
+file src/store/table.rs <<<'pub struct Table;'
+says 'an item that is pub' 'src/store/table.rs:1: an item is at most pub(crate)'
+
+fresh
+file src/store/table.rs <<<$'mod bits {\n    pub use super::Slot;\n}'
+says 'an import that is pub' 'src/store/table.rs:2: an item is at most pub(crate)'
+
 exit "$failed"

@@ -4,9 +4,9 @@
 //! selftests/host/word.rs`; `--show-output` tells how much was explored.
 //!
 //! `src/store/word.rs` is compiled with atomics whose operations are steps. Its users in `slot.rs`,
-//! `table.rs`, `bio_slots.rs` and `waiters.rs` need the kernel, so that what they do with the word
-//! is written again here, in `users`: a change there belongs here, too. Every interleaving of the
-//! steps is explored, for a few tasks at a time; see [`SCENARIOS`].
+//! `slot/lookup.rs`, `table.rs`, `bio_slots.rs` and `waiters.rs` need the kernel, so that what they
+//! do with the word is written again here, in `users`: a change there belongs here, too. Every
+//! interleaving of the steps is explored, for a few tasks at a time; see [`SCENARIOS`].
 //!
 //! The steps are sequentially consistent, so the orderings of the atomics are not checked.
 
@@ -497,7 +497,7 @@ mod zram {
                         return guard.unlock();
                     }
                     if step(Step::Others) != Reply::Empty(true) {
-                        // `Slot::resume`.
+                        // `SlotRef::unlock_kept`.
                         let held = Held::of_empty();
                         return Guard { held, ..guard }.unlock();
                     }

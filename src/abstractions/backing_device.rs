@@ -81,7 +81,7 @@ impl BackingDevice {
     /// no block device; `EINVAL` if the device is smaller than a page, as the disk itself is while
     /// it has no capacity, or if its blocks are larger than a page; `EROFS` if it can't be written
     /// to.
-    pub(crate) fn open(path: &[u8]) -> Result<Self> {
+    pub fn open(path: &[u8]) -> Result<Self> {
         let name = files::nul_terminated(path)?;
         let flags = (ffi::O_RDWR | ffi::O_LARGEFILE | ffi::O_EXCL) as c_int;
         // SAFETY: `name` ends with a NUL.
@@ -129,7 +129,7 @@ impl BackingDevice {
     }
 
     /// Returns the size of the device in pages, rounded down.
-    pub(crate) fn pages(&self) -> usize {
+    pub fn pages(&self) -> usize {
         self.pages
     }
 
@@ -141,7 +141,7 @@ impl BackingDevice {
     ///
     /// `ENAMETOOLONG` if the path is longer than a page; `EMSGSIZE` if `out` has no room for it;
     /// `ENOMEM`.
-    pub(crate) fn show_path(&self, out: &mut Text<'_>) -> Result {
+    pub fn show_path(&self, out: &mut Text<'_>) -> Result {
         let mut page = KBox::init(pin_init::init_zeroed::<[u8; PAGE_SIZE]>(), GFP_KERNEL)?;
         let (room, len) = (page.as_mut_ptr().cast(), PAGE_SIZE as c_int - 1);
         // SAFETY: `self.file` is open by the type invariant, and `page` is larger than `len` bytes.

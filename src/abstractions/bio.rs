@@ -131,7 +131,7 @@ impl<T> Bio<T> {
 
     /// Returns the operation.
     #[inline]
-    pub(crate) fn operation(&self) -> Operation {
+    pub fn operation(&self) -> Operation {
         match self.raw_operation() {
             ffi::req_op_REQ_OP_READ => Operation::Read,
             ffi::req_op_REQ_OP_WRITE => Operation::Write,
@@ -149,7 +149,7 @@ impl<T> Bio<T> {
     ///
     /// Swap-out does not wait, nor does any other request by which the current task frees memory.
     #[cold]
-    pub(crate) fn patience(&self) -> Patience {
+    pub fn patience(&self) -> Patience {
         if self.flags() & REQ_SWAP != 0 || is_reclaiming() {
             Patience::Fails
         } else {
@@ -159,7 +159,7 @@ impl<T> Bio<T> {
 
     /// Returns whether the bio is for metadata of a file system.
     #[inline]
-    pub(crate) fn is_metadata(&self) -> bool {
+    pub fn is_metadata(&self) -> bool {
         self.flags() & REQ_META != 0
     }
 
@@ -170,7 +170,7 @@ impl<T> Bio<T> {
     /// `EINVAL` if the bio is not for whole pages. The block layer checks that for user space, but
     /// other drivers that send bios to this disk must check it themselves.
     #[inline]
-    pub(crate) fn page_range(&self) -> Result<(usize, usize)> {
+    pub fn page_range(&self) -> Result<(usize, usize)> {
         let iter = self.iter();
         let (sector, size) = (iter.bi_sector, iter.bi_size as usize);
         if sector % SECTORS_PER_PAGE != 0 || size % PAGE_SIZE != 0 {
@@ -186,7 +186,7 @@ impl<T> Bio<T> {
     }
 
     /// Marks the whole bio as failed; user space sees `EIO`.
-    pub(crate) fn fail(&mut self) {
+    pub fn fail(&mut self) {
         self.set_status(ffi::ZRAM_STS_IOERR);
     }
 
@@ -202,7 +202,7 @@ impl<T> Bio<T> {
 
     /// Calls `work`, and counts the bio in the disk's I/O statistics meanwhile.
     #[inline]
-    pub(crate) fn accounted<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
+    pub fn accounted<R>(&mut self, work: impl FnOnce(&mut Self) -> R) -> R {
         // SAFETY: `self.0` is a live bio by the type invariant.
         let start = unsafe { ffi::bio_start_io_acct(self.0.as_ptr()) };
         let result = work(self);

@@ -38,7 +38,7 @@ unsafe impl<T> Sync for ClassAttribute<T> {}
 
 impl<T> ClassAttribute<T> {
     /// Makes a file that only root may read.
-    pub(crate) const fn ro(name: &'static CStr, show: ShowFn<T>) -> Self {
+    pub const fn ro(name: &'static CStr, show: ShowFn<T>) -> Self {
         let mut raw = Self::raw(name, 0o400);
         raw.show = Some(Self::show_trampoline);
         let (show, store) = (Some(show), None);
@@ -46,7 +46,7 @@ impl<T> ClassAttribute<T> {
     }
 
     /// Makes a file that only root may write.
-    pub(crate) const fn wo(name: &'static CStr, store: StoreFn<T>) -> Self {
+    pub const fn wo(name: &'static CStr, store: StoreFn<T>) -> Self {
         let mut raw = Self::raw(name, 0o200);
         raw.store = Some(Self::store_trampoline);
         let (show, store) = (None, Some(store));
@@ -152,7 +152,7 @@ impl<T: Send + Sync> Class<T> {
     ///
     /// Those of `data`; those of `class_register()`, such as `EEXIST` if there is a class of that
     /// name; `ENOMEM`.
-    pub(crate) fn new(
+    pub fn new(
         name: &'static CStr,
         files: &'static [ClassAttribute<T>],
         data: impl PinInit<T, Error>,

@@ -86,7 +86,7 @@ impl<T: Hotplug> HotplugState<T> {
     ///
     /// `EBUSY` if [`StateId::ZcompPrepare`] has a user; `ENOSPC` if no state is free for
     /// [`StateId::PrepareDyn`].
-    pub(crate) fn new(name: &'static CStr, state: StateId) -> Result<Self> {
+    pub fn new(name: &'static CStr, state: StateId) -> Result<Self> {
         let (prepare, dead): (Callback, Callback) = (Self::prepare, Self::dead);
         let fixed = ffi::cpuhp_state_CPUHP_ZCOMP_PREPARE;
         let id = match state {
@@ -207,7 +207,7 @@ impl<T: Hotplug> Instance<T> {
     ///
     /// That of the first `prepare` that fails, after a call of `dead` for each CPU that was
     /// prepared; `ENOMEM`.
-    pub(crate) fn new(state: &Arc<HotplugState<T>>, data: T) -> Result<Self> {
+    pub fn new(state: &Arc<HotplugState<T>>, data: T) -> Result<Self> {
         let init = pin_init!(Node {
             raw <- Opaque::ffi_init(|_| ()),
             data,

@@ -91,7 +91,7 @@ impl Dir {
     /// # Errors
     ///
     /// `ENOMEM`; that of debugfs itself makes a directory that does nothing.
-    pub(crate) fn new(name: &CStr) -> Result<Self> {
+    pub fn new(name: &CStr) -> Result<Self> {
         Self::create_dir(name, None)
     }
 
@@ -102,7 +102,7 @@ impl Dir {
     /// # Errors
     ///
     /// As of [`Dir::new`].
-    pub(crate) fn subdir(&self, name: &CStr) -> Result<Self> {
+    pub fn subdir(&self, name: &CStr) -> Result<Self> {
         Self::create_dir(name, Some(self.clone()))
     }
 
@@ -124,7 +124,7 @@ impl Dir {
     /// Makes a file that only root may read.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn read_only_file<W: Writer>(&self, name: &CStr, writer: Arc<W>) -> File<W> {
+    pub fn read_only_file<W: Writer>(&self, name: &CStr, writer: Arc<W>) -> File<W> {
         // SAFETY: `READ_ONLY` of `File<W>` takes `private_data` for an `Arc<W>`.
         unsafe { self.create(name, 0o400, writer, &File::<W>::READ_ONLY) }
     }
@@ -133,7 +133,7 @@ impl Dir {
     ///
     /// Context: Process context. May sleep.
     #[cfg(CONFIG_FAULT_INJECTION)]
-    pub(crate) fn write_only_file<R: Reader>(&self, name: &CStr, reader: Arc<R>) -> File<R> {
+    pub fn write_only_file<R: Reader>(&self, name: &CStr, reader: Arc<R>) -> File<R> {
         // SAFETY: `WRITE_ONLY` of `File<R>` takes `private_data` for an `Arc<R>`.
         unsafe { self.create(name, 0o200, reader, &File::<R>::WRITE_ONLY) }
     }

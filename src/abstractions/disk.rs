@@ -214,7 +214,7 @@ impl<T: Operations> Disk<T> {
     /// # Errors
     ///
     /// `ENOMEM`; `EINVAL` if `name` is too long; those of `device_add_disk()`.
-    pub(crate) fn new(major: &Major, minor: u32, name: &CStr, data: Arc<T>) -> Result<Self> {
+    pub fn new(major: &Major, minor: u32, name: &CStr, data: Arc<T>) -> Result<Self> {
         let private = Private {
             data,
             live: AtomicPtr::new(ptr::null_mut()),
@@ -275,7 +275,7 @@ impl<T: Operations> Disk<T> {
     }
 
     /// Returns a reference to the disk.
-    pub(crate) fn disk_ref(&self) -> DiskRef<'_, T> {
+    pub fn disk_ref(&self) -> DiskRef<'_, T> {
         // INVARIANT: `self.raw` was made by `new` for `T`, and is live as long as `self`, by the
         // type invariant of `Disk`.
         DiskRef {

@@ -76,7 +76,7 @@ impl Contents {
     ///
     /// Those of opening and reading the file; `EINVAL` if the file is empty or not a regular one,
     /// or if `path` is empty; `EFBIG` if the file has more than `INT_MAX` bytes; `ENOMEM`.
-    pub(crate) fn read(path: &[u8]) -> Result<Self> {
+    pub fn read(path: &[u8]) -> Result<Self> {
         if path.is_empty() {
             return Err(EINVAL);
         }

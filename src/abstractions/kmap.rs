@@ -67,7 +67,7 @@ impl KmapLocal<'_> {
 
     /// Returns the page, to read from.
     #[inline]
-    pub(crate) fn page(&self) -> RacyPage<'_> {
+    pub fn page(&self) -> RacyPage<'_> {
         // SAFETY: `self.0` is the address of a page, which stays while `self` is borrowed, by the
         // type invariant.
         unsafe { RacyPage::new(self.0) }
@@ -110,7 +110,7 @@ impl KmapLocalMut<'_> {
 
     /// Returns the page, to write to.
     #[inline]
-    pub(crate) fn page_mut(&mut self) -> RacyPageMut<'_> {
+    pub fn page_mut(&mut self) -> RacyPageMut<'_> {
         // SAFETY: `self.mapped` is the address of a page that stays while `self` is borrowed and
         // may be written to, by the type invariants.
         unsafe { RacyPageMut::new(self.mapped.0) }

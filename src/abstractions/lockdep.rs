@@ -49,7 +49,7 @@ impl Map {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> Result<Self> {
+    pub fn new(name: &'static CStr, key: Pin<&'static LockClassKey>) -> Result<Self> {
         let raw = KBox::pin_init(Opaque::zeroed(), GFP_KERNEL)?;
         // SAFETY: `raw` is valid for writes, and is initialised here; `name` and `key` are static.
         unsafe {
@@ -70,7 +70,7 @@ impl Map {
     /// it.
     ///
     /// Context: Any context.
-    pub(crate) fn acquire(&self, at_once: bool) {
+    pub fn acquire(&self, at_once: bool) {
         let here = Self::acquire as *const () as usize;
         // SAFETY: `self.raw` was initialised by `new`.
         unsafe {
@@ -89,7 +89,7 @@ impl Map {
     /// Tells lockdep that the current task releases the lock.
     ///
     /// Context: Any context.
-    pub(crate) fn release(&self) {
+    pub fn release(&self) {
         let here = Self::release as *const () as usize;
         // SAFETY: `self.raw` was initialised by `new`.
         unsafe { ffi::lock_release(self.raw.get(), here) };
@@ -99,15 +99,15 @@ impl Map {
 #[cfg(not(CONFIG_DEBUG_LOCK_ALLOC))]
 impl Map {
     /// Does nothing.
-    pub(crate) fn new(_: &'static CStr, _: Pin<&'static LockClassKey>) -> Result<Self> {
+    pub fn new(_: &'static CStr, _: Pin<&'static LockClassKey>) -> Result<Self> {
         Ok(Self {})
     }
 
     /// Does nothing.
     #[inline(always)]
-    pub(crate) fn acquire(&self, _: bool) {}
+    pub fn acquire(&self, _: bool) {}
 
     /// Does nothing.
     #[inline(always)]
-    pub(crate) fn release(&self) {}
+    pub fn release(&self) {}
 }

@@ -38,7 +38,7 @@ impl Major {
     /// # Errors
     ///
     /// `EBUSY` if no number is free; `ENOMEM`.
-    pub(crate) fn new(name: &'static CStr) -> Result<Self> {
+    pub fn new(name: &'static CStr) -> Result<Self> {
         // SAFETY: `name` is a C string, which the call copies.
         let number = unsafe { ffi::__register_blkdev(0, name.as_char_ptr(), None) };
         to_result(number)?;

@@ -55,7 +55,7 @@ impl Patience {
     ///
     /// Those of `attempt`; `ENOMEM` with [`Patience::Fails`] only.
     #[inline]
-    pub(crate) fn allocate<R>(self, mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
+    pub fn allocate<R>(self, mut attempt: impl FnMut() -> Result<R>) -> Result<R> {
         loop {
             match attempt() {
                 Err(error) if error == ENOMEM && self == Self::Waits => pause(),
@@ -91,7 +91,7 @@ pub(crate) struct NoIo {
 
 impl NoIo {
     /// Begins the scope.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         // SAFETY: `get_current()` is the task that runs this, which is the only one to change its
         // flags.
         let before = unsafe {

@@ -62,7 +62,7 @@ impl<T: Zeroable> PageBox<T> {
     /// # Errors
     ///
     /// `ENOMEM`, without a message in the log.
-    pub(crate) fn new_noio() -> Result<Self> {
+    pub fn new_noio() -> Result<Self> {
         const { assert!(size_of::<T>() == PAGE_SIZE) };
         // SAFETY: The call has no requirements.
         let address = unsafe { ffi::get_free_pages_noprof(ffi::ZRAM_GFP_TABLE, 0) };
@@ -75,7 +75,7 @@ impl<T: Zeroable> PageBox<T> {
 
 impl<T> PageBox<T> {
     /// Gives up ownership, to be taken back with [`PageBox::from_raw`].
-    pub(crate) fn into_raw(self) -> NonNull<T> {
+    pub fn into_raw(self) -> NonNull<T> {
         core::mem::ManuallyDrop::new(self).0
     }
 
@@ -84,7 +84,7 @@ impl<T> PageBox<T> {
     /// # Safety
     ///
     /// `raw` came from [`PageBox::into_raw`] and was not taken back since.
-    pub(crate) unsafe fn from_raw(raw: NonNull<T>) -> Self {
+    pub unsafe fn from_raw(raw: NonNull<T>) -> Self {
         // INVARIANT: `raw` is a page that holds a `T`, and has no other owner, by the safety
         // requirement of `from_raw`.
         Self(raw, PhantomData)

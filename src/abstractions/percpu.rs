@@ -69,7 +69,7 @@ impl<T: Sync> PerCpu<T> {
     /// # Errors
     ///
     /// `ENOMEM` if the per-CPU allocator has no room.
-    pub(crate) fn new<I: PinInit<T>>(mut init: impl FnMut() -> I) -> Result<Self> {
+    pub fn new<I: PinInit<T>>(mut init: impl FnMut() -> I) -> Result<Self> {
         let layout = Layout::new::<T>();
         // SAFETY: The call has no requirements: size and alignment are those of a type.
         let base = unsafe {
@@ -94,7 +94,7 @@ impl<T: Sync> PerCpu<T> {
     ///
     /// Context: Any context.
     #[inline]
-    pub(crate) fn this(&self) -> &T {
+    pub fn this(&self) -> &T {
         // SAFETY: A CPU that runs this is possible, so that its copy is initialised by the type
         // invariant.
         unsafe { &*arch::local(self.base) }
@@ -103,7 +103,7 @@ impl<T: Sync> PerCpu<T> {
     /// Returns the copy of `cpu`, or `None` if that CPU is not possible.
     ///
     /// Context: Any context.
-    pub(crate) fn get(&self, cpu: CpuId) -> Option<&T> {
+    pub fn get(&self, cpu: CpuId) -> Option<&T> {
         // SAFETY: `cpu` is possible, so that its copy is initialised by the type invariant.
         is_possible(cpu).then(|| unsafe { remote(self.base, cpu).as_ref() })
     }
@@ -150,14 +150,14 @@ impl<const N: usize> Counters<N> {
     /// # Errors
     ///
     /// `ENOMEM` if the per-CPU allocator has no room.
-    pub(crate) fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let zero = || [const { AtomicI64::new(0) }; N];
         Ok(Self(PerCpu::new(zero)?))
     }
 
     /// Returns the words to add to, for callers that add to several.
     #[inline]
-    pub(crate) fn this_cpu(&self) -> LocalCounters<'_, N> {
+    pub fn this_cpu(&self) -> LocalCounters<'_, N> {
         // INVARIANT: `self.0` has `N` words for each CPU, and is borrowed for the life of the
         // result.
         LocalCounters(self.0.base.cast(), PhantomData)
@@ -166,7 +166,7 @@ impl<const N: usize> Counters<N> {
     /// Returns the sum of counter `which`, or zero if there is no such counter.
     ///
     /// Context: Any context.
-    pub(crate) fn sum(&self, which: usize) -> i64 {
+    pub fn sum(&self, which: usize) -> i64 {
         possible_cpus()
             .filter_map(|cpu| self.0.get(cpu)?.get(which))
             .fold(0, |sum, word| {
@@ -191,7 +191,7 @@ impl<const N: usize> LocalCounters<'_, N> {
     ///
     /// Context: Any context.
     #[inline]
-    pub(crate) fn add<const WHICH: usize>(self, delta: i64) {
+    pub fn add<const WHICH: usize>(self, delta: i64) {
         const { assert!(WHICH < N) };
         // SAFETY: `self.0` has `N` words by the type invariant, and `WHICH` is less.
         unsafe { arch::local_add::<WHICH>(self.0, delta) };
@@ -201,7 +201,7 @@ impl<const N: usize> LocalCounters<'_, N> {
     ///
     /// Context: Any context.
     #[inline]
-    pub(crate) fn add_const<const WHICH: usize, const DELTA: i64>(self) {
+    pub fn add_const<const WHICH: usize, const DELTA: i64>(self) {
         const { assert!(WHICH < N && DELTA as i32 as i64 == DELTA) };
         // SAFETY: `self.0` has `N` words by the type invariant, and `WHICH` is less.
         unsafe { arch::local_add_const::<WHICH, DELTA>(self.0) };

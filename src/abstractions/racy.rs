@@ -115,7 +115,7 @@ impl RacyBytes<'_> {
     }
 
     /// Returns the number of bytes.
-    pub(crate) fn len(&self) -> usize {
+    pub fn len(&self) -> usize {
         self.len
     }
 }
@@ -134,13 +134,13 @@ impl<'a> RacyPage<'a> {
     }
 
     /// Returns the address of the page, for C libraries that only read.
-    pub(crate) fn as_ptr(&self) -> *const u8 {
+    pub fn as_ptr(&self) -> *const u8 {
         self.0.as_ptr()
     }
 
     /// Returns the word that the page is filled with, or `None` if its words are not all equal.
     #[inline]
-    pub(crate) fn same(&self) -> Option<usize> {
+    pub fn same(&self) -> Option<usize> {
         let words = self.0.as_ptr().cast::<usize>();
         // SAFETY: `self.0` is page-aligned and valid for reads of a page, by the type invariant.
         unsafe {
@@ -152,7 +152,7 @@ impl<'a> RacyPage<'a> {
     }
 
     /// Copies the page to `buffer`.
-    pub(crate) fn copy_to(&self, buffer: &mut PageBuf) {
+    pub fn copy_to(&self, buffer: &mut PageBuf) {
         // SAFETY: `self.0` is valid for reads of a page by the type invariant. `buffer` is another
         // page, as it is borrowed mutably.
         unsafe { ffi::copy_page((&raw mut *buffer).cast(), self.0.as_ptr().cast()) };
@@ -173,7 +173,7 @@ impl<'a> RacyPageMut<'a> {
     }
 
     /// Returns the address of the page, for C libraries.
-    pub(crate) fn as_ptr(&mut self) -> *mut u8 {
+    pub fn as_ptr(&mut self) -> *mut u8 {
         self.0.as_ptr()
     }
 
@@ -185,7 +185,7 @@ impl<'a> RacyPageMut<'a> {
     }
 
     /// Copies the start of the page to `bytes`, which is filled up to the length of a page.
-    pub(crate) fn copy_to(&self, bytes: &mut [u8]) {
+    pub fn copy_to(&self, bytes: &mut [u8]) {
         let len = bytes.len().min(PAGE_SIZE);
         // SAFETY: `self.0` is valid for reads of a page by the type invariant, `bytes` for writes,
         // and `len` is within both. They don't overlap, as `bytes` is borrowed mutably.
@@ -194,7 +194,7 @@ impl<'a> RacyPageMut<'a> {
 
     /// Copies `bytes` to the start of the page; what does not fit is left out.
     #[inline]
-    pub(crate) fn copy_from(&mut self, bytes: &[u8]) {
+    pub fn copy_from(&mut self, bytes: &[u8]) {
         if bytes.len() == PAGE_SIZE {
             // SAFETY: `self.0` is valid for writes of a page by the type invariant, and `bytes` is
             // as long as a page.

@@ -91,17 +91,17 @@ unsafe impl<T: Owner> Sync for Attribute<T> {}
 
 impl<T: Owner> Attribute<T> {
     /// Makes a file that everybody may read.
-    pub(crate) const fn ro(name: &'static CStr, show: ShowFn<T>) -> Self {
+    pub const fn ro(name: &'static CStr, show: ShowFn<T>) -> Self {
         Self::new(name, 0o444, Some(show), None)
     }
 
     /// Makes a file that only root may write.
-    pub(crate) const fn wo(name: &'static CStr, store: StoreFn<T>) -> Self {
+    pub const fn wo(name: &'static CStr, store: StoreFn<T>) -> Self {
         Self::new(name, 0o200, None, Some(store))
     }
 
     /// Makes a file that everybody may read and only root may write.
-    pub(crate) const fn rw(name: &'static CStr, show: ShowFn<T>, store: StoreFn<T>) -> Self {
+    pub const fn rw(name: &'static CStr, show: ShowFn<T>, store: StoreFn<T>) -> Self {
         Self::new(name, 0o644, Some(show), Some(store))
     }
 

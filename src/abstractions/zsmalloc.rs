@@ -57,7 +57,7 @@ impl Pool {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(name: &CStr) -> Result<Self> {
+    pub fn new(name: &CStr) -> Result<Self> {
         // SAFETY: `name` is a valid C string, which the call copies.
         let pool = unsafe { ffi::zs_create_pool(name.as_char_ptr()) };
         // INVARIANT: A pointer that is not null is a new pool, which nobody else owns.
@@ -76,7 +76,7 @@ impl Pool {
     ///
     /// `ENOMEM`, without a message in the log; `EINVAL` for no bytes; `ENOSPC` for more than
     /// `PAGE_SIZE`.
-    pub(crate) fn alloc(&self, size: usize, nid: i32) -> Result<Object<'_>> {
+    pub fn alloc(&self, size: usize, nid: i32) -> Result<Object<'_>> {
         self.alloc_with(size, ffi::ZRAM_GFP_OBJECT, nid)
     }
 
@@ -89,7 +89,7 @@ impl Pool {
     ///
     /// Those of [`Pool::alloc`].
     #[inline]
-    pub(crate) fn try_alloc(&self, size: usize, nid: i32) -> Result<Object<'_>> {
+    pub fn try_alloc(&self, size: usize, nid: i32) -> Result<Object<'_>> {
         self.alloc_with(size, ffi::ZRAM_GFP_OBJECT_NOWAIT, nid)
     }
 
@@ -114,7 +114,7 @@ impl Pool {
     /// Returns the size in bytes from which on an object takes a page of its own.
     ///
     /// Context: Any context.
-    pub(crate) fn huge_class_size(&self) -> usize {
+    pub fn huge_class_size(&self) -> usize {
         // SAFETY: `self.0` is live by the type invariant.
         unsafe { ffi::zs_huge_class_size(self.0.as_ptr()) }
     }
@@ -123,7 +123,7 @@ impl Pool {
     /// take less memory.
     ///
     /// Context: Any context.
-    pub(crate) fn class(&self, size: usize) -> u32 {
+    pub fn class(&self, size: usize) -> u32 {
         // SAFETY: `self.0` is live by the type invariant.
         unsafe { ffi::zs_lookup_class_index(self.0.as_ptr(), size as c_uint) }
     }
@@ -131,7 +131,7 @@ impl Pool {
     /// Returns the number of pages that the pool has taken.
     ///
     /// Context: Any context.
-    pub(crate) fn total_pages(&self) -> usize {
+    pub fn total_pages(&self) -> usize {
         // SAFETY: `self.0` is live by the type invariant.
         unsafe { ffi::zs_get_total_pages(self.0.as_ptr()) }
     }
@@ -139,7 +139,7 @@ impl Pool {
     /// Returns the number of pages that compaction has freed since the pool was created.
     ///
     /// Context: Any context.
-    pub(crate) fn pages_compacted(&self) -> usize {
+    pub fn pages_compacted(&self) -> usize {
         let mut stats = ffi::zs_pool_stats {
             pages_compacted: pin_init::zeroed(),
         };
@@ -153,7 +153,7 @@ impl Pool {
     /// Does nothing while another task does this already.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn compact(&self) {
+    pub fn compact(&self) {
         // SAFETY: `self.0` is live by the type invariant.
         unsafe { ffi::zs_compact(self.0.as_ptr()) };
     }
@@ -184,20 +184,20 @@ pub(crate) struct Object<'p> {
 
 impl<'p> Object<'p> {
     /// Returns the number of bytes that the object holds.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         self.size
     }
 
     /// Shortens the object to `size` bytes, if it is longer.
     ///
     /// It goes on to take the memory that it was allocated with.
-    pub(crate) fn truncate(&mut self, size: usize) {
+    pub fn truncate(&mut self, size: usize) {
         self.size = self.size.min(size);
     }
 
     /// Copies `bytes` to the start of the object; what does not fit is left out.
     #[inline]
-    pub(crate) fn write(&mut self, bytes: RacyBytes<'_>) {
+    pub fn write(&mut self, bytes: RacyBytes<'_>) {
         let len = bytes.len().min(self.size);
         let from = bytes.as_ptr().cast_mut().cast();
         // SAFETY: `self.raw` is a live handle of `self.pool` by the type invariant. `bytes` and the
@@ -207,12 +207,12 @@ impl<'p> Object<'p> {
 
     /// Returns whether the object is in `pool`.
     #[inline]
-    pub(crate) fn is_of(&self, pool: &Pool) -> bool {
+    pub fn is_of(&self, pool: &Pool) -> bool {
         ptr::eq(self.pool, pool)
     }
 
     /// Gives up ownership, to be taken back with [`Object::from_raw`].
-    pub(crate) fn into_raw(self) -> NonZero<usize> {
+    pub fn into_raw(self) -> NonZero<usize> {
         ManuallyDrop::new(self).raw
     }
 
@@ -222,7 +222,7 @@ impl<'p> Object<'p> {
     ///
     /// `raw` came from `into_raw` of an object of `pool` that holds `size` bytes or more, and was
     /// not taken back since.
-    pub(crate) unsafe fn from_raw(pool: &'p Pool, raw: NonZero<usize>, size: usize) -> Self {
+    pub unsafe fn from_raw(pool: &'p Pool, raw: NonZero<usize>, size: usize) -> Self {
         // INVARIANT: `raw` is a live handle of `pool` for at least `size` bytes, and has no other
         // owner, by the safety requirement of `from_raw`.
         Self { pool, raw, size }

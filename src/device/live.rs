@@ -27,35 +27,35 @@ use kernel::{
 /// The state that I/O and jobs work on.
 pub(crate) struct Live {
     /// The pages.
-    pub(crate) store: Store,
+    pub store: Store,
     /// The configured algorithms, by priority.
     pub(super) zcomps: [Option<Instance<Zcomp>>; ALGORITHMS],
     /// The most pages that the pool may use, or 0 for no limit; may be set at any time.
-    pub(crate) limit_pages: AtomicUsize,
+    pub limit_pages: AtomicUsize,
     /// The compressed size, in bytes, from which on a page is *huge* and stored uncompressed.
-    pub(crate) huge_class_size: usize,
+    pub huge_class_size: usize,
     /// The device to write pages back to.
-    pub(crate) backing: Option<Arc<BackingDevice>>,
+    pub backing: Option<Arc<BackingDevice>>,
     /// `compressed_writeback`, as it was when the device became live: true if pages on the backing
     /// device are compressed.
-    pub(crate) compressed_writeback: bool,
+    pub compressed_writeback: bool,
 }
 
 impl Live {
     /// Returns the algorithm of `priority`, or `None` if none was set.
     #[inline]
-    pub(crate) fn zcomp(&self, priority: u8) -> Option<&Zcomp> {
+    pub fn zcomp(&self, priority: u8) -> Option<&Zcomp> {
         self.zcomps.get(usize::from(priority))?.as_deref()
     }
 
     /// Returns whether no algorithm has a higher priority than `priority`.
-    pub(crate) fn is_highest_priority(&self, priority: u8) -> bool {
+    pub fn is_highest_priority(&self, priority: u8) -> bool {
         let above = usize::from(priority).wrapping_add(1);
         self.zcomps.iter().skip(above).all(Option::is_none)
     }
 
     /// Returns which algorithms are set, by priority.
-    pub(crate) fn algorithms(&self) -> [Option<Algorithm>; ALGORITHMS] {
+    pub fn algorithms(&self) -> [Option<Algorithm>; ALGORITHMS] {
         let mut algorithms = [None; ALGORITHMS];
         for (algorithm, zcomp) in algorithms.iter_mut().zip(&self.zcomps) {
             *algorithm = zcomp.as_deref().map(Zcomp::algorithm);
@@ -73,7 +73,7 @@ impl Live {
     ///
     /// `EINVAL` if `object` is corrupt; the contents of `page` are unspecified then.
     #[inline(always)]
-    pub(crate) fn decompress(
+    pub fn decompress(
         &self,
         object: &Object<'_>,
         priority: u8,
@@ -90,12 +90,12 @@ impl Live {
     }
 
     /// Returns the configured algorithms, from the lowest priority to the highest.
-    pub(crate) fn zcomps(&self) -> impl Iterator<Item = &Zcomp> {
+    pub fn zcomps(&self) -> impl Iterator<Item = &Zcomp> {
         self.zcomps.iter().flatten().map(Deref::deref)
     }
 
     /// Returns the size of the disk, in bytes.
-    pub(crate) fn disksize(&self) -> u64 {
+    pub fn disksize(&self) -> u64 {
         (self.store.len() as u64) << PAGE_SHIFT
     }
 }

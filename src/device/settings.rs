@@ -20,18 +20,18 @@ use kernel::{
 pub(crate) struct WritebackSettings {
     limit: Pin<KBox<SpinLock<WritebackLimit>>>,
     /// `writeback_batch_size`: the most pages that are under way to the backing device at a time.
-    pub(crate) batch_size: AtomicU32,
+    pub batch_size: AtomicU32,
     /// `compressed_writeback`: whether pages are written compressed; changed on blank devices only.
-    pub(crate) compressed: AtomicBool,
+    pub compressed: AtomicBool,
 }
 
 /// A limit on the number of pages that are written.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct WritebackLimit {
     /// `writeback_limit`: pages that may still be written while the limit is enabled.
-    pub(crate) pages: u64,
+    pub pages: u64,
     /// `writeback_limit_enable`: whether the limit is enabled.
-    pub(crate) enabled: bool,
+    pub enabled: bool,
     /// The number of times that `pages` was set by user space.
     set: u64,
 }
@@ -58,7 +58,7 @@ impl WritebackSettings {
     }
 
     /// Returns a copy of the limit.
-    pub(crate) fn limit(&self) -> WritebackLimit {
+    pub fn limit(&self) -> WritebackLimit {
         *self.limit.lock()
     }
 
@@ -66,14 +66,14 @@ impl WritebackSettings {
     ///
     /// Pages that are under way were charged to the number before, and are not refunded to this
     /// one.
-    pub(crate) fn set_limit(&self, pages: u64) {
+    pub fn set_limit(&self, pages: u64) {
         let mut limit = self.limit.lock();
         limit.pages = pages;
         limit.set = limit.set.wrapping_add(1);
     }
 
     /// Enables or disables the limit.
-    pub(crate) fn enable_limit(&self, enabled: bool) {
+    pub fn enable_limit(&self, enabled: bool) {
         self.limit.lock().enabled = enabled;
     }
 
@@ -82,7 +82,7 @@ impl WritebackSettings {
     /// # Errors
     ///
     /// `EIO` if the limit is enabled and reached.
-    pub(crate) fn check_limit(&self) -> Result {
+    pub fn check_limit(&self) -> Result {
         let limit = self.limit();
         if limit.enabled && limit.pages == 0 {
             return Err(EIO);
@@ -91,7 +91,7 @@ impl WritebackSettings {
     }
 
     /// Charges a page to the limit, if it is enabled and not yet reached.
-    pub(crate) fn charge(&self) -> Charge {
+    pub fn charge(&self) -> Charge {
         let mut limit = self.limit.lock();
         if !limit.enabled {
             return None;
@@ -101,7 +101,7 @@ impl WritebackSettings {
     }
 
     /// Refunds a page that was not written, unless user space has set the number since the charge.
-    pub(crate) fn refund(&self, charge: Charge) {
+    pub fn refund(&self, charge: Charge) {
         let mut limit = self.limit.lock();
         if charge == Some(limit.set) {
             limit.pages = limit.pages.saturating_add(1);

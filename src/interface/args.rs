@@ -74,12 +74,12 @@ pub(crate) fn algorithm(arg: &[u8]) -> Result<&[u8]> {
 /// Returns the path of a file, without the newline that may end it.
 ///
 /// As in mainline a longer path is first cut off at `PATH_MAX - 1` bytes.
-pub(crate) fn path(arg: &[u8]) -> &[u8] {
+pub(super) fn path(arg: &[u8]) -> &[u8] {
     strip_newline(arg.get(..PATH_MAX.wrapping_sub(1)).unwrap_or(arg))
 }
 
 /// Returns `arg` without the one newline that may end it.
-pub(crate) fn strip_newline(arg: &[u8]) -> &[u8] {
+pub(super) fn strip_newline(arg: &[u8]) -> &[u8] {
     arg.strip_suffix(b"\n").unwrap_or(arg)
 }
 
@@ -87,15 +87,15 @@ pub(crate) fn strip_newline(arg: &[u8]) -> &[u8] {
 #[derive(Default)]
 pub(crate) struct AlgorithmParams<'a> {
     /// The name of the algorithm to set the parameters of.
-    pub(crate) algorithm: Option<&'a [u8]>,
+    pub algorithm: Option<&'a [u8]>,
     /// The priority of the algorithm to set the parameters of.
-    pub(crate) priority: Option<i32>,
+    pub priority: Option<i32>,
     /// The compression level.
-    pub(crate) level: Option<i32>,
+    pub level: Option<i32>,
     /// The window size of deflate, as for zlib.
-    pub(crate) winbits: Option<i32>,
+    pub winbits: Option<i32>,
     /// The path of the dictionary.
-    pub(crate) dict: Option<&'a [u8]>,
+    pub dict: Option<&'a [u8]>,
 }
 
 /// Parses `algo=NAME priority=N level=N deflate.winbits=N dict=PATH`.
@@ -129,9 +129,9 @@ pub(crate) fn algorithm_params(arg: &[u8]) -> Result<AlgorithmParams<'_>> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RecompAlgorithm<'a> {
     /// The name of the algorithm to recompress pages with.
-    pub(crate) name: &'a [u8],
+    pub name: &'a [u8],
     /// The priority that it gets, from 1 to 3.
-    pub(crate) priority: u8,
+    pub priority: u8,
 }
 
 /// Parses `algo=NAME priority=N`; the priority is 1 by default.
@@ -185,16 +185,16 @@ fn page_filter(arg: &[u8]) -> Option<PageFilter> {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct RecompressArgs<'a> {
     /// The pages to try; all by default.
-    pub(crate) filter: PageFilter,
+    pub filter: PageFilter,
     /// The most pages to try; no limit by default.
-    pub(crate) max_pages: u64,
+    pub max_pages: u64,
     /// The size, in bytes, from which on pages are tried, and below which a result is kept; 0, for
     /// no such limits, by default.
-    pub(crate) threshold: usize,
+    pub threshold: usize,
     /// The name of the algorithm to recompress pages with.
-    pub(crate) algorithm: Option<&'a [u8]>,
+    pub algorithm: Option<&'a [u8]>,
     /// The priority of the algorithm to recompress pages with.
-    pub(crate) priority: Option<i32>,
+    pub priority: Option<i32>,
 }
 
 /// Parses `type=idle|huge|huge_idle max_pages=N threshold=N algo=NAME priority=N`.
@@ -248,7 +248,7 @@ pub(crate) struct WritebackArgs<'a> {
 
 impl<'a> WritebackArgs<'a> {
     /// Starts to parse `arg`, for a disk of `len` pages.
-    pub(crate) fn new(arg: &'a [u8], len: usize) -> Self {
+    pub fn new(arg: &'a [u8], len: usize) -> Self {
         Self {
             tokens: Tokens(arg),
             len,
@@ -262,7 +262,7 @@ impl<'a> WritebackArgs<'a> {
     ///
     /// `ERANGE` for a number that does not fit, a page beyond the disk, or `LOW` above `HIGH`;
     /// `EINVAL` for another type or word, or a malformed number.
-    pub(crate) fn next(&mut self) -> Result<Option<Selection>> {
+    pub fn next(&mut self) -> Result<Option<Selection>> {
         while let Some(token) = self.tokens.next() {
             let filter = match token.pair() {
                 Ok((b"page_index", value)) => {

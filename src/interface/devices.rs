@@ -49,14 +49,14 @@ pub(crate) struct Names {
 
 impl Names {
     /// The names of mainline's zram.
-    pub(crate) const MAINLINE: Self = Self {
+    pub const MAINLINE: Self = Self {
         disk: c"zram",
         class: c"zram-control",
         hotplug: c"block/zram:prepare",
     };
 
     /// Names that allow the module to be loaded beside mainline's zram.
-    pub(crate) const COEXIST: Self = Self {
+    pub const COEXIST: Self = Self {
         disk: c"rzram",
         class: c"rzram-control",
         hotplug: c"block/rzram:prepare",
@@ -100,7 +100,7 @@ impl Devices {
     ///
     /// `EBUSY` if another zram has that hotplug state; `ENOMEM`; those of registering the major
     /// number and the class, and of adding a disk. Nothing stays registered then.
-    pub(crate) fn new(names: &'static Names, devices: u32, coexist: bool) -> Result<Class<Self>> {
+    pub fn new(names: &'static Names, devices: u32, coexist: bool) -> Result<Class<Self>> {
         let state = if coexist {
             StateId::PrepareDyn
         } else {

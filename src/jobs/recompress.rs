@@ -34,16 +34,16 @@ use kernel::{
 /// A job that recompresses pages.
 pub(crate) struct Recompression<'t> {
     /// The device.
-    pub(crate) live: &'t Live,
+    pub live: &'t Live,
     /// The pages to try.
-    pub(crate) filter: PageFilter,
+    pub filter: PageFilter,
     /// The most pages to try.
-    pub(crate) max_pages: u64,
+    pub max_pages: u64,
     /// The size, in bytes, from which on pages are tried, and below which a result is kept; 0 for
     /// no such limits.
-    pub(crate) threshold: usize,
+    pub threshold: usize,
     /// The priority of the algorithm to compress pages with.
-    pub(crate) priority: u8,
+    pub priority: u8,
 }
 
 impl<'t> Recompression<'t> {
@@ -58,7 +58,7 @@ impl<'t> Recompression<'t> {
     ///
     /// `EINTR` after a signal; `ENOMEM`; `EINVAL` for a page that can't be decompressed, or without
     /// an algorithm of the priority. The pages before stay recompressed.
-    pub(crate) fn run(&self) -> Result {
+    pub fn run(&self) -> Result {
         let store = &self.live.store;
         let mut page = KBox::init(pin_init::init_zeroed::<PageBuf>(), GFP_KERNEL)?;
         let mut candidates = Candidates::new(store)?;

@@ -13,11 +13,11 @@ use core::ops::Range;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PageFilter {
     /// The page is marked as idle.
-    pub(crate) idle: bool,
+    pub idle: bool,
     /// The page is stored uncompressed.
-    pub(crate) huge: bool,
+    pub huge: bool,
     /// The algorithm of the highest priority could not make the page smaller.
-    pub(crate) incompressible: bool,
+    pub incompressible: bool,
 }
 
 impl PageFilter {
@@ -33,7 +33,7 @@ impl PageFilter {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Selection {
     /// The filter.
-    pub(crate) filter: PageFilter,
+    pub filter: PageFilter,
     /// The range, as indexes of pages.
-    pub(crate) range: Range<usize>,
+    pub range: Range<usize>,
 }

@@ -66,7 +66,7 @@ impl<'t> Writeback<'t> {
     /// # Errors
     ///
     /// `ENODEV` without a backing device; `ENOMEM`.
-    pub(crate) fn new(live: &'t Live, settings: &'t WritebackSettings) -> Result<Self> {
+    pub fn new(live: &'t Live, settings: &'t WritebackSettings) -> Result<Self> {
         Ok(Self {
             live,
             settings,
@@ -82,7 +82,7 @@ impl<'t> Writeback<'t> {
     /// # Errors
     ///
     /// `EINTR` after a signal.
-    pub(crate) fn select(&mut self, selection: &Selection) -> Result {
+    pub fn select(&mut self, selection: &Selection) -> Result {
         let filter = selection.filter;
         self.candidates
             .select(selection.range.clone(), |attr| filter.includes(attr))
@@ -98,7 +98,7 @@ impl<'t> Writeback<'t> {
     ///
     /// The last one of: that of a write that failed; `EINTR` after a signal; `EIO` at the limit;
     /// `ENOSPC` if the backing device is full; `ENOMEM`. Pages that were written stay so.
-    pub(crate) fn run(mut self) -> Result {
+    pub fn run(mut self) -> Result {
         /// The most writes under way at a time, whatever user space sets.
         const MOST: usize = 1024;
         let len = self.candidates.len();

@@ -7,14 +7,13 @@
 use super::{
     slot::{
         Content,
+        PinnedSlots,
         Slot,
         SlotGuard,
+        SlotRef,
         CHUNK, //
     },
-    sparse::{
-        Pinned,
-        SparseArray, //
-    },
+    sparse::SparseArray,
     word::SlotAttr,
     Store, //
 };
@@ -30,16 +29,25 @@ use kernel::prelude::*;
 /// Holds the SRCU read lock of the slots, so that the memory of no slot that is found is freed
 /// before this is dropped. Unlike RCU, that allows the holder to sleep.
 pub(crate) struct BioSlots<'t> {
-    pub(super) store: &'t Store,
-    pub(super) slots: Pinned<'t, Slot, CHUNK>,
+    slots: PinnedSlots<'t>,
 }
 
 impl<'t> BioSlots<'t> {
+    /// Takes the lock on the slots of `store`.
+    ///
+    /// Context: Process context. May sleep until the result is dropped.
+    #[inline]
+    pub(super) fn new(store: &'t Store) -> Self {
+        Self {
+            slots: PinnedSlots::new(store),
+        }
+    }
+
     /// Locks slot `index`, or returns `None` if there is no memory for it: then the slot is empty.
     ///
     /// Context: Process context. May sleep.
     #[inline]
-    pub(crate) fn lock(&self, index: usize) -> Option<SlotGuard<'t>> {
+    pub fn lock(&self, index: usize) -> Option<SlotGuard<'t>> {
         self.lock_this(self.slots.reader().get(index)?, index)
     }
 
@@ -49,10 +57,10 @@ impl<'t> BioSlots<'t> {
     ///
     /// Context: Process context. May sleep.
     #[inline]
-    fn lock_this(&self, slot: &Slot, index: usize) -> Option<SlotGuard<'t>> {
-        match slot.try_lock(self.store) {
+    fn lock_this(&self, slot: SlotRef<'_, 't>, index: usize) -> Option<SlotGuard<'t>> {
+        match slot.try_lock() {
             Some(guard) => Some(guard),
-            None => self.store.wait(index),
+            None => self.slots.store().wait(index),
         }
     }
 
@@ -68,7 +76,7 @@ impl<'t> BioSlots<'t> {
     /// - `ENOMEM` if there is no memory and `patience` does not wait for it.
     /// - `EINVAL` if `index` is beyond the end of the disk.
     #[inline(always)]
-    pub(crate) fn store(
+    pub fn store(
         &self,
         index: usize,
         content: Content<'t>,
@@ -90,7 +98,7 @@ impl<'t> BioSlots<'t> {
     #[cold]
     fn lock_new(&self, index: usize, patience: Patience) -> Result<SlotGuard<'t>> {
         loop {
-            patience.allocate(|| self.store.slots.populate(index))?;
+            patience.allocate(|| self.slots.store().slots.populate(index))?;
             if let Some(slot) = self.lock(index) {
                 return Ok(slot);
             }
@@ -101,10 +109,10 @@ impl<'t> BioSlots<'t> {
     ///
     /// Context: Process context. May sleep.
     #[inline]
-    pub(crate) fn lock_huge(&self, index: usize) -> Option<SlotGuard<'t>> {
+    pub fn lock_huge(&self, index: usize) -> Option<SlotGuard<'t>> {
         let here = |attr: SlotAttr| attr.is_huge() && !attr.is_written();
         let slot = self.slots.reader().get(index)?;
-        if !here(slot.word.attr()) {
+        if !here(slot.attr()) {
             return None;
         }
         self.lock_this(slot, index).filter(|slot| here(slot.attr()))
@@ -113,26 +121,22 @@ impl<'t> BioSlots<'t> {
     /// Empties the slots in `range`.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn free(&self, range: Range<usize>) {
-        let end = range.end.min(self.store.len());
+    pub fn free(&self, range: Range<usize>) {
+        let store = self.slots.store();
+        let end = range.end.min(store.len());
         let mut index = range.start;
         while index < end {
             let next = SparseArray::<Slot, CHUNK>::chunk_end(index).min(end);
-            let chunk = self.slots.reader().chunk(index);
-            let slots = chunk.map_or(&[][..], |chunk| chunk);
-            for (index, slot) in (index..next).zip(slots.iter().skip(index % CHUNK)) {
-                if slot.word.seems_unused() {
-                    continue;
-                }
-                if let Some(same) = slot.word.take_same() {
-                    self.store.stats.account::<-1>(same);
+            let slots = self.slots.reader().rest_of_chunk(index);
+            for (index, slot) in (index..next).zip(slots) {
+                if slot.seems_unused() || slot.take_same() {
                     continue;
                 }
                 if let Some(mut slot) = self.lock_this(slot, index) {
                     slot.store(Content::Empty);
                 }
             }
-            index = self.store.slots.skip_absent(next);
+            index = store.slots.skip_absent(next);
             cond_resched();
         }
     }

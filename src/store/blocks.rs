@@ -74,7 +74,7 @@ impl Blocks {
     /// Returns the number of blocks in use.
     ///
     /// Context: Any context.
-    pub(crate) fn used(&self) -> usize {
+    pub fn used(&self) -> usize {
         self.used.load(Ordering::Relaxed)
     }
 
@@ -83,7 +83,7 @@ impl Blocks {
     /// A block that becomes free during the search may be missed.
     ///
     /// Context: Any context.
-    pub(crate) fn reserve(&self) -> Option<Block<'_>> {
+    pub fn reserve(&self) -> Option<Block<'_>> {
         let hint = self.hint.load(Ordering::Relaxed);
         self.reserve_from(hint).or_else(|| self.reserve_from(0))
     }
@@ -119,7 +119,7 @@ impl Blocks {
     /// use during the call.
     ///
     /// Context: Any context but interrupts. Takes a spinlock.
-    pub(crate) fn read(self: &Arc<Self>, index: usize, reservation: Reservation) -> BlockRead {
+    pub fn read(self: &Arc<Self>, index: usize, reservation: Reservation) -> BlockRead {
         // INVARIANT: The read is added to `reads` below, before the value is returned.
         let read = BlockRead {
             blocks: self.clone(),
@@ -181,7 +181,7 @@ impl<'b> Block<'b> {
     }
 
     /// Returns the index of the block on the backing device, in pages.
-    pub(crate) fn index(&self) -> usize {
+    pub fn index(&self) -> usize {
         self.index
     }
 
@@ -252,7 +252,7 @@ impl Reservation {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let _no_io = NoIo::new();
         Ok(Self(RBTreeNodeReservation::new(GFP_KERNEL | __GFP_NOWARN)?))
     }

@@ -2,12 +2,13 @@
 
 //! Slots, each of which stores one page of the disk.
 
+mod lookup;
+
 use super::{
     blocks::Block,
     stats::count,
     word::{
         Held,
-        Request,
         SlotAttr,
         SlotWord, //
     },
@@ -33,6 +34,11 @@ use core::{
 use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
+};
+pub(super) use lookup::{
+    PinnedSlots,
+    SlotRef,
+    Slots, //
 };
 
 /// The content of a page of the disk, to be stored in a slot.
@@ -73,7 +79,7 @@ pub(crate) enum ContentRef<'g, 't> {
 /// - otherwise unspecified, as the slot is empty.
 #[repr(C)]
 pub(super) struct Slot {
-    pub(super) word: SlotWord,
+    word: SlotWord,
     value: UnsafeCell<usize>,
 }
 
@@ -90,51 +96,6 @@ unsafe impl Send for Slot {}
 unsafe impl Sync for Slot {}
 
 impl Slot {
-    /// Locks the slot, or returns `None` if it is locked or has just changed.
-    ///
-    /// The slot is one of `store`.
-    ///
-    /// Context: Any context.
-    #[inline]
-    pub(super) fn try_lock<'t>(&self, store: &'t Store) -> Option<SlotGuard<'t>> {
-        let held = self.word.try_lock()?;
-        store.lockdep.acquire(true);
-        Some(SlotGuard::new(store, self, held))
-    }
-
-    /// Locks the slot; if it is locked, asks the holder to empty it and returns `None`.
-    ///
-    /// The slot is one of `store`.
-    ///
-    /// Context: Any context.
-    #[inline]
-    pub(super) fn lock_or_free<'t>(&self, store: &'t Store) -> Option<SlotGuard<'t>> {
-        if let Some(guard) = self.try_lock(store) {
-            return Some(guard);
-        }
-        let held = self.word.lock_or(Request::Free)?;
-        store.lockdep.acquire(true);
-        Some(SlotGuard::new(store, self, held))
-    }
-
-    /// Locks the slot; if it is locked, asks the holder to wake the waiters and returns `None`.
-    ///
-    /// The slot is one of `store`. The caller has told lockdep already that it acquires the lock.
-    ///
-    /// Context: Any context.
-    pub(super) fn lock_or_wait<'t>(&self, store: &'t Store) -> Option<SlotGuard<'t>> {
-        let held = self.word.lock_or(Request::Wake)?;
-        Some(SlotGuard::new(store, self, held))
-    }
-
-    /// Returns a guard for a slot that [`SlotGuard::keep_locked`] has left locked.
-    ///
-    /// The slot is one of `store`, empty, and has no other guard.
-    pub(super) fn resume<'t>(&self, store: &'t Store) -> SlotGuard<'t> {
-        store.lockdep.acquire(true);
-        SlotGuard::new(store, self, Held::of_empty())
-    }
-
     /// Returns the slot's index within its chunk, which selects the wait queue.
     fn key(&self) -> usize {
         ptr::from_ref(self).addr() % PAGE_SIZE / size_of::<Self>()
@@ -156,20 +117,8 @@ pub(crate) struct SlotGuard<'t> {
 }
 
 impl<'t> SlotGuard<'t> {
-    /// Creates the guard of `slot`, which is one of `store` and locked as `held` describes.
-    #[inline]
-    fn new(store: &'t Store, slot: &Slot, held: Held) -> Self {
-        // INVARIANT: The callers, which are methods of `Slot`, hold the lock in `slot.word` and
-        // leave it to the guard.
-        Self {
-            store,
-            slot: NonNull::from(slot),
-            held,
-        }
-    }
-
-    /// Gives up the guard and leaves the slot locked, for good or until [`Slot::resume`].
-    pub(super) fn keep_locked(self) {
+    /// Gives up the guard and leaves the slot locked, for good or until `SlotRef::unlock_kept`.
+    fn keep_locked(self) {
         self.store.lockdep.release();
         mem::forget(self);
     }
@@ -183,7 +132,7 @@ impl<'t> SlotGuard<'t> {
 
     /// Calls `f` with the content of the slot, and returns its result.
     #[inline]
-    pub(crate) fn view<R>(&self, f: impl FnOnce(ContentRef<'_, 't>) -> R) -> R {
+    pub fn view<R>(&self, f: impl FnOnce(ContentRef<'_, 't>) -> R) -> R {
         // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
         let value = unsafe { *self.value() };
         let attr = self.attr();
@@ -206,7 +155,7 @@ impl<'t> SlotGuard<'t> {
     ///
     /// Context: Any context but interrupts.
     #[inline(always)]
-    pub(crate) fn store(&mut self, content: Content<'t>) {
+    pub fn store(&mut self, content: Content<'t>) {
         let (attr, value) = match content {
             Content::Empty => (SlotAttr::EMPTY, 0),
             Content::Same(element) => (SlotAttr::SAME, element),
@@ -255,7 +204,7 @@ impl<'t> SlotGuard<'t> {
     /// Returns how many bytes [`SlotGuard::overwrite`] may store; 0 unless the slot holds an
     /// object.
     #[inline]
-    pub(crate) fn room(&self) -> usize {
+    pub fn room(&self) -> usize {
         let attr = self.attr();
         if attr.is_same() || attr.is_written() {
             return 0;
@@ -268,7 +217,7 @@ impl<'t> SlotGuard<'t> {
     /// `bytes` is a page as the primary algorithm compressed it, or a huge page. Returns false, and
     /// leaves the slot as it is, if that is longer than [`SlotGuard::room`]. Allocates no memory.
     #[inline]
-    pub(crate) fn overwrite(&mut self, bytes: RacyBytes<'_>) -> bool {
+    pub fn overwrite(&mut self, bytes: RacyBytes<'_>) -> bool {
         let (old, len) = (self.attr(), bytes.len());
         if len == 0 || len > self.room() {
             return false;
@@ -295,7 +244,7 @@ impl<'t> SlotGuard<'t> {
 
     /// Returns the index of the page's block on the backing device, or `None` if it is not there.
     #[inline]
-    pub(crate) fn written(&self) -> Option<usize> {
+    pub fn written(&self) -> Option<usize> {
         // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
         self.attr().is_written().then(|| unsafe { *self.value() })
     }
@@ -304,30 +253,30 @@ impl<'t> SlotGuard<'t> {
     ///
     /// After that the page is neither idle nor a candidate.
     #[inline]
-    pub(crate) fn touch(&mut self, seconds: u32) {
+    pub fn touch(&mut self, seconds: u32) {
         self.held.touch(seconds);
     }
 
     /// Returns the attributes of the content.
     #[inline]
-    pub(crate) fn attr(&self) -> SlotAttr {
+    pub fn attr(&self) -> SlotAttr {
         self.held.attr()
     }
 
     /// Sets or clears the mark of an idle page.
-    pub(crate) fn set_idle(&mut self, on: bool) {
+    pub fn set_idle(&mut self, on: bool) {
         self.held.set_idle(on);
     }
 
     /// Marks the page as incompressible.
     ///
     /// Recompression with the highest priority did not make it smaller.
-    pub(crate) fn set_incompressible(&mut self) {
+    pub fn set_incompressible(&mut self) {
         self.held.set_incompressible();
     }
 
     /// Sets or clears the mark of a job's candidate.
-    pub(crate) fn set_candidate(&mut self, on: bool) {
+    pub fn set_candidate(&mut self, on: bool) {
         self.held.set_candidate(on);
     }
 
@@ -335,7 +284,7 @@ impl<'t> SlotGuard<'t> {
     ///
     /// The attributes stay, but the page is neither idle nor a candidate after that. A slot that
     /// holds no object stays as it is, and `block` is freed.
-    pub(crate) fn move_to_block(&mut self, block: Block<'t>) {
+    pub fn move_to_block(&mut self, block: Block<'t>) {
         let attr = self.attr();
         if attr.is_empty() || attr.is_same() || attr.is_written() {
             return;

@@ -89,7 +89,7 @@ impl Stats {
     ///
     /// Context: Any context.
     #[inline]
-    pub(crate) fn this_cpu(&self) -> LocalCounters<'_, COUNT> {
+    pub fn this_cpu(&self) -> LocalCounters<'_, COUNT> {
         self.counters.this_cpu()
     }
 
@@ -119,7 +119,7 @@ impl Stats {
     /// Returns the value of a counter.
     ///
     /// Context: Any context.
-    pub(crate) fn get(&self, stat: Stat) -> u64 {
+    pub fn get(&self, stat: Stat) -> u64 {
         // A page that moves between two CPUs' shares may make the sum negative for a moment.
         self.counters.sum(stat as usize).max(0) as u64
     }
@@ -127,7 +127,7 @@ impl Stats {
     /// Returns the number of pages that are not empty.
     ///
     /// Context: Any context.
-    pub(crate) fn pages_stored(&self) -> u64 {
+    pub fn pages_stored(&self) -> u64 {
         self.get(Stat::SamePages)
             .wrapping_add(self.get(Stat::OtherPages))
     }
@@ -136,7 +136,7 @@ impl Stats {
     ///
     /// Context: Any context.
     #[inline]
-    pub(crate) fn note_used_pages(&self, pages: usize) {
+    pub fn note_used_pages(&self, pages: usize) {
         if pages > self.max_used_pages.load(Ordering::Relaxed) {
             self.max_used_pages.fetch_max(pages, Ordering::Relaxed);
         }
@@ -145,14 +145,14 @@ impl Stats {
     /// Returns the peak of the pool's size, in pages.
     ///
     /// Context: Any context.
-    pub(crate) fn max_used_pages(&self) -> usize {
+    pub fn max_used_pages(&self) -> usize {
         self.max_used_pages.load(Ordering::Relaxed)
     }
 
     /// Resets the peak of the pool's size to `pages`.
     ///
     /// Context: Any context.
-    pub(crate) fn reset_max_used_pages(&self, pages: usize) {
+    pub fn reset_max_used_pages(&self, pages: usize) {
         self.max_used_pages.store(pages, Ordering::Relaxed);
     }
 }

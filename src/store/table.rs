@@ -14,18 +14,16 @@ use super::{
         Content,
         Slot,
         SlotGuard,
+        Slots,
         CHUNK, //
     },
     sparse::SparseArray,
     word::SlotAttr,
     Store, //
 };
-use crate::zram::abstractions::{
-    disk::OutsideIo,
-    sched::{
-        cond_resched,
-        AtomicContext, //
-    }, //
+use crate::zram::abstractions::sched::{
+    cond_resched,
+    AtomicContext, //
 };
 use core::ops::{
     ControlFlow,
@@ -38,20 +36,17 @@ impl Store {
     ///
     /// Context: Process context. May sleep until the result is dropped.
     #[inline]
-    pub(crate) fn for_bio(&self) -> BioSlots<'_> {
-        BioSlots {
-            store: self,
-            slots: self.slots.pin(),
-        }
+    pub fn for_bio(&self) -> BioSlots<'_> {
+        BioSlots::new(self)
     }
 
     /// Locks slot `index`, or returns `None` if there is no memory for it: then the slot is empty.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn lock(&self, index: usize) -> Option<SlotGuard<'_>> {
+    pub fn lock(&self, index: usize) -> Option<SlotGuard<'_>> {
         let rcu = rcu::read_lock();
-        let slot = self.slots.under_rcu(&rcu).get(index)?;
-        if let Some(guard) = slot.try_lock(self) {
+        let slot = Slots::under_rcu(self, &rcu).get(index)?;
+        if let Some(guard) = slot.try_lock() {
             return Some(guard);
         }
         drop(rcu);
@@ -62,11 +57,11 @@ impl Store {
     ///
     /// Context: A spinlock is held. Does not sleep.
     #[inline]
-    pub(crate) fn free(&self, index: usize, atomic: &AtomicContext) {
-        let Some(slot) = self.slots.in_atomic(atomic).get(index) else {
+    pub fn free(&self, index: usize, atomic: &AtomicContext) {
+        let Some(slot) = Slots::in_atomic(self, atomic).get(index) else {
             return;
         };
-        if let Some(mut guard) = slot.lock_or_free(self) {
+        if let Some(mut guard) = slot.lock_or_free() {
             guard.store(Content::Empty);
         }
     }
@@ -76,7 +71,7 @@ impl Store {
     /// Slots that are empty or on the backing device are skipped.
     ///
     /// Context: Process context. May sleep, and so may `each`.
-    pub(crate) fn for_each<B>(
+    pub fn for_each<B>(
         &self,
         range: Range<usize>,
         mut each: impl FnMut(usize, SlotGuard<'_>) -> ControlFlow<B>,
@@ -96,7 +91,7 @@ impl Store {
     /// Takes no lock, so the attributes may be stale.
     ///
     /// Context: Process context. May sleep, and so may `each`.
-    pub(crate) fn scan<B>(
+    pub fn scan<B>(
         &self,
         range: Range<usize>,
         mut each: impl FnMut(usize, SlotAttr) -> ControlFlow<B>,
@@ -123,48 +118,9 @@ impl Store {
             return None;
         }
         let rcu = rcu::read_lock();
-        let chunk = self.slots.under_rcu(&rcu).chunk(start)?;
-        let slots = chunk.iter().skip(start % CHUNK);
-        let attrs = slots.map(|slot| slot.word.attr());
-        (start..end).zip(attrs).find(|(_, attr)| !attr.is_empty())
-    }
-
-    /// Frees the chunks whose slots are all empty.
-    ///
-    /// Waits for the bios that are being carried out.
-    ///
-    /// Context: Process context. May sleep.
-    pub(crate) fn shrink(&self, outside_io: OutsideIo<'_>) {
-        // A task that waits for a slot of an unlinked chunk wakes, looks the slot up and finds
-        // none.
-        self.slots.shrink(
-            outside_io,
-            |chunk| self.lock_empty(chunk),
-            || self.waiters.wake_all(),
-        );
-    }
-
-    /// Locks all slots of `chunk` for good and returns true, if they are empty and not locked.
-    ///
-    /// Otherwise it leaves them unlocked and returns false.
-    fn lock_empty(&self, chunk: &[Slot; CHUNK]) -> bool {
-        if !chunk.iter().all(|slot| slot.word.seems_unused()) {
-            return false;
-        }
-        for (locked, slot) in chunk.iter().enumerate() {
-            match slot.try_lock(self) {
-                Some(guard) if guard.attr().is_empty() => {
-                    guard.keep_locked();
-                    continue;
-                }
-                _ => {}
-            }
-            for slot in chunk.iter().take(locked) {
-                drop(slot.resume(self));
-            }
-            return false;
-        }
-        true
+        let slots = Slots::under_rcu(self, &rcu).rest_of_chunk(start);
+        let mut attrs = (start..end).zip(slots.map(|slot| slot.attr()));
+        attrs.find(|(_, attr)| !attr.is_empty())
     }
 
     /// Sleeps until slot `index` is locked for the caller, or returns `None` if its memory is gone.
@@ -175,10 +131,10 @@ impl Store {
         self.lockdep.acquire(false);
         let locked = self.waiters.wait(index % CHUNK, || {
             let rcu = rcu::read_lock();
-            let Some(slot) = self.slots.under_rcu(&rcu).get(index) else {
+            let Some(slot) = Slots::under_rcu(self, &rcu).get(index) else {
                 return Some(None);
             };
-            slot.lock_or_wait(self).map(Some)
+            slot.lock_or_wait().map(Some)
         });
         if locked.is_none() {
             self.lockdep.release();

@@ -256,54 +256,54 @@ impl SlotAttr {
     }
 
     /// Returns whether the slot is empty.
-    pub(crate) fn is_empty(self) -> bool {
+    pub fn is_empty(self) -> bool {
         !self.has(bits::SAME | bits::SIZE)
     }
 
     /// Returns whether the page is same-filled.
-    pub(crate) fn is_same(self) -> bool {
+    pub fn is_same(self) -> bool {
         self.has(bits::SAME)
     }
 
     /// Returns whether the page is on the backing device.
-    pub(crate) fn is_written(self) -> bool {
+    pub fn is_written(self) -> bool {
         self.has(bits::WRITTEN)
     }
 
     /// Returns whether the page is huge, which means stored without compression.
-    pub(crate) fn is_huge(self) -> bool {
+    pub fn is_huge(self) -> bool {
         self.size() == PAGE_SIZE
     }
 
     /// Returns whether the page was marked as idle and not accessed since.
-    pub(crate) fn is_idle(self) -> bool {
+    pub fn is_idle(self) -> bool {
         self.has(bits::IDLE)
     }
 
     /// Returns whether recompression with the highest priority did not make the page smaller.
-    pub(crate) fn is_incompressible(self) -> bool {
+    pub fn is_incompressible(self) -> bool {
         self.has(bits::INCOMPRESSIBLE)
     }
 
     /// Returns whether a job selected the page, which was neither accessed nor changed since.
-    pub(crate) fn is_candidate(self) -> bool {
+    pub fn is_candidate(self) -> bool {
         self.has(bits::CANDIDATE)
     }
 
     /// Returns the size of the stored object, in bytes; 0 if there is none.
     ///
     /// For a page on the backing device, it is that of the object it was written from.
-    pub(crate) fn size(self) -> usize {
+    pub fn size(self) -> usize {
         (self.0 & bits::SIZE) as usize
     }
 
     /// Returns the priority of the algorithm that compressed the object.
-    pub(crate) fn priority(self) -> u8 {
+    pub fn priority(self) -> u8 {
         (self.0 >> bits::PRIORITY & 3) as u8
     }
 
     /// Returns the time of the last access, in seconds since boot.
-    pub(crate) fn time(self) -> u32 {
+    pub fn time(self) -> u32 {
         (self.0 >> bits::TIME) as u32
     }
 }

@@ -42,20 +42,20 @@ pub(crate) struct PerCpuStreams<S>(PerCpu<Mutex<StreamCell<S>>>);
 /// The place for one CPU's stream.
 pub(crate) struct StreamCell<S> {
     /// The stream, or `None` while the CPU is down.
-    pub(crate) stream: Option<S>,
+    pub stream: Option<S>,
     /// Counters, which stay when the CPU goes down.
-    pub(crate) counts: Counts,
+    pub counts: Counts,
 }
 
 /// Counters of the use of one CPU's stream.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Counts {
     /// Times that the stream was taken.
-    pub(crate) takes: u64,
+    pub takes: u64,
     /// Times, out of `takes`, that the task had to wait for the cell's mutex.
-    pub(crate) contended: u64,
+    pub contended: u64,
     /// Times that a task found no stream, because the CPU had gone down, and looked again.
-    pub(crate) retries: u64,
+    pub retries: u64,
 }
 
 impl<S: Send + Unpin + 'static> PerCpuStreams<S> {
@@ -66,7 +66,7 @@ impl<S: Send + Unpin + 'static> PerCpuStreams<S> {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new() -> Result<Self> {
+    pub fn new() -> Result<Self> {
         let empty = || StreamCell {
             stream: None,
             counts: Counts::default(),
@@ -78,7 +78,7 @@ impl<S: Send + Unpin + 'static> PerCpuStreams<S> {
     ///
     /// Context: Process context. Sleeps while another task has the stream.
     #[inline]
-    pub(crate) fn take(&self) -> StreamGuard<'_, S> {
+    pub fn take(&self) -> StreamGuard<'_, S> {
         loop {
             let cell = self.0.this();
             // A task waits if the stream is busy. It could borrow that of another CPU; but where
@@ -105,7 +105,7 @@ impl<S: Send + Unpin + 'static> PerCpuStreams<S> {
     /// # Errors
     ///
     /// `ENODEV` for an impossible CPU.
-    pub(crate) fn prepare(&self, cpu: CpuId, stream: S) -> Result {
+    pub fn prepare(&self, cpu: CpuId, stream: S) -> Result {
         self.0.get(cpu).ok_or(ENODEV)?.lock().stream = Some(stream);
         Ok(())
     }
@@ -113,7 +113,7 @@ impl<S: Send + Unpin + 'static> PerCpuStreams<S> {
     /// Frees the stream of `cpu`, which is down, or does not come up after all.
     ///
     /// Context: Process context. Sleeps while the stream is in use.
-    pub(crate) fn dead(&self, cpu: CpuId) {
+    pub fn dead(&self, cpu: CpuId) {
         if let Some(cell) = self.0.get(cpu) {
             cell.lock().stream = None;
         }
@@ -122,7 +122,7 @@ impl<S: Send + Unpin + 'static> PerCpuStreams<S> {
     /// Returns whether `cpu` has a stream, and its counters, or `None` if `cpu` is impossible.
     ///
     /// Context: Process context. Sleeps while the stream is in use.
-    pub(crate) fn counts(&self, cpu: CpuId) -> Option<(bool, Counts)> {
+    pub fn counts(&self, cpu: CpuId) -> Option<(bool, Counts)> {
         let cell = self.0.get(cpu)?.lock();
         Some((cell.stream.is_some(), cell.counts))
     }
@@ -141,7 +141,7 @@ impl<S: Send + Unpin + 'static> StreamGuard<'_, S> {
     /// `ENODEV`, which is never seen: [`PerCpuStreams::take`] makes a guard only of a cell that has
     /// a stream, and the guard's mutex keeps it there. The compiler can't know that.
     #[inline]
-    pub(crate) fn stream(&mut self) -> Result<&mut S> {
+    pub fn stream(&mut self) -> Result<&mut S> {
         self.0.stream.as_mut().ok_or(ENODEV)
     }
 }

@@ -73,7 +73,7 @@ impl Zcomp {
     /// # Errors
     ///
     /// Those of [`Codec::new`]; `ENOMEM`.
-    pub(crate) fn create(
+    pub fn create(
         algorithm: Algorithm,
         params: Params,
         hotplug: &Arc<HotplugState<Self>>,
@@ -86,7 +86,7 @@ impl Zcomp {
     }
 
     /// Returns the algorithm.
-    pub(crate) fn algorithm(&self) -> Algorithm {
+    pub fn algorithm(&self) -> Algorithm {
         self.codec.algorithm()
     }
 
@@ -98,7 +98,7 @@ impl Zcomp {
     ///
     /// Context: Process context. Sleeps while another task has the stream.
     #[inline]
-    pub(crate) fn stream(&self) -> ZcompGuard<'_> {
+    pub fn stream(&self) -> ZcompGuard<'_> {
         ZcompGuard {
             codec: &self.codec,
             strm: self.streams.take(),
@@ -108,7 +108,7 @@ impl Zcomp {
     /// Returns whether `cpu` has a stream, and its counters, or `None` if `cpu` is impossible.
     ///
     /// Context: Process context. Sleeps while the stream is in use.
-    pub(crate) fn counts(&self, cpu: CpuId) -> Option<(bool, Counts)> {
+    pub fn counts(&self, cpu: CpuId) -> Option<(bool, Counts)> {
         self.streams.counts(cpu)
     }
 }
@@ -161,7 +161,7 @@ impl ZcompGuard<'_> {
     ///
     /// `limit` is at most a page.
     #[inline]
-    pub(crate) fn compress(&mut self, page: RacyPage<'_>, limit: usize) -> Result<Option<&[u8]>> {
+    pub fn compress(&mut self, page: RacyPage<'_>, limit: usize) -> Result<Option<&[u8]>> {
         let (codec, strm) = self.parts()?;
         let len = codec.compress(&mut strm.ctx, page, &mut strm.buffer, limit);
         Ok(worth_storing(len, &*strm.buffer, limit))
@@ -169,7 +169,7 @@ impl ZcompGuard<'_> {
 
     /// Copies `pieces` together in `local_copy`, for [`ZcompGuard::compress_gathered`], and returns
     /// that page.
-    pub(crate) fn gather<T>(&mut self, pieces: &Pieces<'_, T, Writing>) -> Result<RacyPage<'_>> {
+    pub fn gather<T>(&mut self, pieces: &Pieces<'_, T, Writing>) -> Result<RacyPage<'_>> {
         let (_, strm) = self.parts()?;
         pieces.gather(&mut strm.local_copy);
         Ok(RacyPage::from(&*strm.local_copy))
@@ -179,7 +179,7 @@ impl ZcompGuard<'_> {
     /// itself if that would not be smaller than `limit` bytes.
     ///
     /// `limit` is at most a page.
-    pub(crate) fn compress_gathered(&mut self, limit: usize) -> Result<RacyBytes<'_>> {
+    pub fn compress_gathered(&mut self, limit: usize) -> Result<RacyBytes<'_>> {
         let (codec, strm) = self.parts()?;
         let page = RacyPage::from(&*strm.local_copy);
         let len = codec.compress(&mut strm.ctx, page, &mut strm.buffer, limit);
@@ -192,24 +192,20 @@ impl ZcompGuard<'_> {
     ///
     /// `EINVAL` if `object` is corrupt; the contents of `page` are unspecified then.
     #[inline]
-    pub(crate) fn decompress_object(
-        &mut self,
-        object: &Object<'_>,
-        page: RacyPageMut<'_>,
-    ) -> Result {
+    pub fn decompress_object(&mut self, object: &Object<'_>, page: RacyPageMut<'_>) -> Result {
         let (codec, strm) = self.parts()?;
         codec.decompress_object(&mut strm.ctx, object, &mut strm.buffer, page)
     }
 
     /// Decompresses `bytes` to `page`, with the errors of [`ZcompGuard::decompress_object`].
     #[cfg(CONFIG_FAULT_INJECTION)]
-    pub(crate) fn decompress(&mut self, bytes: &[u8], page: RacyPageMut<'_>) -> Result {
+    pub fn decompress(&mut self, bytes: &[u8], page: RacyPageMut<'_>) -> Result {
         let (codec, strm) = self.parts()?;
         codec.decompress(&mut strm.ctx, bytes, page)
     }
 
     /// Copies `object`, still compressed, to the start of `page`, and fills the rest with zeroes.
-    pub(crate) fn copy_object(&mut self, object: &Object<'_>, page: &mut PageBuf) -> Result {
+    pub fn copy_object(&mut self, object: &Object<'_>, page: &mut PageBuf) -> Result {
         let (_, strm) = self.parts()?;
         let copy = strm.buffer.first_chunk_mut().ok_or(EINVAL)?;
         let bytes = object.read(copy);
@@ -224,7 +220,7 @@ impl ZcompGuard<'_> {
     /// # Errors
     ///
     /// `EINVAL` if the data is corrupt, or if `len` is more than the buffer has room for.
-    pub(crate) fn decompress_in_place(&mut self, page: RacyPageMut<'_>, len: usize) -> Result {
+    pub fn decompress_in_place(&mut self, page: RacyPageMut<'_>, len: usize) -> Result {
         let (codec, strm) = self.parts()?;
         let data = strm.buffer.get_mut(..len).ok_or(EINVAL)?;
         page.copy_to(data);
@@ -236,7 +232,7 @@ impl ZcompGuard<'_> {
     /// # Errors
     ///
     /// `EINVAL` if `object` is corrupt; `pieces` are not written to then.
-    pub(crate) fn decompress_to_pieces<T>(
+    pub fn decompress_to_pieces<T>(
         &mut self,
         object: &Object<'_>,
         pieces: &Pieces<'_, T, Reading>,

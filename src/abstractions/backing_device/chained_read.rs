@@ -59,7 +59,7 @@ impl BackingDevice {
     /// the device stays open.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn read<T: Operations, E: ReadEnd<T>>(
+    pub fn read<T: Operations, E: ReadEnd<T>>(
         self: &Arc<Self>,
         index: usize,
         request: ReadRequest<T, E>,
@@ -152,7 +152,7 @@ impl<T: Operations, E: ReadEnd<T>> ReadRequest<T, E> {
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub(crate) fn new(page: &BioPage<'_, T, Reading>) -> Result<Self> {
+    pub fn new(page: &BioPage<'_, T, Reading>) -> Result<Self> {
         Ok(Self {
             place: allocate_noio()?,
             destination: page.keep()?,

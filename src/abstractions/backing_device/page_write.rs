@@ -71,7 +71,7 @@ impl PageWrite {
     /// # Errors
     ///
     /// `ENOMEM`, without a message in the log.
-    pub(crate) fn new(device: &Arc<BackingDevice>) -> Result<Self> {
+    pub fn new(device: &Arc<BackingDevice>) -> Result<Self> {
         // Allocated first: this fails if there is no memory left, where the other allocation would
         // have a task killed.
         let page = PageBox::new_noio()?;
@@ -101,7 +101,7 @@ impl PageWrite {
     }
 
     /// Returns the page, or `None` while the device may read from it.
-    pub(crate) fn page(&mut self) -> Option<&mut PageBuf> {
+    pub fn page(&mut self) -> Option<&mut PageBuf> {
         if self.busy {
             return None;
         }
@@ -113,7 +113,7 @@ impl PageWrite {
     /// Waits for the last write, if that is still under way, and drops its result.
     ///
     /// Context: Process context. May sleep.
-    pub(crate) fn start(&mut self, index: usize) {
+    pub fn start(&mut self, index: usize) {
         let _ = self.wait();
         let inner = self.inner.as_mut().project();
         let raw = inner.raw.get();
@@ -143,7 +143,7 @@ impl PageWrite {
     /// started since the last wait.
     ///
     /// Context: Process context. Sleeps.
-    pub(crate) fn wait(&mut self) -> Option<Result> {
+    pub fn wait(&mut self) -> Option<Result> {
         if !self.busy {
             return None;
         }

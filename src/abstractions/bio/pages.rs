@@ -34,7 +34,7 @@ impl<T> Bio<T> {
     ///
     /// `EINVAL` if the operation of the bio is not that of `D`.
     #[inline]
-    pub(crate) fn pages<D: Direction>(&self) -> Result<BioPages<'_, T, D>> {
+    pub fn pages<D: Direction>(&self) -> Result<BioPages<'_, T, D>> {
         if self.raw_operation() != D::OPERATION {
             return Err(EINVAL);
         }
@@ -190,7 +190,7 @@ impl<'b, T, D> Iterator for BioPages<'b, T, D> {
 impl<T> BioPage<'_, T, Reading> {
     /// Fills the memory with copies of `word`.
     #[inline]
-    pub(crate) fn fill(&self, word: usize) {
+    pub fn fill(&self, word: usize) {
         match self {
             Self::Whole(page) => page.map().page_mut().fill(word),
             Self::Pieces(pieces) => pieces.fill(word),
@@ -212,14 +212,14 @@ pub(crate) struct WholePage<'b, T, D> {
 impl<'b, T> WholePage<'b, T, Writing> {
     /// Maps the page for the current task, to read from it.
     #[inline]
-    pub(crate) fn map(&self) -> KmapLocal<'b> {
+    pub fn map(&self) -> KmapLocal<'b> {
         // SAFETY: `self.raw` is a page of a bio by the type invariant, which keeps it during `'b`.
         unsafe { KmapLocal::new(self.raw) }
     }
 
     /// Returns the memory node that the page is on.
     #[inline]
-    pub(crate) fn nid(&self) -> i32 {
+    pub fn nid(&self) -> i32 {
         // SAFETY: `self.raw` is a page of a bio by the type invariant.
         unsafe { ffi::page_to_nid(self.raw) }
     }
@@ -228,7 +228,7 @@ impl<'b, T> WholePage<'b, T, Writing> {
 impl<'b, T> WholePage<'b, T, Reading> {
     /// Maps the page for the current task, to write to it.
     #[inline]
-    pub(crate) fn map(&self) -> KmapLocalMut<'b> {
+    pub fn map(&self) -> KmapLocalMut<'b> {
         // SAFETY: `self.raw` is a page of a bio by the type invariant, which keeps it during `'b`.
         // The data of the bio goes to memory, so that the page may be written to.
         unsafe { KmapLocalMut::new(self.raw) }
@@ -267,7 +267,7 @@ impl<'b, T, D> Pieces<'b, T, D> {
 
 impl<T> Pieces<'_, T, Writing> {
     /// Returns the memory node that the first piece is on.
-    pub(crate) fn nid(&self) -> i32 {
+    pub fn nid(&self) -> i32 {
         let (page, _, _) = self.0.clone().piece(1);
         // SAFETY: `page` is a page of the bio: the pieces of a page are not empty, so `piece` has
         // returned one.
@@ -275,7 +275,7 @@ impl<T> Pieces<'_, T, Writing> {
     }
 
     /// Copies the pieces to `page`.
-    pub(crate) fn gather(&self, page: &mut PageBuf) {
+    pub fn gather(&self, page: &mut PageBuf) {
         let mut rest = &mut page.0[..];
         self.for_each(|memory, at, len| {
             let Some((part, tail)) = core::mem::take(&mut rest).split_at_mut_checked(len) else {
@@ -295,7 +295,7 @@ impl<T> Pieces<'_, T, Writing> {
 
 impl<T> Pieces<'_, T, Reading> {
     /// Copies `page` to the pieces.
-    pub(crate) fn scatter(&self, page: &[u8; PAGE_SIZE]) {
+    pub fn scatter(&self, page: &[u8; PAGE_SIZE]) {
         let mut rest = &page[..];
         self.for_each(|memory, at, len| {
             let Some((part, tail)) = rest.split_at_checked(len) else {

@@ -53,7 +53,7 @@ impl<'a, T: Operations> DiskRef<'a, T> {
     ///
     /// `EBUSY` if the disk is held exclusively, as by a file system or swap, if it stays open, or
     /// if it is being removed; `EINTR` after a fatal signal.
-    pub(crate) fn claim(self) -> Result<Claim<'a, T>> {
+    pub fn claim(self) -> Result<Claim<'a, T>> {
         self.seize(Claimed::ByReset)?;
         Ok(Claim(self))
     }
@@ -121,7 +121,7 @@ impl<T: Operations> Disk<T> {
     /// # Errors
     ///
     /// Those of [`DiskRef::claim`].
-    pub(crate) fn claim_for_removal(&self) -> Result {
+    pub fn claim_for_removal(&self) -> Result {
         self.disk_ref().seize(Claimed::ByRemoval)
     }
 }
@@ -189,7 +189,7 @@ impl<T: Operations> Claim<'_, T> {
     /// Returns the live state when no I/O uses it any more, or `None` if the disk had none.
     ///
     /// Context: Process context. May sleep. The caller holds no lock that carrying out a bio takes.
-    pub(crate) fn take_live(&self) -> Option<Arc<T::Live>> {
+    pub fn take_live(&self) -> Option<Arc<T::Live>> {
         let disk = self.0.raw.as_ptr();
         // SAFETY: `self.0` refers to a live gendisk, which has a queue and a `part0` with per-CPU
         // statistics, for which all zeroes is valid. Nobody has the disk open, so that clearing

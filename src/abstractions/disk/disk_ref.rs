@@ -77,7 +77,7 @@ impl<'a, T: Operations> DiskRef<'a, T> {
     }
 
     /// Returns the name, such as `zram0`.
-    pub(crate) fn name(self) -> &'a CStr {
+    pub fn name(self) -> &'a CStr {
         // SAFETY: `self.raw` is a live gendisk by the type invariant; its name is set once, before
         // it is added, and ends with a NUL.
         unsafe { CStr::from_char_ptr((*self.raw.as_ptr()).disk_name.as_ptr()) }
@@ -87,7 +87,7 @@ impl<'a, T: Operations> DiskRef<'a, T> {
     ///
     /// That is so since `submit` gets no reference to the disk; only files in sysfs and the like
     /// do.
-    pub(crate) fn outside_io(self) -> OutsideIo<'a> {
+    pub fn outside_io(self) -> OutsideIo<'a> {
         OutsideIo(PhantomData)
     }
 
@@ -98,7 +98,7 @@ impl<'a, T: Operations> DiskRef<'a, T> {
     /// # Errors
     ///
     /// `EBUSY` if the disk has a live state already.
-    pub(crate) fn publish(self, live: Arc<T::Live>, pages: usize) -> Result {
+    pub fn publish(self, live: Arc<T::Live>, pages: usize) -> Result {
         let live = Arc::into_raw(live).cast_mut();
         let slot = &self.private().live;
         let none = ptr::null_mut();

@@ -75,7 +75,7 @@ pub(crate) struct ModuleExit(());
 
 impl ModuleExit {
     /// Makes the value, before the module has any disk.
-    pub(crate) fn new() -> Self {
+    pub fn new() -> Self {
         Self(())
     }
 }

@@ -21,7 +21,7 @@ impl Object<'_> {
     /// Holds the read lock of the object until the result is dropped. The caller may sleep
     /// meanwhile, but must not allocate from the pool: this is the last lock in zsmalloc's lock
     /// order.
-    pub(crate) fn read<'a>(&'a self, copy: &'a mut [u8; PAGE_SIZE]) -> Reading<'a> {
+    pub fn read<'a>(&'a self, copy: &'a mut [u8; PAGE_SIZE]) -> Reading<'a> {
         let copy = (&raw mut *copy).cast();
         // SAFETY: `self.raw` is a live handle of `self.pool` for `self.size` bytes, by the type
         // invariant. `copy` is as large as a page, and an object is no larger.
@@ -42,7 +42,7 @@ impl Object<'_> {
     /// meanwhile, but must not allocate from the pool: this is the last lock in zsmalloc's lock
     /// order.
     #[inline]
-    pub(crate) fn read_parts(&self) -> Parts<'_> {
+    pub fn read_parts(&self) -> Parts<'_> {
         let mut list = MaybeUninit::<[ffi::scatterlist; 2]>::uninit();
         let first = list.as_mut_ptr().cast::<ffi::scatterlist>();
         // SAFETY: `self.raw` is a live handle of `self.pool` for `self.size` bytes, by the type
@@ -68,7 +68,7 @@ impl Object<'_> {
     /// Maps an object of a whole page, which never lies across two; returns `None` for any other.
     ///
     /// Holds the read lock like [`Object::read`].
-    pub(crate) fn read_huge(&self) -> Option<Reading<'_>> {
+    pub fn read_huge(&self) -> Option<Reading<'_>> {
         if self.size != PAGE_SIZE {
             return None;
         }
@@ -130,7 +130,7 @@ pub(crate) struct Parts<'a> {
 impl Parts<'_> {
     /// Returns the bytes in the first page, and those in the second, which may be none.
     #[inline]
-    pub(crate) fn slices(&self) -> (&[u8], &[u8]) {
+    pub fn slices(&self) -> (&[u8], &[u8]) {
         let tail = self.tail.as_ref().map_or(&[][..], Part::bytes);
         (self.head.bytes(), tail)
     }

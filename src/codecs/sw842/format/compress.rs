@@ -43,14 +43,14 @@ impl Workspace {
     ///
     /// Otherwise a page could be made whose values all share one list, which takes 80 times as long
     /// to compress as any other. The output does not depend on the number.
-    pub(crate) fn seed(&mut self, random: u64) {
+    pub fn seed(&mut self, random: u64) {
         self.blocks.multiplier = random | 1;
         self.halves.multiplier = random | 1;
     }
 
     /// Returns the length of the longest list to search.
     #[cfg(test)]
-    pub(crate) fn longest_list(&self) -> usize {
+    pub fn longest_list(&self) -> usize {
         self.blocks.longest_list().max(self.halves.longest_list())
     }
 
