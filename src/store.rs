@@ -115,11 +115,13 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        let _ = self.scan(0..self.len(), |index, _| {
-            if let Some(mut slot) = self.lock(index) {
+        let _ = self.for_each(
+            0..self.len(),
+            |attr| !attr.is_empty(),
+            |mut slot| {
                 slot.store(Content::Empty);
-            }
-            ControlFlow::<()>::Continue(())
-        });
+                ControlFlow::<()>::Continue(())
+            },
+        );
     }
 }

@@ -152,30 +152,32 @@ impl<'t> Candidates<'t> {
         range: Range<usize>,
         wanted: impl Fn(SlotAttr) -> bool,
     ) -> Result {
+        /// The number of slots after which a signal is looked for.
+        const STRETCH: usize = 1 << 14;
         let store = self.store;
-        let end = store.for_each(range, |_, slot| {
+        let end = range.end.min(store.len());
+        let mut start = range.start;
+        while start < end {
             if signal::is_interrupted() {
-                return ControlFlow::Break(EINTR);
+                return Err(EINTR);
             }
-            let attr = slot.attr();
-            if !attr.is_same() && wanted(attr) {
-                self.add(slot);
-            }
-            ControlFlow::Continue(())
-        });
-        match end {
-            ControlFlow::Break(error) => Err(error),
-            ControlFlow::Continue(()) => Ok(()),
+            let next = start.saturating_add(STRETCH).min(end);
+            let _ = store.for_each(
+                start..next,
+                |attr| attr.is_object() && !attr.is_candidate() && wanted(attr),
+                |slot| {
+                    self.add(slot);
+                    ControlFlow::<()>::Continue(())
+                },
+            );
+            start = next;
         }
+        Ok(())
     }
 
     /// Marks and counts a slot that is no candidate yet.
     fn add(&mut self, mut slot: SlotGuard<'_>) {
-        let attr = slot.attr();
-        if attr.is_candidate() {
-            return;
-        }
-        if let Some(bucket) = self.buckets.get_mut(bucket_of(attr)) {
+        if let Some(bucket) = self.buckets.get_mut(bucket_of(slot.attr())) {
             slot.set_candidate(true);
             bucket.marked = bucket.marked.saturating_add(1);
         }
@@ -284,11 +286,11 @@ impl Drop for Candidates<'_> {
         if self.len() == 0 {
             return;
         }
-        let _ = self.store.scan(0..self.store.len(), |index, attr| {
-            if attr.is_candidate() {
-                self.unmark(index);
-            }
-            ControlFlow::<()>::Continue(())
-        });
+        let _ = self
+            .store
+            .for_each(0..self.store.len(), SlotAttr::is_candidate, |mut slot| {
+                slot.set_candidate(false);
+                ControlFlow::<()>::Continue(())
+            });
     }
 }

@@ -4,7 +4,10 @@
 
 #![forbid(unsafe_code)]
 
-use crate::zram::store::Store;
+use crate::zram::store::{
+    SlotAttr,
+    Store, //
+};
 use core::ops::ControlFlow;
 
 /// Marks pages as idle that were last accessed before `cutoff`, in seconds since boot, and removes
@@ -15,11 +18,14 @@ use core::ops::ControlFlow;
 ///
 /// Context: Process context. May sleep.
 pub(crate) fn mark_idle(store: &Store, cutoff: Option<u32>) {
-    let _ = store.for_each(0..store.len(), |_, mut slot| {
-        let attr = slot.attr();
-        if !attr.is_written() && !attr.is_same() {
-            slot.set_idle(cutoff.is_none_or(|cutoff| attr.time() < cutoff));
-        }
-        ControlFlow::<()>::Continue(())
-    });
+    let idle = |attr: SlotAttr| cutoff.is_none_or(|cutoff| attr.time() < cutoff);
+    let _ = store.for_each(
+        0..store.len(),
+        |attr| attr.is_object() && attr.is_idle() != idle(attr),
+        |mut slot| {
+            let idle = idle(slot.attr());
+            slot.set_idle(idle);
+            ControlFlow::<()>::Continue(())
+        },
+    );
 }

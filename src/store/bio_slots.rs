@@ -136,6 +136,9 @@ impl<'t> BioSlots<'t> {
                     slot.store(Content::Empty);
                 }
             }
+            if next == end {
+                break;
+            }
             index = store.slots.skip_absent(next);
             cond_resched();
         }

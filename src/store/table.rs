@@ -66,22 +66,50 @@ impl Store {
         }
     }
 
-    /// Locks each slot in `range` whose content is in memory and calls `each`, until it breaks.
+    /// Locks each slot in `range` whose attributes are `wanted`, and calls `each`, until it breaks.
     ///
-    /// Slots that are empty or on the backing device are skipped.
+    /// `wanted` is asked before a slot is locked, and again when it is. So a slot that is not
+    /// wanted costs no more than a look at it.
     ///
-    /// Context: Process context. May sleep, and so may `each`.
+    /// Context: Process context. May sleep. `each` must not: it is called under the RCU read lock.
     pub fn for_each<B>(
         &self,
         range: Range<usize>,
-        mut each: impl FnMut(usize, SlotGuard<'_>) -> ControlFlow<B>,
+        wanted: impl Fn(SlotAttr) -> bool,
+        mut each: impl FnMut(SlotGuard<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let wanted = |attr: SlotAttr| !attr.is_empty() && !attr.is_written();
-        self.scan(range, |index, attr| {
-            match wanted(attr).then(|| self.lock(index)).flatten() {
-                Some(guard) if wanted(guard.attr()) => each(index, guard),
-                _ => ControlFlow::Continue(()),
+        let mut each = |guard: SlotGuard<'_>| match wanted(guard.attr()) {
+            true => each(guard),
+            false => ControlFlow::Continue(()),
+        };
+        self.by_chunk(range, |mut rest| {
+            while !rest.is_empty() {
+                let rcu = rcu::read_lock();
+                let slots = Slots::under_rcu(self, &rcu).rest_of_chunk(rest.start);
+                let mut locked = None;
+                for (index, slot) in rest.clone().zip(slots) {
+                    if !wanted(slot.attr()) {
+                        continue;
+                    }
+                    match slot.try_lock() {
+                        Some(guard) => each(guard)?,
+                        None => {
+                            locked = Some(index);
+                            break;
+                        }
+                    }
+                }
+                drop(rcu);
+                // To wait for a slot means to sleep; then the rest of the chunk is looked up again.
+                let Some(index) = locked else {
+                    break;
+                };
+                if let Some(guard) = self.wait(index) {
+                    each(guard)?;
+                }
+                rest.start = index.wrapping_add(1);
             }
+            ControlFlow::Continue(())
         })
     }
 
@@ -96,14 +124,30 @@ impl Store {
         range: Range<usize>,
         mut each: impl FnMut(usize, SlotAttr) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
+        self.by_chunk(range, |mut rest| {
+            while let Some((found, attr)) = self.next_in_chunk(rest.start, rest.end) {
+                each(found, attr)?;
+                rest.start = found.wrapping_add(1);
+            }
+            ControlFlow::Continue(())
+        })
+    }
+
+    /// Calls `each` with the part of `range` in each chunk, until it breaks.
+    ///
+    /// Chunks whose node does not exist are left out.
+    ///
+    /// Context: Process context. May sleep.
+    fn by_chunk<B>(
+        &self,
+        range: Range<usize>,
+        mut each: impl FnMut(Range<usize>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
         let end = range.end.min(self.len());
         let mut index = self.slots.skip_absent(range.start);
         while index < end {
             let next = SparseArray::<Slot, CHUNK>::chunk_end(index);
-            while let Some((found, attr)) = self.next_in_chunk(index, next.min(end)) {
-                each(found, attr)?;
-                index = found.wrapping_add(1);
-            }
+            each(index..next.min(end))?;
             index = self.slots.skip_absent(next);
             cond_resched();
         }

@@ -260,6 +260,11 @@ impl SlotAttr {
         !self.has(bits::SAME | bits::SIZE)
     }
 
+    /// Returns whether the content is an object.
+    pub fn is_object(self) -> bool {
+        self.has(bits::SIZE) && !self.has(bits::SAME | bits::WRITTEN)
+    }
+
     /// Returns whether the page is same-filled.
     pub fn is_same(self) -> bool {
         self.has(bits::SAME)
