@@ -14,18 +14,16 @@
 //! - [`DiskRef::publish`] sets the state before the capacity, so that a bio for a sector that
 //!   exists finds it; a bio that comes without is failed;
 //! - [`claim::Claim::take_live`] takes it away. A [`claim::Claim`] is given only while nobody has
-//!   the disk open, and keeps it so. Bios and freed swap slots come from openers, and so do the
-//!   bios that wait for a read from a backing device. The last bio of the last opener may have
-//!   ended while `submit` still uses the state: `take_live` waits for such calls by draining the
-//!   disk's queue once;
+//!   the disk open, and keeps it so. Bios and freed swap slots come from openers, who close the
+//!   disk after their last bio has ended. A bio ends only when `submit`, and each read from a
+//!   backing device that has a share in it, uses the state no more;
 //! - a state that was not taken away is freed with the gendisk, which every opener holds.
 //!
 //! The gendisk may outlive the driver's [`Disk`], held by a task that was about to open it.
 //! [`ModuleExit`] keeps the module's text until the last gendisk is gone, and until no task is in
 //! the module any more.
 //!
-//! Lock order: `open_mutex` is a leaf here. Freezing the queue waits for I/O, which locks slots and
-//! streams.
+//! Lock order: `open_mutex` is a leaf here.
 
 mod claim;
 mod disk_ref;
@@ -333,7 +331,8 @@ impl<T: Operations> Disk<T> {
     /// `bio` is a live bio that was sent to a disk of `T` and now belongs to the driver.
     unsafe extern "C" fn submit_trampoline(bio: *mut ffi::bio) {
         // SAFETY: `bio` is live and was sent to a disk of `T`, whose `private_data` is a
-        // `Private<T>`. The live state stays until this returns: `take_live` waits for it.
+        // `Private<T>`. Whoever sent the bio has the disk open until the bio ends below, and until
+        // then the live state stays.
         let (live, mut bio) = unsafe {
             let private = (*(*(*bio).bi_bdev).bd_disk)
                 .private_data

@@ -186,33 +186,24 @@ pub(crate) struct Claim<'a, T: Operations>(DiskRef<'a, T>);
 impl<T: Operations> Claim<'_, T> {
     /// Takes the capacity and the live state away from the disk, and clears its I/O statistics.
     ///
-    /// Returns the live state when no I/O uses it any more, or `None` if the disk had none.
+    /// Returns the live state, which no I/O uses any more, or `None` if the disk had none.
     ///
-    /// Context: Process context. May sleep. The caller holds no lock that carrying out a bio takes.
+    /// Context: Process context. May sleep.
     pub fn take_live(&self) -> Option<Arc<T::Live>> {
         let disk = self.0.raw.as_ptr();
-        // SAFETY: `self.0` refers to a live gendisk, which has a queue and a `part0` with per-CPU
-        // statistics, for which all zeroes is valid. Nobody has the disk open, so that clearing
+        // SAFETY: `self.0` refers to a live gendisk, which has a `part0` with per-CPU statistics,
+        // for which all zeroes is valid. Nobody has the disk open, so that clearing
         // them loses no update.
         let live = unsafe {
             ffi::sync_blockdev((*disk).part0);
             self.0.set_capacity(0);
             // The `kernel` crate's bindings only declare the type.
             percpu::clear::<ffi::disk_stats>((*(*disk).part0).bd_stats.cast());
-            let live = self
-                .0
-                .private()
-                .live
-                .swap(ptr::null_mut(), Ordering::AcqRel);
-            // Without a state there is no I/O to wait for, which would take a grace period of RCU.
-            if !live.is_null() {
-                drain((*disk).queue);
-            }
-            live
+            let private = self.0.private();
+            private.live.swap(ptr::null_mut(), Ordering::AcqRel)
         };
-        // SAFETY: `live` came from `Arc::into_raw` in `publish`, and nobody uses it any more: all
-        // calls of `submit` were waited for, and those of `swap_slot_free` were over when swap
-        // closed the disk.
+        // SAFETY: `live` came from `Arc::into_raw` in `publish`, and nobody uses it any more:
+        // nobody has the disk open, so that all bios have ended, and swap has freed its last slot.
         NonNull::new(live).map(|live| unsafe { Arc::from_raw(live.as_ptr()) })
     }
 }
@@ -224,23 +215,5 @@ impl<T: Operations> Drop for Claim<'_, T> {
                 gate.claim = Claimed::Unclaimed;
             }
         });
-    }
-}
-
-/// Waits until all calls of `submit` that are under way have returned.
-///
-/// New bios wait meanwhile, so the caller must hold no lock that carrying out a bio takes.
-///
-/// Context: Process context. May sleep.
-///
-/// # Safety
-///
-/// `queue` is live.
-unsafe fn drain(queue: *mut ffi::request_queue) {
-    // SAFETY: `queue` is live by the safety requirement of `drain`. Nothing is allocated while it
-    // is frozen, so that the calls that leave the task's allocation flags alone will do.
-    unsafe {
-        ffi::blk_mq_freeze_queue_nomemsave(queue);
-        ffi::blk_mq_unfreeze_queue_nomemrestore(queue);
     }
 }
