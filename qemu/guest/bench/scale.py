@@ -12,7 +12,8 @@ from data import PAGE, memory
 from disks import MADV_PAGEOUT, SIDES, Zram, buffer, check, folder, libc, say, write
 
 MIB = 1 << 20
-SIZES = {"1G": 30, "16G": 34, "1T": 40}
+# The first is full of data.
+SIZES = {"100M": 100 * MIB, "1G": 1 << 30, "16G": 1 << 34, "1T": 1 << 40}
 STORED = 100 * MIB // PAGE
 NUMBER = 8
 
@@ -30,7 +31,7 @@ class Scale:
 
     def __init__(self, side, size, sample, content):
         self.side, self.size, self.sample, self.content = side, size, sample, content
-        self.bytes = 1 << SIZES[size]
+        self.bytes = SIZES[size]
 
     def cell(self, op, work):
         start = time.perf_counter_ns()
@@ -66,7 +67,7 @@ class Scale:
 
     def swapoff(self):
         """Takes a disk out of use as swap that has all of the data."""
-        disk = Zram.make(self.side, NUMBER, "lz4", self.bytes)
+        disk = Zram.make(self.side, NUMBER, "lz4", max(self.bytes, 2 * SIZES["100M"]))
         disk.make_swap()
         check(libc.swapon(disk.node.encode(), 0))
         pages = buffer(STORED)

@@ -53,7 +53,7 @@ def summary(records):
                 entry["median"] = statistics.median(entry["points"])
                 if "parts" in points[0]:
                     entry["parts"] = {part: statistics.median(point["parts"][part] for point in points) for part in PARTS}
-                    entry["functions"] = dict(points[-1]["functions"].most_common(60))
+                    entry["functions"] = dict(points[-1]["functions"].most_common(200))
     return cells
 
 
