@@ -52,8 +52,7 @@ pub(super) fn submit(live: &Live, bio: &mut Bio) {
             }
         }),
         Operation::Free => {
-            let slots = live.store.for_bio();
-            slots.free(first..first.saturating_add(pages));
+            live.store.free_range(first..first.saturating_add(pages));
             count!(live.store.stats(), NotifyFree, pages as i64);
         }
         Operation::Other => bio.fail(),

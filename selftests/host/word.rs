@@ -110,7 +110,7 @@ enum Program {
     Mark,
     /// Frees the slot: `Store::free`, called by swap.
     Free,
-    /// Discards the page: `BioSlots::free`.
+    /// Discards the page: `Store::free_range`.
     Discard,
     /// Locks the slot for good if it is empty, and frees it: `Store::shrink`.
     Shrink,

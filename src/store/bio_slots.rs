@@ -8,20 +8,13 @@ use super::{
     slot::{
         Content,
         PinnedSlots,
-        Slot,
         SlotGuard,
-        SlotRef,
-        CHUNK, //
+        SlotRef, //
     },
-    sparse::SparseArray,
     word::SlotAttr,
     Store, //
 };
-use crate::zram::abstractions::{
-    memory::Patience,
-    sched::cond_resched, //
-};
-use core::ops::Range;
+use crate::zram::abstractions::memory::Patience;
 use kernel::prelude::*;
 
 /// The slots of a store, for a bio that is being carried out.
@@ -116,31 +109,5 @@ impl<'t> BioSlots<'t> {
             return None;
         }
         self.lock_this(slot, index).filter(|slot| here(slot.attr()))
-    }
-
-    /// Empties the slots in `range`.
-    ///
-    /// Context: Process context. May sleep.
-    pub fn free(&self, range: Range<usize>) {
-        let store = self.slots.store();
-        let end = range.end.min(store.len());
-        let mut index = range.start;
-        while index < end {
-            let next = SparseArray::<Slot, CHUNK>::chunk_end(index).min(end);
-            let slots = self.slots.reader().rest_of_chunk(index);
-            for (index, slot) in (index..next).zip(slots) {
-                if slot.seems_unused() || slot.take_same() {
-                    continue;
-                }
-                if let Some(mut slot) = self.lock_this(slot, index) {
-                    slot.store(Content::Empty);
-                }
-            }
-            if next == end {
-                break;
-            }
-            index = store.slots.skip_absent(next);
-            cond_resched();
-        }
     }
 }

@@ -14,6 +14,7 @@ use super::{
         Content,
         Slot,
         SlotGuard,
+        SlotRef,
         Slots,
         CHUNK, //
     },
@@ -78,17 +79,49 @@ impl Store {
         wanted: impl Fn(SlotAttr) -> bool,
         mut each: impl FnMut(SlotGuard<'_>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
-        let mut each = |guard: SlotGuard<'_>| match wanted(guard.attr()) {
-            true => each(guard),
-            false => ControlFlow::Continue(()),
-        };
+        self.visit(
+            range,
+            |slot| !wanted(slot.attr()),
+            |guard| match wanted(guard.attr()) {
+                true => each(guard),
+                false => ControlFlow::Continue(()),
+            },
+        )
+    }
+
+    /// Empties the slots in `range`.
+    ///
+    /// Context: Process context. May sleep.
+    pub fn free_range(&self, range: Range<usize>) {
+        let _ = self.visit(
+            range,
+            |slot| slot.seems_unused() || slot.take_same(),
+            |mut guard| {
+                guard.store(Content::Empty);
+                ControlFlow::<()>::Continue(())
+            },
+        );
+    }
+
+    /// Locks each slot in `range` but those that `skips` returns true for, and calls `each`, until
+    /// it breaks.
+    ///
+    /// Context: Process context. May sleep. `skips` and `each` must not: they are called under the
+    /// RCU read lock.
+    #[inline]
+    fn visit<B>(
+        &self,
+        range: Range<usize>,
+        skips: impl Fn(SlotRef<'_, '_>) -> bool,
+        mut each: impl FnMut(SlotGuard<'_>) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
         self.by_chunk(range, |mut rest| {
             while !rest.is_empty() {
                 let rcu = rcu::read_lock();
                 let slots = Slots::under_rcu(self, &rcu).rest_of_chunk(rest.start);
                 let mut locked = None;
                 for (index, slot) in rest.clone().zip(slots) {
-                    if !wanted(slot.attr()) {
+                    if skips(slot) {
                         continue;
                     }
                     match slot.try_lock() {
@@ -138,16 +171,20 @@ impl Store {
     /// Chunks whose node does not exist are left out.
     ///
     /// Context: Process context. May sleep.
+    #[inline]
     fn by_chunk<B>(
         &self,
         range: Range<usize>,
         mut each: impl FnMut(Range<usize>) -> ControlFlow<B>,
     ) -> ControlFlow<B> {
         let end = range.end.min(self.len());
-        let mut index = self.slots.skip_absent(range.start);
+        let mut index = range.start;
         while index < end {
             let next = SparseArray::<Slot, CHUNK>::chunk_end(index);
             each(index..next.min(end))?;
+            if next >= end {
+                break;
+            }
             index = self.slots.skip_absent(next);
             cond_resched();
         }
