@@ -8,6 +8,7 @@ mod lz4_page;
 mod lz4hc;
 mod lz77;
 mod lzo;
+mod lzo_page;
 mod sw842;
 mod zstd;
 
@@ -330,7 +331,7 @@ impl Workspace {
     }
 }
 
-/// The hash table of [`lz4_page`].
+/// The hash table of [`lz4_page`] and [`lzo_page`].
 #[repr(transparent)]
 pub(crate) struct Table(lz77::table::Table);
 

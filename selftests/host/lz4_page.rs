@@ -8,6 +8,7 @@
 mod zram {
     pub mod codecs {
         pub mod lz4_page;
+        #[allow(dead_code)] // The other format uses all of it.
         pub mod lz77;
     }
 }

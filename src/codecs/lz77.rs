@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! The parts of [`lz4_page`](super::lz4_page) that do not depend on its format.
+//! The parts that [`lz4_page`](super::lz4_page) and [`lzo_page`](super::lzo_page) share.
 //!
-//! A block consists of literals and of matches, which repeat what the page has before. Both
+//! Both formats consist of literals and of matches, which repeat what the page has before. Both
 //! directions work on pages that others may write to at the same time, so that every look at a byte
 //! may show another value. Hence a rule for all of this: a length or a position comes from values
 //! that were read once, and is limited after it was made; nothing relies on two reads agreeing.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Pages, reads that lie, and guarded buffers for the tests of `lz4_page`.
+//! Pages, reads that lie, and guarded buffers for the tests of `lz4_page` and `lzo_page`.
 //!
 //! All random numbers come from one seed, which is printed; `LZ_SEED=n` sets another.
 

@@ -94,7 +94,7 @@ unsafe fn copy_words(to: *mut u8, from: *const u8, len: usize) {
 ///
 /// `to` is valid for writes of `len` bytes, rounded up to whole steps, and of one step at least.
 #[inline(always)]
-unsafe fn fill_steps(to: *mut u8, word: u64, len: usize) {
+pub(crate) unsafe fn fill_steps(to: *mut u8, word: u64, len: usize) {
     let mut done = 0_usize;
     loop {
         // SAFETY: `done` is 0 or less than `len`, so the step is among those that `to` is valid for
@@ -134,6 +134,24 @@ unsafe fn fill_on(to: *mut u8, mut word: u64, drop: u32, len: usize) {
         if done >= len {
             break;
         }
+    }
+}
+
+/// Writes a word of eight bytes that repeats the `distance` bytes before it.
+///
+/// # Safety
+///
+/// `from` is valid for reads and `to` for writes of eight bytes, and `from` is `distance` bytes
+/// before `to`.
+#[inline(always)]
+pub(crate) unsafe fn repeat_word(to: *mut u8, from: *const u8, distance: usize) {
+    let fill = PATTERNS.get(distance).map_or(1, |pattern| pattern.fill);
+    let others = 64_usize.wrapping_sub(distance.wrapping_mul(8));
+    // SAFETY: `from` is valid for reads and `to` for writes of eight bytes by the safety
+    // requirement.
+    unsafe {
+        let first = u64::from_le(read(from)) & u64::MAX.wrapping_shr(others as u32);
+        write(to, first.wrapping_mul(fill).to_le());
     }
 }
 
