@@ -6,7 +6,9 @@ mod deflate;
 mod lz4;
 mod lz4_page;
 mod lz4hc;
+mod lz77;
 mod lzo;
+mod lzo_page;
 mod sw842;
 mod zstd;
 
@@ -326,6 +328,26 @@ impl Workspace {
         for (to, from) in self.0.iter_mut().zip(&other.0) {
             *to = *from;
         }
+    }
+}
+
+/// The hash table of [`lz4_page`] and [`lzo_page`].
+#[repr(transparent)]
+pub(crate) struct Table(lz77::table::Table);
+
+// SAFETY: `lz77::table::Table` is an array of `u16`, for which all zeroes is a valid value.
+unsafe impl Zeroable for Table {}
+
+impl Table {
+    /// Allocates a table.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    fn new() -> Result<KVBox<Self>> {
+        KVBox::init(pin_init::init_zeroed(), GFP_KERNEL | __GFP_NOWARN)
     }
 }
 

@@ -4,7 +4,7 @@
 import random
 import re
 
-from differential.pair import OTHER
+from differential.pair import OTHERS
 from zramtest.pages import PAGE
 from zramtest.values import NUMBERS, WORDS, Dice, damaged
 
@@ -18,7 +18,7 @@ class Generator(Dice):
         self.rng = random.Random(seed)
         self.pair = pair
         self.c = pair.c
-        self.algorithms = [n for n in pair.algorithms if n != OTHER] if pair.exact else [OTHER]
+        self.algorithms = [n for n in pair.algorithms if (n in OTHERS) != pair.exact]
 
     def operations(self):
         """Returns the next operations."""
@@ -212,7 +212,9 @@ def allowed(pair, name, data):
     """Returns whether C's answer to this is one to compare with: see INTENDED, and seconds that pass are no difference."""
     if name == "disksize":
         return size(data) <= 256 << 20 or size(data) > (1 << 64) - PAGE
-    if not pair.exact and name in ("comp_algorithm", "recomp_algorithm", "mem_limit"):
+    if not pair.exact and name in ("recomp_algorithm", "mem_limit"):
+        return False
+    if not pair.exact and name == "comp_algorithm" and data not in (n.encode() for n in OTHERS):
         return False
     if name == "mem_limit":
         return size(data) == 0 or 1 << 30 <= size(data) <= (1 << 64) - PAGE

@@ -18,16 +18,16 @@ INTENDED = {
     "size": "disksize: C allocates all of its table, and complains when it is huge: never asked for",
     "batch": "writeback_batch_size: C allocates that many pages at once, up to all that there are: never asked for",
     "dict": "lz4hc: C takes a dictionary of more than 64 KiB and then fails every write: never asked for",
-    "lz4": "mm_stat, and what depends on sizes: our compressor makes lz4 of slightly other sizes",
+    "sizes": "mm_stat, and what depends on sizes: our compressors make lz4 and lzo-rle of slightly other sizes",
     "places": "mm_stat: which objects share pages follows from the order in which writeback is done: a zspage (8 pages) more or less",
     "build": "Debian's C driver has no lzo, lzo-rle and 842, and nothing of recompression",
 }
 met = collections.Counter()
 done = collections.Counter()
 
-# The one algorithm whose compressor is our own and finds other matches, so that sizes may differ by TOLERANCE. Operations that
-# depend on exact sizes are not done with it, and most epochs do without it.
-OTHER = "lz4"
+# The algorithms whose compressors are our own and find other matches, so that sizes may differ by TOLERANCE. Operations that
+# depend on exact sizes are not done with them, and most epochs do without them.
+OTHERS = {"lz4", "lzo-rle"}
 TOLERANCE = 0.05
 # The most memory that a zspage takes, with Debian's CONFIG_ZSMALLOC_CHAIN_SIZE: which objects share one may make that difference.
 ZSPAGE = 8 * PAGE
@@ -42,7 +42,7 @@ IGNORE = os.environ.get("IGNORE", "").split()
 
 
 class Pair:
-    """Both drivers, and what was done to them since both were fresh. Where `exact`, no device is left with OTHER."""
+    """Both drivers, and what was done to them since both were fresh. Where `exact`, no device is left with one of OTHERS."""
 
     def __init__(self, backings):
         self.exact = True
@@ -64,8 +64,8 @@ class Pair:
         self.history = []
 
     def avoid(self, driver, number):
-        """Has a blank device that would compress with OTHER use an algorithm that both have alike."""
-        if self.exact and OTHER in chosen(driver.get(number, "comp_algorithm")):
+        """Has a blank device that would compress with one of OTHERS use an algorithm that both have alike."""
+        if self.exact and OTHERS & chosen(driver.get(number, "comp_algorithm")):
             driver.put(number, "comp_algorithm", b"zstd")
 
     def run(self, operation):
@@ -125,9 +125,9 @@ class Pair:
         return [n for n in data.replace(b"\0", b"").split() if n.startswith(b"#") or n.strip(b"[]").decode() in self.algorithms]
 
     def near(self, number, c, ours):
-        """Returns whether two mm_stat are the same but for what OTHER may change, or places in the pool."""
-        other = OTHER in chosen(self.c.get(number, "comp_algorithm"))
-        met["lz4" if other else "places"] += 1
+        """Returns whether two mm_stat are the same but for what OTHERS may change, or places in the pool."""
+        other = OTHERS & chosen(self.c.get(number, "comp_algorithm"))
+        met["sizes" if other else "places"] += 1
         c, ours = [list(map(int, data.split())) for data in (c, ours)]
         if not other:
             return all(abs(c[i] - ours[i]) <= (ZSPAGE if i in (2, 4) else 0) for i in (0, 1, 2, 3, 4, 5, 7, 8))
@@ -137,7 +137,7 @@ class Pair:
 
 def chosen(data):
     """Returns the names in brackets."""
-    return re.findall(r"\[(.*?)\]", data.decode()) if isinstance(data, bytes) else []
+    return set(re.findall(r"\[(.*?)\]", data.decode()) if isinstance(data, bytes) else [])
 
 
 def counts(stat):

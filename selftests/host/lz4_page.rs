@@ -2,39 +2,41 @@
 
 //! Host tests of LZ4 for a page: `rustc --test --edition 2021 selftests/host/lz4_page.rs`.
 //!
-//! The reference is a second, slow decompressor in this file, `meaning`. All random numbers come
-//! from one seed, which is printed; `LZ4_SEED=n` sets another.
+//! The reference is a second, slow decompressor in this file, `meaning`.
 
 #[path = "../../src"]
 mod zram {
     pub mod codecs {
         pub mod lz4_page;
+        #[allow(dead_code)] // The other format uses all of it.
+        pub mod lz77;
     }
 }
 
-use std::{
-    cell::RefCell,
-    hint::black_box,
-    mem,
-    time::Instant, //
+mod lz77;
+
+use lz77::{
+    in_room,
+    lying,
+    table,
+    time,
+    to_page,
+    unhex,
+    Random,
+    PAGE,
+    TEXTURES, //
 };
-use zram::codecs::lz4_page::{
-    Corrupt,
-    Table, //
+use std::hint::black_box;
+use zram::codecs::{
+    lz4_page::Corrupt, //
+    lz77::table::Table,
 };
 
-const PAGE: usize = 4096;
+/// Returns the value that `read` in lz77 gets for an integer that others may write to.
+pub(crate) use lz77::seen;
 
 /// The largest block of a page: all literals.
 const BOUND: usize = PAGE + PAGE / 255 + 2;
-
-/// Number of bytes before and after a buffer that must not change.
-const GUARD: usize = 64;
-
-fn table() -> Box<Table> {
-    // SAFETY: A `Table` consists of integers, for which all zeroes is a valid value.
-    Box::new(unsafe { mem::zeroed() })
-}
 
 fn compress_with(
     table: &mut Table,
@@ -42,24 +44,10 @@ fn compress_with(
     room: usize,
     acceleration: u32,
 ) -> Option<Vec<u8>> {
-    // An allocation of exactly a page, for tools that find accesses beyond allocations.
-    let page: Box<[u8; PAGE]> = Box::new(page.try_into().unwrap());
-    let mut dst = vec![0xa5; GUARD + room + GUARD];
-    // SAFETY: `page` is valid for reads of a page.
-    let len = unsafe {
-        zram::codecs::lz4_page::compress(
-            table,
-            page.as_ptr(),
-            &mut dst[GUARD..GUARD + room],
-            acceleration,
-        )
-    };
-    assert!(dst[..GUARD].iter().all(|&b| b == 0xa5), "before the room");
-    assert!(
-        dst[GUARD + room..].iter().all(|&b| b == 0xa5),
-        "after the room"
-    );
-    Some(dst[GUARD..GUARD + room][..len?].to_vec())
+    in_room(page, room, |page, dst| {
+        // SAFETY: `page` is valid for reads of a page.
+        unsafe { zram::codecs::lz4_page::compress(table, page, dst, acceleration) }
+    })
 }
 
 fn compress(page: &[u8], room: usize) -> Option<Vec<u8>> {
@@ -72,20 +60,10 @@ fn decompress(block: &[u8]) -> Result<Vec<u8>, Corrupt> {
 
 /// Decompresses a block that is passed in two parts, the second of which begins at `split`.
 fn decompress_parts(block: &[u8], split: usize) -> Result<Vec<u8>, Corrupt> {
-    // Allocations of exactly the parts' sizes, for the same tools.
-    let (head, tail): (Box<[u8]>, Box<[u8]>) = (block[..split].into(), block[split..].into());
-    let mut bridge = vec![0x5a; block.len()];
-    let mut dst = vec![0x5a; GUARD + PAGE + GUARD];
-    // SAFETY: `dst` is valid for writes of a page from `GUARD` on.
-    let result = unsafe {
-        zram::codecs::lz4_page::decompress(&head, &tail, &mut bridge, dst[GUARD..].as_mut_ptr())
-    };
-    assert!(dst[..GUARD].iter().all(|&b| b == 0x5a), "before the page");
-    assert!(
-        dst[GUARD + PAGE..].iter().all(|&b| b == 0x5a),
-        "after the page"
-    );
-    result.map(|()| dst[GUARD..GUARD + PAGE].to_vec())
+    to_page(block, split, |head, tail, bridge, dst| {
+        // SAFETY: `dst` is valid for writes of a page.
+        unsafe { zram::codecs::lz4_page::decompress(head, tail, bridge, dst) }
+    })
 }
 
 /// The content of a block, decoded byte by byte.
@@ -148,81 +126,7 @@ fn check(block: &[u8], page: &[u8]) {
     assert!(decompress(block).as_deref() == Ok(page));
 }
 
-struct Random(u64);
-
 impl Random {
-    fn from_environment() -> Self {
-        let seed = std::env::var("LZ4_SEED").map_or(4, |seed| seed.parse().unwrap());
-        println!("LZ4_SEED={seed}");
-        Self(seed)
-    }
-
-    /// SplitMix64.
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.next() % end as u64) as usize
-    }
-
-    fn bytes(&mut self, len: usize) -> Vec<u8> {
-        (0..len).map(|_| self.next() as u8).collect()
-    }
-
-    /// Returns a length that is mostly small and sometimes large.
-    fn length(&mut self) -> usize {
-        let end = [4, 16, 40, 600][self.below(4)];
-        self.below(end)
-    }
-
-    /// Returns a page of one of several textures, from noise to runs and overlapping copies.
-    fn page(&mut self, texture: usize) -> Vec<u8> {
-        let words: Vec<Vec<u8>> = (0..60)
-            .map(|_| {
-                let len = 1 + self.below(9);
-                self.bytes(len).iter().map(|b| b % 26 + b'a').collect()
-            })
-            .collect();
-        let mut page = Vec::new();
-        while page.len() < PAGE {
-            match texture {
-                0 => page.push(self.next() as u8),
-                1 => {
-                    page.extend(&words[self.below(60)]);
-                    page.push(b' ');
-                }
-                // Pointers and counters.
-                2 => page.extend((0xffff_8881_0000_0000 | self.next() % 4096 * 64).to_le_bytes()),
-                3 => page.extend((self.next() as u32 % 300).to_le_bytes()),
-                // Runs.
-                4 => page.resize(page.len() + self.length(), (self.next() % 3) as u8),
-                // Nearly random, so that it compresses to about the huge page limit.
-                5 => {
-                    let (new, old) = (1 + self.below(40), self.below(12));
-                    page.extend(self.bytes(new));
-                    let from = self.below(page.len());
-                    page.extend_from_within(from..page.len().min(from + old));
-                }
-                // Copies from any distance, which may overlap themselves.
-                _ => {
-                    let new = self.length();
-                    page.extend(self.bytes(new));
-                    let distance = 1 + self.below(page.len().max(1));
-                    for _ in 0..self.length() {
-                        let next = page.len().checked_sub(distance).map_or(0, |at| page[at]);
-                        page.push(next);
-                    }
-                }
-            }
-        }
-        page.truncate(PAGE);
-        page
-    }
-
     /// Returns a valid block that no compressor would write, and its page.
     fn block(&mut self) -> (Vec<u8>, Vec<u8>) {
         let (mut block, mut page) = (Vec::new(), Vec::new());
@@ -255,16 +159,6 @@ impl Random {
             }
         }
     }
-}
-
-const TEXTURES: usize = 7;
-
-fn unhex(text: &str) -> Vec<u8> {
-    let digits: Vec<u8> = text
-        .chars()
-        .filter_map(|c| Some(c.to_digit(16)? as u8))
-        .collect();
-    digits.chunks(2).map(|c| c[0] << 4 | c[1]).collect()
 }
 
 #[test]
@@ -511,16 +405,6 @@ fn noise_does_not_hide_words() {
     assert!(mean <= 2_607 * 101 / 100, "{mean}");
 }
 
-/// Returns the shortest of 300 times that `work` takes, in nanoseconds.
-fn time(mut work: impl FnMut()) -> f64 {
-    let once = |_| {
-        let start = Instant::now();
-        work();
-        start.elapsed().as_nanos() as f64
-    };
-    (0..300).map(once).fold(f64::MAX, f64::min)
-}
-
 /// Checks that matches at small distances are decompressed about as fast as others.
 ///
 /// Matches that repeat three, five, six or seven bytes once took four times as long as those that
@@ -553,65 +437,6 @@ fn near_matches_are_as_fast_as_others() {
         let near = time_for(distance);
         assert!(near < 2.2 * usual, "{distance}: {near} ns, not {usual}");
     }
-}
-
-/// Values that reads return in place of the bytes in memory.
-struct Lies {
-    random: Random,
-    /// One of `share` reads returns such a value.
-    share: usize,
-    /// Values that were read lately: one that is returned again looks like a match.
-    past: [u64; 8],
-}
-
-thread_local! {
-    static LIES: RefCell<Option<Lies>> = const { RefCell::new(None) };
-}
-
-/// Returns the value that `read` in lz4_page gets for an integer that others may write to.
-pub(crate) fn seen<T>(value: T) -> T {
-    LIES.with_borrow_mut(|lies| match lies {
-        Some(lies) => lies.seen(value),
-        None => value,
-    })
-}
-
-impl Lies {
-    fn seen<T>(&mut self, value: T) -> T {
-        let size = mem::size_of::<T>();
-        let mut bytes = [0; 8];
-        // SAFETY: `value` is an integer of at most eight bytes, so that `bytes` has room for it.
-        unsafe {
-            bytes
-                .as_mut_ptr()
-                .copy_from((&raw const value).cast(), size)
-        };
-        let turn = self.random.below(8);
-        if self.random.below(self.share) == 0 {
-            match self.random.below(4) {
-                0 => bytes = [0; 8],
-                1 => bytes[self.random.below(size)] ^= 1 << self.random.below(8),
-                _ => bytes = self.past[turn].to_le_bytes(),
-            }
-        } else {
-            self.past[turn] = u64::from_le_bytes(bytes);
-        }
-        // SAFETY: `T` is an integer of at most eight bytes, for which any bytes are a valid value.
-        unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
-    }
-}
-
-/// Runs `work`, in which one of `share` reads returns a wrong value.
-fn lying<R>(seed: u64, share: usize, work: impl FnOnce() -> R) -> R {
-    let lies = Lies {
-        random: Random(seed),
-        share,
-        past: [0; 8],
-    };
-    LIES.set(Some(lies));
-    let result = work();
-    LIES.set(None);
-    result
 }
 
 /// Checks that a page that changes while it is compressed becomes the block of some page.

@@ -12,6 +12,7 @@ use super::{
     Backend,
     CompressBuf,
     Params,
+    Table,
     Workspace, //
 };
 use crate::zram::abstractions::{
@@ -54,13 +55,6 @@ pub(crate) enum Context {
     Dict(Workspace, Workspace),
 }
 
-/// A hash table that may be allocated as zeroes.
-#[repr(transparent)]
-pub(crate) struct Table(lz4_page::Table);
-
-// SAFETY: `lz4_page::Table` is an array of `u16`, for which all zeroes is a valid value.
-unsafe impl Zeroable for Table {}
-
 impl Backend for Lz4 {
     type Context = Context;
 
@@ -80,10 +74,7 @@ impl Backend for Lz4 {
 
     fn context(&self) -> Result<Context> {
         Ok(match self.dict {
-            None => Context::Page(KVBox::init(
-                pin_init::init_zeroed(),
-                GFP_KERNEL | __GFP_NOWARN,
-            )?),
+            None => Context::Page(Table::new()?),
             Some(_) => Context::Dict(
                 Workspace::new(size_of::<ffi::LZ4_stream_t>())?,
                 Workspace::new(size_of::<ffi::LZ4_streamDecode_t>())?,

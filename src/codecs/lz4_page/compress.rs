@@ -3,6 +3,14 @@
 //! Compression: takes the first match that the hash table finds at each position.
 
 use super::{
+    output::{
+        Mark,
+        Miss,
+        Output, //
+    },
+    MATCH_END, //
+};
+use crate::zram::codecs::lz77::{
     cold,
     matches::{
         match_end,
@@ -10,11 +18,6 @@ use super::{
         same_byte,
         BACK,
         LAST_START, //
-    },
-    output::{
-        Mark,
-        Miss,
-        Output, //
     },
     table::{
         Far,
@@ -29,6 +32,9 @@ use super::{
 /// After these the steps grow, from two on: the less there is to find, the less time is spent on
 /// it.
 const WINDOW: usize = 128;
+
+/// The number of positions that are tried with each stride after that.
+const TRIES: usize = 64;
 
 /// The number of missing bytes below which the last part of the page gets a finer pass.
 const NEAR: usize = 112;
@@ -150,7 +156,9 @@ unsafe fn pass<const BYTES: u32>(
                 let last = anchor.wrapping_add(out.room()).wrapping_add(AFTER_ROOM);
                 // SAFETY: `page` is valid for reads of a page by the safety requirement, the
                 // positions in the table are at most `LAST_START`, and `anchor` is at most `at`.
-                let far = unsafe { table.find_far::<BYTES>(page, anchor, at, stride.max(2), last) };
+                let far = unsafe {
+                    table.find_far::<BYTES, MATCH_END, TRIES>(page, anchor, at, stride.max(2), last)
+                };
                 let Some(Far { at, from, end }) = far else {
                     break 'page;
                 };
@@ -167,13 +175,13 @@ unsafe fn pass<const BYTES: u32>(
             };
 
             // SAFETY: `at` is at most `LAST_START`, and `from`, out of the table, is before `at`.
-            let mut end = unsafe { match_end(page, at, from) };
+            let mut end = unsafe { match_end::<MATCH_END>(page, at, from) };
             if fine && at < LAST_START {
                 let later = at.wrapping_add(1);
                 // SAFETY: `later` is at most `LAST_START`.
                 if let Some(other) = unsafe { table.probe::<BYTES>(page, later) } {
                     // SAFETY: `later` is at most `LAST_START`, and `other` is before `later`.
-                    let farther = unsafe { match_end(page, later, other) };
+                    let farther = unsafe { match_end::<MATCH_END>(page, later, other) };
                     if farther > end {
                         (at, from, end) = (later, other, farther);
                     }
@@ -215,7 +223,7 @@ unsafe fn pass<const BYTES: u32>(
                 break;
             };
             // SAFETY: `anchor` is at most `LAST_START`, and `from` is before `anchor`.
-            let end = unsafe { match_end(page, anchor, from) };
+            let end = unsafe { match_end::<MATCH_END>(page, anchor, from) };
             let (distance, len) = (anchor.wrapping_sub(from), end.wrapping_sub(anchor));
             // SAFETY: `distance` and `len` are below a page's size, and `len` is at least
             // `MIN_MATCH`.

@@ -5,10 +5,13 @@
 //! A block may be in two parts, as objects of zsmalloc that lie across two pages are. The sequence
 //! that lies across both parts is put together in a buffer.
 
-use super::{
+use super::LONG;
+use crate::zram::codecs::lz77::{
     cold,
     copy_16,
     copy_exactly,
+    from,
+    join,
     read,
     repeat::{
         copy_match,
@@ -17,7 +20,7 @@ use super::{
         STEP, //
     },
     write,
-    LONG,
+    Corrupt,
     MIN_MATCH,
     PAGE, //
 };
@@ -25,10 +28,6 @@ use core::{
     hint,
     ops::Range, //
 };
-
-/// The error that the input is not a block that decompresses to exactly a page.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Corrupt;
 
 /// The number of bytes at a block's end among which the fast loop reads no token.
 ///
@@ -109,21 +108,6 @@ unsafe fn decompress_end(src: &[u8], dst: *mut u8, start: usize) -> Result<(), C
         let (used, done) = sequences(src, dst, start);
         decompress_exactly(from(src, used), dst, done)
     }
-}
-
-/// Returns the rest of `src` after `used` bytes.
-fn from(src: &[u8], used: usize) -> &[u8] {
-    src.get(used..).unwrap_or(&[])
-}
-
-/// Copies `a` and `b` to the start of `bridge` and returns them, or `None` if it is too short.
-fn join<'b>(bridge: &'b mut [u8], a: &[u8], b: &[u8]) -> Option<&'b [u8]> {
-    let len = a.len().checked_add(b.len())?;
-    let room = bridge.get_mut(..len)?;
-    let (first, second) = room.split_at_mut_checked(a.len())?;
-    first.copy_from_slice(a);
-    second.copy_from_slice(b);
-    Some(room)
 }
 
 /// Decompresses whole sequences, as long as neither end is near.

@@ -2,12 +2,12 @@
 
 //! The block that is being written: a cursor that checks the room only near the end.
 
-use super::{
+use super::LONG;
+use crate::zram::codecs::lz77::{
     cold,
     copy_16,
     copy_exactly,
     write,
-    LONG,
     MIN_MATCH, //
 };
 use core::{

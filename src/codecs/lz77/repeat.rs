@@ -11,7 +11,7 @@ use super::{
 };
 
 /// The number of bytes of a step, in which longer literals and matches are copied.
-pub(super) const STEP: usize = 32;
+pub(crate) const STEP: usize = 32;
 
 /// A rule for repeating up to eight bytes.
 struct Pattern {
@@ -52,7 +52,7 @@ const MULTIPLE: [u8; 9] = [0, 8, 8, 9, 8, 10, 12, 14, 8];
 /// `from` is valid for reads and `to` for writes of `len` bytes, rounded up to whole steps, and of
 /// one step at least. If they overlap, `to` is at least eight bytes after `from`.
 #[inline(always)]
-pub(super) unsafe fn copy_steps(to: *mut u8, from: *const u8, len: usize) {
+pub(crate) unsafe fn copy_steps(to: *mut u8, from: *const u8, len: usize) {
     let mut done = 0_usize;
     loop {
         // SAFETY: `done` is 0 or less than `len`, so the step is among those that `from` is valid
@@ -94,7 +94,7 @@ unsafe fn copy_words(to: *mut u8, from: *const u8, len: usize) {
 ///
 /// `to` is valid for writes of `len` bytes, rounded up to whole steps, and of one step at least.
 #[inline(always)]
-unsafe fn fill_steps(to: *mut u8, word: u64, len: usize) {
+pub(crate) unsafe fn fill_steps(to: *mut u8, word: u64, len: usize) {
     let mut done = 0_usize;
     loop {
         // SAFETY: `done` is 0 or less than `len`, so the step is among those that `to` is valid for
@@ -137,6 +137,24 @@ unsafe fn fill_on(to: *mut u8, mut word: u64, drop: u32, len: usize) {
     }
 }
 
+/// Writes a word of eight bytes that repeats the `distance` bytes before it.
+///
+/// # Safety
+///
+/// `from` is valid for reads and `to` for writes of eight bytes, and `from` is `distance` bytes
+/// before `to`.
+#[inline(always)]
+pub(crate) unsafe fn repeat_word(to: *mut u8, from: *const u8, distance: usize) {
+    let fill = PATTERNS.get(distance).map_or(1, |pattern| pattern.fill);
+    let others = 64_usize.wrapping_sub(distance.wrapping_mul(8));
+    // SAFETY: `from` is valid for reads and `to` for writes of eight bytes by the safety
+    // requirement.
+    unsafe {
+        let first = u64::from_le(read(from)) & u64::MAX.wrapping_shr(others as u32);
+        write(to, first.wrapping_mul(fill).to_le());
+    }
+}
+
 /// Copies a match of `len` bytes to position `done` of the page, and returns whether that is
 /// possible.
 ///
@@ -148,7 +166,7 @@ unsafe fn fill_on(to: *mut u8, mut word: u64, drop: u32, len: usize) {
 /// `dst` is valid for reads and writes of a page, of which `done` bytes are done; `done` is at most
 /// a page, and `distance` at most `done`.
 #[inline(always)]
-pub(super) unsafe fn copy_match(dst: *mut u8, done: usize, distance: usize, len: usize) -> bool {
+pub(crate) unsafe fn copy_match(dst: *mut u8, done: usize, distance: usize, len: usize) -> bool {
     // SAFETY: `done` is at most a page by the safety requirement, and `dst` is valid for a page.
     let to = unsafe { dst.add(done) };
     if done.wrapping_add(len) > PAGE - STEP {
@@ -203,7 +221,7 @@ pub(super) unsafe fn copy_match(dst: *mut u8, done: usize, distance: usize, len:
 /// end. `distance` is at least one.
 #[cold]
 #[inline(never)]
-pub(super) unsafe fn copy_match_exactly(to: *mut u8, distance: usize, len: usize) {
+pub(crate) unsafe fn copy_match_exactly(to: *mut u8, distance: usize, len: usize) {
     let mut done = 0_usize;
     // Once its first bytes are copied, the match repeats what is `multiple` bytes back, eight or
     // more, so that whole words can be copied.

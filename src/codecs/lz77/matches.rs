@@ -4,7 +4,6 @@
 
 use super::{
     read,
-    MATCH_END,
     MIN_MATCH,
     PAGE, //
 };
@@ -14,10 +13,10 @@ use core::num::NonZeroU64;
 ///
 /// The format's limit is four bytes later. With this one, 16 bytes can be read from wherever a
 /// match starts, or the literals before it.
-pub(super) const LAST_START: usize = PAGE - 16;
+pub(crate) const LAST_START: usize = PAGE - 16;
 
 /// The number of bytes by which a match may grow over the literals before it.
-pub(super) const BACK: usize = 7;
+pub(crate) const BACK: usize = 7;
 
 /// Returns the position where the match at `at` stops repeating what is at `from`.
 ///
@@ -27,13 +26,13 @@ pub(super) const BACK: usize = 7;
 ///
 /// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and `from` is before `at`.
 #[inline(always)]
-pub(super) unsafe fn match_end(page: *const u8, at: usize, from: usize) -> usize {
+pub(crate) unsafe fn match_end<const END: usize>(page: *const u8, at: usize, from: usize) -> usize {
     let mut end = at.wrapping_add(MIN_MATCH);
     let mut from = from.wrapping_add(MIN_MATCH);
     // SAFETY: `LAST_START` is followed by 16 bytes of the page, and neither `at` nor `from` is
     // after it.
     if let Some(same) = unsafe { same_from(page, end, from) } {
-        // `same` is at most seven, so the end is at most `MATCH_END`.
+        // `same` is at most seven, so the end is at most `END`.
         return end.wrapping_add(same);
     }
     loop {
@@ -48,10 +47,8 @@ pub(super) unsafe fn match_end(page: *const u8, at: usize, from: usize) -> usize
             break;
         }
     }
-    end.min(MATCH_END)
+    end.min(END)
 }
-
-const _: () = assert!(LAST_START + MIN_MATCH + 7 == MATCH_END);
 
 /// Returns how many bytes from `a` and `b` on are the same, or `None` if eight are.
 ///
@@ -85,7 +82,7 @@ pub(super) unsafe fn same_byte(page: *const u8, a: usize, b: usize) -> bool {
 ///
 /// `page` is valid for reads of the eight bytes before `a`, and of those before `b`.
 #[inline(always)]
-pub(super) unsafe fn same_before(page: *const u8, a: usize, b: usize) -> usize {
+pub(crate) unsafe fn same_before(page: *const u8, a: usize, b: usize) -> usize {
     // SAFETY: `page` is valid for reads of the eight bytes before `a` and `b` by the safety
     // requirement.
     let (a, b): (u64, u64) = unsafe { (read(page.add(a).sub(8)), read(page.add(b).sub(8))) };

@@ -21,9 +21,6 @@ const LOG: u32 = 12;
 /// The number of slots.
 const SLOTS: usize = 1 << LOG;
 
-/// The number of positions that [`Table::find_far`] tries with each stride.
-const STRIDE: usize = 64;
-
 /// The position where the compressor last saw some bytes, by a hash of them.
 ///
 /// Each compression clears the table first. All zeroes is a valid value.
@@ -32,7 +29,7 @@ pub(crate) struct Table([u16; SLOTS]);
 impl Table {
     /// Sets all slots to 0.
     #[cfg(target_arch = "x86_64")]
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         // The kernel's memset() stores word after word on most machines. That takes twice as long.
         //
         // SAFETY: The instruction writes zeroes to the `size_of::<Self>()` bytes of the table,
@@ -50,7 +47,7 @@ impl Table {
 
     /// Sets all slots to 0.
     #[cfg(not(target_arch = "x86_64"))]
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.fill(0);
     }
 
@@ -69,7 +66,7 @@ impl Table {
     ///
     /// `page` is valid for reads of a page, and `at` is at most [`LAST_START`].
     #[inline(always)]
-    pub(super) unsafe fn insert<const BYTES: u32>(&mut self, page: *const u8, at: usize) {
+    pub(crate) unsafe fn insert<const BYTES: u32>(&mut self, page: *const u8, at: usize) {
         // SAFETY: `page` is valid for reads of a page, and `at` is followed by eight bytes of it,
         // by the safety requirement.
         *self.slot::<BYTES>(unsafe { read(page.add(at)) }) = at as u16;
@@ -84,7 +81,7 @@ impl Table {
     /// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and the table has only
     /// positions for which that is true.
     #[inline(always)]
-    pub(super) unsafe fn probe<const BYTES: u32>(
+    pub(crate) unsafe fn probe<const BYTES: u32>(
         &mut self,
         page: *const u8,
         at: usize,
@@ -107,7 +104,7 @@ impl Table {
     /// # Safety
     ///
     /// `page` is valid for reads of a page.
-    pub(super) unsafe fn insert_some<const BYTES: u32>(&mut self, page: *const u8, end: usize) {
+    pub(crate) unsafe fn insert_some<const BYTES: u32>(&mut self, page: *const u8, end: usize) {
         for at in (0..end.min(LAST_START)).step_by(2) {
             // SAFETY: `page` is valid for reads of a page by the safety requirement, and `at` is
             // before `LAST_START`.
@@ -117,15 +114,15 @@ impl Table {
 
     /// Returns the first match from `at` to `last` that is found with growing strides.
     ///
-    /// The match is extended back over the bytes before it, as far as they match too, but not
-    /// before `anchor`.
+    /// `TRIES` positions are tried with each stride. The match is extended back over the bytes
+    /// before it, as far as they match too, but not before `anchor`.
     ///
     /// # Safety
     ///
     /// `page` is valid for reads of a page. The table has only positions that are before `at` and
     /// at most [`LAST_START`]. `anchor` is at most `at`.
     #[inline(never)]
-    pub(super) unsafe fn find_far<const BYTES: u32>(
+    pub(crate) unsafe fn find_far<const BYTES: u32, const END: usize, const TRIES: usize>(
         &mut self,
         page: *const u8,
         anchor: usize,
@@ -135,14 +132,14 @@ impl Table {
     ) -> Option<Far> {
         let last = last.min(LAST_START);
         while at <= last {
-            let stop = at.wrapping_add(stride.wrapping_mul(STRIDE)).min(last);
+            let stop = at.wrapping_add(stride.wrapping_mul(TRIES)).min(last);
             while at <= stop {
                 // SAFETY: `page` is valid for reads of a page by the safety requirement, and `at`
                 // and the positions in the table are at most `LAST_START`.
                 if let Some(from) = unsafe { self.probe::<BYTES>(page, at) } {
                     // SAFETY: `page` is valid for reads of a page by the safety requirement, `at`
                     // is at most `LAST_START` and at least `anchor`, and `from` is before `at`.
-                    return Some(unsafe { grown(page, anchor, at, from) });
+                    return Some(unsafe { grown::<END>(page, anchor, at, from) });
                 }
                 at = at.wrapping_add(stride);
             }
@@ -153,13 +150,13 @@ impl Table {
 }
 
 /// A match that [`Table::find_far`] has found.
-pub(super) struct Far {
+pub(crate) struct Far {
     /// The position where it starts.
-    pub(super) at: u16,
+    pub(crate) at: u16,
     /// The position of what it repeats.
-    pub(super) from: u16,
+    pub(crate) from: u16,
     /// The position after its last byte.
-    pub(super) end: u16,
+    pub(crate) end: u16,
 }
 
 /// Returns the match at `at`, extended back over the bytes before it, but not before `anchor`.
@@ -170,10 +167,15 @@ pub(super) struct Far {
 ///
 /// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and `anchor` is at most
 /// `at`. `from` is before `at`.
-unsafe fn grown(page: *const u8, anchor: usize, mut at: usize, mut from: usize) -> Far {
+unsafe fn grown<const END: usize>(
+    page: *const u8,
+    anchor: usize,
+    mut at: usize,
+    mut from: usize,
+) -> Far {
     // SAFETY: `page` is valid for reads of a page, `at` is at most `LAST_START`, and `from` is
     // before `at`, by the safety requirement.
-    let end = unsafe { match_end(page, at, from) };
+    let end = unsafe { match_end::<END>(page, at, from) };
     while at > anchor && from > 0 {
         let (before, same) = (at.wrapping_sub(1), from.wrapping_sub(1));
         // SAFETY: `before` and `same` are positions in the page.

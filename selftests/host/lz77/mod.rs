@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Pages, reads that lie, and guarded buffers for the tests of `lz4_page` and `lzo_page`.
+//!
+//! All random numbers come from one seed, which is printed; `LZ_SEED=n` sets another.
+
+use crate::zram::codecs::lz77::table::Table;
+use std::{
+    cell::RefCell,
+    mem,
+    time::Instant, //
+};
+
+pub const PAGE: usize = 4096;
+
+/// Number of bytes before and after a buffer that must not change.
+const GUARD: usize = 64;
+
+/// Returns an empty hash table.
+pub fn table() -> Box<Table> {
+    // SAFETY: A `Table` consists of integers, for which all zeroes is a valid value.
+    Box::new(unsafe { mem::zeroed() })
+}
+
+/// Runs a compressor with `page` and so much room, and returns the block.
+///
+/// Checks that nothing around the room is written to.
+pub fn in_room(
+    page: &[u8],
+    room: usize,
+    compress: impl FnOnce(*const u8, &mut [u8]) -> Option<usize>,
+) -> Option<Vec<u8>> {
+    // An allocation of exactly a page, for tools that find accesses beyond allocations.
+    let page: Box<[u8; PAGE]> = Box::new(page.try_into().unwrap());
+    let mut dst = vec![0xa5; GUARD + room + GUARD];
+    let len = compress(page.as_ptr(), &mut dst[GUARD..GUARD + room]);
+    assert!(dst[..GUARD].iter().all(|&b| b == 0xa5), "before the room");
+    assert!(
+        dst[GUARD + room..].iter().all(|&b| b == 0xa5),
+        "after the room"
+    );
+    Some(dst[GUARD..GUARD + room][..len?].to_vec())
+}
+
+/// Runs a decompressor with `block` in two parts, the second of which begins at `split`.
+///
+/// The decompressor gets the parts, room to join them, and the page. Checks that nothing around the
+/// page is written to.
+pub fn to_page<E>(
+    block: &[u8],
+    split: usize,
+    decompress: impl FnOnce(&[u8], &[u8], &mut [u8], *mut u8) -> Result<(), E>,
+) -> Result<Vec<u8>, E> {
+    // Allocations of exactly the parts' sizes, for the same tools.
+    let (head, tail): (Box<[u8]>, Box<[u8]>) = (block[..split].into(), block[split..].into());
+    let mut bridge = vec![0x5a; block.len()];
+    let mut dst = vec![0x5a; GUARD + PAGE + GUARD];
+    let result = decompress(&head, &tail, &mut bridge, dst[GUARD..].as_mut_ptr());
+    assert!(dst[..GUARD].iter().all(|&b| b == 0x5a), "before the page");
+    assert!(
+        dst[GUARD + PAGE..].iter().all(|&b| b == 0x5a),
+        "after the page"
+    );
+    result.map(|()| dst[GUARD..GUARD + PAGE].to_vec())
+}
+
+/// A generator of random numbers.
+pub struct Random(pub u64);
+
+impl Random {
+    /// Returns one with the seed of the environment, which is printed.
+    pub fn from_environment() -> Self {
+        let seed = std::env::var("LZ_SEED").map_or(4, |seed| seed.parse().unwrap());
+        println!("LZ_SEED={seed}");
+        Self(seed)
+    }
+
+    /// SplitMix64.
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, end: usize) -> usize {
+        (self.next() % end as u64) as usize
+    }
+
+    pub fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.next() as u8).collect()
+    }
+
+    /// Returns a length that is mostly small and sometimes large.
+    pub fn length(&mut self) -> usize {
+        let end = [4, 16, 40, 600][self.below(4)];
+        self.below(end)
+    }
+
+    /// Returns a page of one of several textures, from noise to runs and overlapping copies.
+    pub fn page(&mut self, texture: usize) -> Vec<u8> {
+        let words: Vec<Vec<u8>> = (0..60)
+            .map(|_| {
+                let len = 1 + self.below(9);
+                self.bytes(len).iter().map(|b| b % 26 + b'a').collect()
+            })
+            .collect();
+        let mut page = Vec::new();
+        while page.len() < PAGE {
+            match texture {
+                0 => page.push(self.next() as u8),
+                1 => {
+                    page.extend(&words[self.below(60)]);
+                    page.push(b' ');
+                }
+                // Pointers and counters.
+                2 => page.extend((0xffff_8881_0000_0000 | self.next() % 4096 * 64).to_le_bytes()),
+                3 => page.extend((self.next() as u32 % 300).to_le_bytes()),
+                // Runs.
+                4 => page.resize(page.len() + self.length(), (self.next() % 3) as u8),
+                // Nearly random, so that it compresses to about the huge page limit.
+                5 => {
+                    let (new, old) = (1 + self.below(40), self.below(12));
+                    page.extend(self.bytes(new));
+                    let from = self.below(page.len());
+                    page.extend_from_within(from..page.len().min(from + old));
+                }
+                // Zeroes with something here and there.
+                7 => {
+                    let new = 1 + self.below(12);
+                    page.extend(self.bytes(new));
+                    let end = [12, 40, 300, 5000][self.below(4)];
+                    page.resize(page.len() + self.below(end), 0);
+                }
+                // Copies from any distance, which may overlap themselves.
+                _ => {
+                    let new = self.length();
+                    page.extend(self.bytes(new));
+                    let distance = 1 + self.below(page.len().max(1));
+                    for _ in 0..self.length() {
+                        let next = page.len().checked_sub(distance).map_or(0, |at| page[at]);
+                        page.push(next);
+                    }
+                }
+            }
+        }
+        page.truncate(PAGE);
+        page
+    }
+}
+
+/// The number of textures of [`Random::page`].
+pub const TEXTURES: usize = 8;
+
+/// Returns the bytes that are written as hexadecimal digits.
+pub fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text
+        .chars()
+        .filter_map(|c| Some(c.to_digit(16)? as u8))
+        .collect();
+    digits.chunks(2).map(|c| c[0] << 4 | c[1]).collect()
+}
+
+/// Returns the shortest of 300 times that `work` takes, in nanoseconds.
+pub fn time(mut work: impl FnMut()) -> f64 {
+    let once = |_| {
+        let start = Instant::now();
+        work();
+        start.elapsed().as_nanos() as f64
+    };
+    (0..300).map(once).fold(f64::MAX, f64::min)
+}
+
+/// Values that reads return in place of the bytes in memory.
+struct Lies {
+    random: Random,
+    /// One of `share` reads returns such a value.
+    share: usize,
+    /// Values that were read lately: one that is returned again looks like a match.
+    past: [u64; 8],
+}
+
+thread_local! {
+    static LIES: RefCell<Option<Lies>> = const { RefCell::new(None) };
+}
+
+/// Returns the value that `read` in lz77 gets for an integer that others may write to.
+pub fn seen<T>(value: T) -> T {
+    LIES.with_borrow_mut(|lies| match lies {
+        Some(lies) => lies.seen(value),
+        None => value,
+    })
+}
+
+impl Lies {
+    fn seen<T>(&mut self, value: T) -> T {
+        let size = mem::size_of::<T>();
+        let mut bytes = [0; 8];
+        // SAFETY: `value` is an integer of at most eight bytes, so that `bytes` has room for it.
+        unsafe {
+            bytes
+                .as_mut_ptr()
+                .copy_from((&raw const value).cast(), size)
+        };
+        let turn = self.random.below(8);
+        if self.random.below(self.share) == 0 {
+            match self.random.below(4) {
+                0 => bytes = [0; 8],
+                1 => bytes[self.random.below(size)] ^= 1 << self.random.below(8),
+                _ => bytes = self.past[turn].to_le_bytes(),
+            }
+        } else {
+            self.past[turn] = u64::from_le_bytes(bytes);
+        }
+        // SAFETY: `T` is an integer of at most eight bytes, for which any bytes are a valid value.
+        unsafe { bytes.as_ptr().cast::<T>().read_unaligned() }
+    }
+}
+
+/// Runs `work`, in which one of `share` reads returns a wrong value.
+pub fn lying<R>(seed: u64, share: usize, work: impl FnOnce() -> R) -> R {
+    let lies = Lies {
+        random: Random(seed),
+        share,
+        past: [0; 8],
+    };
+    LIES.set(Some(lies));
+    let result = work();
+    LIES.set(None);
+    result
+}

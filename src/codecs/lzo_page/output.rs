@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The block that is being written: a cursor that checks the room only near the end.
+
+use super::{
+    room::{
+        Copy,
+        Room, //
+    },
+    END,
+    FAR,
+    FAR_LEN,
+    FAR_MAX,
+    FEW,
+    LITERALS,
+    LITERALS_MAX,
+    NEAR_DISTANCE,
+    NEAR_MAX,
+    PREFIX,
+    RUN,
+    RUN_DISTANCE,
+    RUN_MIN, //
+};
+use crate::zram::codecs::lz77::{
+    cold,
+    copy_16,
+    read,
+    write, //
+};
+use core::{
+    marker::PhantomData,
+    slice, //
+};
+
+/// The number of bytes that literals and a match may write besides the literals, at most.
+///
+/// These are 18 bytes for the number of literals, and then either 15 bytes after the literals, or
+/// 20 bytes for the match.
+const SLACK: usize = 40;
+
+/// A cursor that writes a block.
+///
+/// # Invariants
+///
+/// `start <= at <= end`, and `start..end` is valid for writes during `'a`. If `at` is before
+/// `easy`, there are at least [`SLACK`] bytes from `easy` to `end`, and `few` is a position from
+/// `start` to `at`, before `at`.
+pub(super) struct Output<'a> {
+    /// The position where the next instruction is written.
+    at: *mut u8,
+    /// The byte to which a number of literals up to [`FEW`] is added.
+    few: *mut u8,
+    /// The position before which an instruction without literals needs no check of the room.
+    ///
+    /// Before the first instruction, this is `start`.
+    easy: *mut u8,
+    start: *mut u8,
+    end: *mut u8,
+    _room: PhantomData<&'a mut [u8]>,
+}
+
+impl<'a> Output<'a> {
+    /// Starts a block in `room`; returns `None` if that is too short for any.
+    pub(super) fn new(room: &'a mut [u8]) -> Option<Self> {
+        *room.first_chunk_mut()? = PREFIX;
+        let all = room.as_mut_ptr_range();
+        // INVARIANT: `room` is borrowed for `'a`, and has the prefix, after which `at` is. `easy`
+        // is not after `at`.
+        Some(Self {
+            at: all.start.wrapping_add(PREFIX.len()),
+            few: all.start,
+            easy: all.start,
+            start: all.start,
+            end: all.end,
+            _room: PhantomData,
+        })
+    }
+
+    /// Returns the length of the block so far.
+    pub(super) fn len(&self) -> usize {
+        (self.at as usize).wrapping_sub(self.start as usize)
+    }
+
+    /// Returns the number of bytes that are left.
+    #[inline(always)]
+    pub(super) fn room(&self) -> usize {
+        (self.end as usize).wrapping_sub(self.at as usize)
+    }
+
+    /// Writes literals and what follows them, and returns whether there was room for that.
+    ///
+    /// # Safety
+    ///
+    /// `page` is valid for reads of the literals and of 16 bytes after them. `literals` and the
+    /// length of a match are below a page's size.
+    #[inline(always)]
+    pub(super) unsafe fn sequence(&mut self, page: *const u8, literals: usize, copy: Copy) -> bool {
+        if self.at.wrapping_add(literals) >= self.easy {
+            cold();
+            // SAFETY: `page` is valid for reads of the literals by the safety requirement.
+            return unsafe { self.exactly(page, literals, copy) };
+        }
+        // SAFETY: `at + literals` is before `easy`, so by the type invariant there is room for the
+        // literals and `SLACK` bytes more, which is all that is written, and `few` is valid for
+        // reads and writes. `page` is valid for reads of the literals and 16 bytes more by the
+        // safety requirement.
+        // INVARIANT: For the same reason, the new `at` is not after `end`.
+        unsafe {
+            if literals <= FEW {
+                *self.few = (*self.few).wrapping_add(literals as u8);
+                write::<u32>(self.at, read(page));
+            } else {
+                let token = self.at;
+                let mut at = token.add(1);
+                let mut done = 0_usize;
+                if literals <= LITERALS_MAX {
+                    *token = literals.wrapping_sub(LITERALS) as u8;
+                } else {
+                    *token = 0;
+                    at = go_on(at, literals.wrapping_sub(LITERALS_MAX));
+                }
+                loop {
+                    copy_16(at.add(done), page.add(done));
+                    done = done.wrapping_add(16);
+                    if done >= literals {
+                        break;
+                    }
+                }
+                self.at = at;
+            }
+            self.at = self.at.add(literals);
+            self.copy(copy);
+        }
+        true
+    }
+
+    /// Writes what follows without literals, and returns whether there was room for it.
+    ///
+    /// # Safety
+    ///
+    /// The length of a match is below a page's size.
+    #[inline(always)]
+    pub(super) unsafe fn follow(&mut self, copy: Copy) -> bool {
+        if self.at >= self.easy {
+            cold();
+            // SAFETY: Without literals, nothing is read.
+            return unsafe { self.exactly(self.at, 0, copy) };
+        }
+        // SAFETY: `at` is before `easy`, so by the type invariant there are `SLACK` bytes from `at`
+        // on. A match is shorter than a page by the safety requirement.
+        unsafe { self.copy(copy) };
+        true
+    }
+
+    /// Writes a match or a run of zeroes.
+    ///
+    /// # Safety
+    ///
+    /// There are 20 bytes from `at` to `end`. The length of a match is below a page's size.
+    #[inline(always)]
+    unsafe fn copy(&mut self, copy: Copy) {
+        // SAFETY: `at` is valid for writes of 20 bytes by the safety requirement: for a match one,
+        // 17 for the number, and two for the distance; for a run, four.
+        // INVARIANT: For the same reason the new `at` is not after `end`, and `few` is before it.
+        unsafe {
+            let at = self.at;
+            match copy {
+                Copy::Match(distance, len) => {
+                    let distance = distance.wrapping_sub(1);
+                    if len <= NEAR_MAX && distance < NEAR_DISTANCE {
+                        let low = len.wrapping_sub(1) << 5 | (distance & 7) << 2;
+                        write(at, ((distance >> 3 << 8 | low) as u16).to_le());
+                        self.at = at.add(2);
+                    } else {
+                        let mut next = at.add(1);
+                        if len <= FAR_MAX {
+                            *at = FAR | len.wrapping_sub(FAR_LEN) as u8;
+                        } else {
+                            cold();
+                            *at = FAR;
+                            next = go_on(next, len.wrapping_sub(FAR_MAX));
+                        }
+                        write(next, ((distance << 2) as u16).to_le());
+                        self.at = next.add(2);
+                    }
+                    self.few = self.at.sub(2);
+                }
+                Copy::Zeroes(len) => {
+                    let len = len.wrapping_sub(RUN_MIN) as u32;
+                    let first = u32::from(RUN) | len & 7 | u32::from(RUN_DISTANCE) << 8;
+                    write(at, (first | len >> 3 << 24).to_le());
+                    self.few = at.add(1);
+                    self.at = at.add(4);
+                }
+            }
+        }
+    }
+
+    /// Writes the last literals and the end, and returns whether there was room for them.
+    ///
+    /// # Safety
+    ///
+    /// `page` is valid for reads of `literals` bytes.
+    pub(super) unsafe fn last(&mut self, page: *const u8, literals: usize) -> bool {
+        let mut room = self.rest();
+        // SAFETY: `page` is valid for reads of `literals` bytes by the safety requirement.
+        let written = unsafe { room.literals(page, literals) }
+            .and_then(|()| room.bytes(&END))
+            .map(|()| room);
+        self.take(written)
+    }
+
+    /// Writes literals and what follows them like [`Self::sequence`], but accesses no byte beyond.
+    ///
+    /// # Safety
+    ///
+    /// `page` is valid for reads of `literals` bytes.
+    #[inline(always)]
+    pub(super) unsafe fn exactly(&mut self, page: *const u8, literals: usize, copy: Copy) -> bool {
+        // The room is passed by value, so that the cursor itself can stay in registers.
+        //
+        // SAFETY: `page` is valid for reads of `literals` bytes by the safety requirement.
+        let rest = unsafe { self.rest().sequence(page, literals, copy) };
+        self.take(rest)
+    }
+
+    /// Returns the room that is left.
+    ///
+    /// The cursor must not write until the result is passed to [`Self::take`] or dropped.
+    fn rest(&mut self) -> Room<'a> {
+        // SAFETY: `at..end` is valid for writes during `'a` by the type invariant, and the callers,
+        // all in this file, do not use the cursor until the result is gone.
+        let rest = unsafe { slice::from_raw_parts_mut(self.at, self.room()) };
+        // INVARIANT: `few` is in the block by the type invariant.
+        Room {
+            rest,
+            few: self.few,
+            first: self.len() == PREFIX.len(),
+        }
+    }
+
+    /// Continues where `room`, which [`Self::rest`] returned, has stopped.
+    ///
+    /// Returns whether it is there.
+    #[inline(always)]
+    fn take(&mut self, room: Option<Room<'a>>) -> bool {
+        let Some(room) = room else {
+            return false;
+        };
+        let len = (self.end as usize).wrapping_sub(self.start as usize);
+        // INVARIANT: `rest` is a part of `at..end`. `easy` is at least `SLACK` bytes before `end`,
+        // or `start` if the room is shorter than that.
+        self.at = room.rest.as_mut_ptr();
+        self.few = room.few;
+        self.easy = self.start.wrapping_add(len.saturating_sub(SLACK));
+        true
+    }
+}
+
+/// Writes the bytes that a number goes on with, for `rest` more, and returns the end.
+///
+/// # Safety
+///
+/// `at` is valid for writes of 17 bytes. `rest` is at least one and below a page's size.
+#[inline(always)]
+unsafe fn go_on(at: *mut u8, rest: usize) -> *mut u8 {
+    // `(rest - 1) / 255`, exact for more than a page.
+    let full = (rest.wrapping_sub(1) as u32).wrapping_mul(0x8081) >> 23;
+    // SAFETY: `full` is at most 16, and `at` is valid for writes of 17 bytes by the safety
+    // requirement.
+    unsafe {
+        write::<u64>(at, 0);
+        write::<u64>(at.add(8), 0);
+        let last = at.add(full as usize);
+        // `rest - 255 * full`, modulo 256.
+        *last = (rest as u8).wrapping_add(full as u8);
+        last.add(1)
+    }
+}
