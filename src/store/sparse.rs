@@ -136,11 +136,11 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
     /// Returns the first index at or after `index` whose node exists.
     ///
     /// Its chunk may be missing nevertheless; then the caller continues at [`Self::chunk_end`]. The
-    /// result is at least the length of the array if there is no further node.
+    /// result is at least `end` if there is no such node before that.
     ///
     /// Context: Process context. May sleep.
-    pub(super) fn skip_absent(&self, mut index: usize) -> usize {
-        while index < self.len && self.node(index).is_none() {
+    pub(super) fn skip_absent(&self, mut index: usize, end: usize) -> usize {
+        while index < end && self.node(index).is_none() {
             index = (index | (Self::SPAN - 1)).wrapping_add(1);
             cond_resched();
         }

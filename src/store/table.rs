@@ -185,7 +185,7 @@ impl Store {
             if next >= end {
                 break;
             }
-            index = self.slots.skip_absent(next);
+            index = self.slots.skip_absent(next, end);
             cond_resched();
         }
         ControlFlow::Continue(())

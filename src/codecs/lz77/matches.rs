@@ -70,7 +70,7 @@ unsafe fn same_from(page: *const u8, a: usize, b: usize) -> Option<usize> {
 ///
 /// `a` and `b` are positions in `page`, which is valid for reads.
 #[inline(always)]
-pub(super) unsafe fn same_byte(page: *const u8, a: usize, b: usize) -> bool {
+pub(crate) unsafe fn same_byte(page: *const u8, a: usize, b: usize) -> bool {
     // SAFETY: `a` and `b` are positions in `page` by the safety requirement.
     let (a, b): (u8, u8) = unsafe { (read(page.add(a)), read(page.add(b))) };
     a == b
