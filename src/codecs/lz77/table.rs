@@ -29,7 +29,7 @@ pub(crate) struct Table([u16; SLOTS]);
 impl Table {
     /// Sets all slots to 0.
     #[cfg(target_arch = "x86_64")]
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         // The kernel's memset() stores word after word on most machines. That takes twice as long.
         //
         // SAFETY: The instruction writes zeroes to the `size_of::<Self>()` bytes of the table,
@@ -47,7 +47,7 @@ impl Table {
 
     /// Sets all slots to 0.
     #[cfg(not(target_arch = "x86_64"))]
-    pub(crate) fn clear(&mut self) {
+    pub fn clear(&mut self) {
         self.0.fill(0);
     }
 
@@ -66,7 +66,7 @@ impl Table {
     ///
     /// `page` is valid for reads of a page, and `at` is at most [`LAST_START`].
     #[inline(always)]
-    pub(crate) unsafe fn insert<const BYTES: u32>(&mut self, page: *const u8, at: usize) {
+    pub unsafe fn insert<const BYTES: u32>(&mut self, page: *const u8, at: usize) {
         // SAFETY: `page` is valid for reads of a page, and `at` is followed by eight bytes of it,
         // by the safety requirement.
         *self.slot::<BYTES>(unsafe { read(page.add(at)) }) = at as u16;
@@ -81,11 +81,7 @@ impl Table {
     /// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and the table has only
     /// positions for which that is true.
     #[inline(always)]
-    pub(crate) unsafe fn probe<const BYTES: u32>(
-        &mut self,
-        page: *const u8,
-        at: usize,
-    ) -> Option<usize> {
+    pub unsafe fn probe<const BYTES: u32>(&mut self, page: *const u8, at: usize) -> Option<usize> {
         // SAFETY: `at` is followed by eight bytes of `page` by the safety requirement.
         let word: u64 = unsafe { read(page.add(at)) };
         let slot = self.slot::<BYTES>(word);
@@ -104,7 +100,7 @@ impl Table {
     /// # Safety
     ///
     /// `page` is valid for reads of a page.
-    pub(crate) unsafe fn insert_some<const BYTES: u32>(&mut self, page: *const u8, end: usize) {
+    pub unsafe fn insert_some<const BYTES: u32>(&mut self, page: *const u8, end: usize) {
         for at in (0..end.min(LAST_START)).step_by(2) {
             // SAFETY: `page` is valid for reads of a page by the safety requirement, and `at` is
             // before `LAST_START`.
@@ -122,7 +118,7 @@ impl Table {
     /// `page` is valid for reads of a page. The table has only positions that are before `at` and
     /// at most [`LAST_START`]. `anchor` is at most `at`.
     #[inline(never)]
-    pub(crate) unsafe fn find_far<const BYTES: u32, const END: usize, const TRIES: usize>(
+    pub unsafe fn find_far<const BYTES: u32, const END: usize, const TRIES: usize>(
         &mut self,
         page: *const u8,
         anchor: usize,
@@ -152,11 +148,11 @@ impl Table {
 /// A match that [`Table::find_far`] has found.
 pub(crate) struct Far {
     /// The position where it starts.
-    pub(crate) at: u16,
+    pub at: u16,
     /// The position of what it repeats.
-    pub(crate) from: u16,
+    pub from: u16,
     /// The position after its last byte.
-    pub(crate) end: u16,
+    pub end: u16,
 }
 
 /// Returns the match at `at`, extended back over the bytes before it, but not before `anchor`.
