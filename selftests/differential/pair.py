@@ -31,6 +31,8 @@ OTHERS = {"lz4", "lzo-rle"}
 TOLERANCE = 0.05
 # The most memory that a zspage takes, with Debian's CONFIG_ZSMALLOC_CHAIN_SIZE: which objects share one may make that difference.
 ZSPAGE = 8 * PAGE
+# The number of classes in which the objects of OTHERS may lie that those of C's compressor do not lie in, in these tests.
+CLASSES = 6
 # An operation is done to one driver at most so many seconds after it was done to the other.
 APART = 5 * int(os.environ.get("SLOWER", "1"))
 
@@ -131,8 +133,10 @@ class Pair:
         c, ours = [list(map(int, data.split())) for data in (c, ours)]
         if not other:
             return all(abs(c[i] - ours[i]) <= (ZSPAGE if i in (2, 4) else 0) for i in (0, 1, 2, 3, 4, 5, 7, 8))
+        # Of other sizes are objects of other classes, each of which may have a zspage that is not full.
+        slack = {1: 16 * PAGE, 2: CLASSES * ZSPAGE, 4: CLASSES * ZSPAGE}
         return all(c[i] == ours[i] for i in (0, 3, 5, 7, 8)) and all(
-            abs(c[i] - ours[i]) <= TOLERANCE * c[i] + 16 * PAGE for i in (1, 2, 4))
+            abs(c[i] - ours[i]) <= TOLERANCE * c[i] + slack[i] for i in slack)
 
 
 def chosen(data):
