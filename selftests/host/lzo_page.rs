@@ -204,9 +204,9 @@ impl Random {
                 from + random.below(to.min(done) + 1 - from)
             };
             match (self.below(6), last) {
-                (0, _) if runs && left > 4 => {
-                    let end = [40, 2048][self.below(2)].min(left - 3 - few);
-                    let len = 4 + self.below(end.saturating_sub(4).max(1));
+                (0, _) if runs && !ends => {
+                    let end = [40, 2048][self.below(2)].min(left - 100);
+                    let len = 4 + self.below(end);
                     block.push(24 | (len - 4) as u8 & 7);
                     block.extend([0xfc | few as u8, 0xff, ((len - 4) >> 3) as u8]);
                     page.resize(done + len, 0);
@@ -328,6 +328,21 @@ fn zeroes_take_little() {
     }
 }
 
+/// Checks matches that are found in the middle and grow back over zeroes.
+///
+/// The zeroes are no run then: after them there are positions that the table has already.
+#[test]
+fn matches_grow_over_zeroes() {
+    for zeroes in 8..40 {
+        for start in 2000..2064 {
+            let mut page = Random(start as u64).bytes(PAGE);
+            page[100..100 + zeroes].fill(0);
+            page.copy_within(99..200, start);
+            check(&compress(&page, BOUND).expect("there is room"), &page);
+        }
+    }
+}
+
 #[test]
 fn the_room_is_kept() {
     let mut random = Random::from_environment();
@@ -339,7 +354,8 @@ fn the_room_is_kept() {
                 Some(block) => {
                     assert!(room >= whole.len() && block == whole);
                 }
-                None => assert!(room < whole.len(), "{room}"),
+                // No match is looked for that would have to grow back over more than 64 bytes.
+                None => assert!(room < whole.len() + 8, "{texture} {room}"),
             }
         }
     }
@@ -420,6 +436,20 @@ fn any_block_is_read() {
     assert!(rare > 1000, "{rare}");
 }
 
+/// Checks that a block without the right prefix has no runs of zeroes.
+#[test]
+fn runs_need_a_version() {
+    let mut random = Random::from_environment();
+    for _ in 0..200 {
+        let block = compress(&random.page(7), BOUND).expect("there is room");
+        assert!(meaning(&block).is_some_and(|(_, counts)| counts.runs > 0));
+        assert!(decompress(&block[2..]).is_err());
+        let old = [&[17, 0], &block[2..]].concat();
+        assert!(decompress(&old).is_err());
+        agree(&old);
+    }
+}
+
 #[test]
 fn broken_blocks_do_no_harm() {
     let mut random = Random::from_environment();
@@ -498,7 +528,7 @@ fn noise_does_not_hide_what_follows() {
         compress(&page[..PAGE], BOUND).expect("there is room").len() - PAGE / 4 - len
     });
     let mean = more.sum::<usize>() / 1000;
-    assert!(mean <= 80, "{mean}");
+    assert!(mean <= 65, "{mean}");
 }
 
 /// Checks the same with words behind the noise, of which a first match is found less soon.
@@ -513,7 +543,7 @@ fn noise_does_not_hide_words() {
         compress(&page[..PAGE], BOUND).expect("there is room").len()
     });
     let mean = blocks.sum::<usize>() / 1000;
-    assert!(mean <= 2_760, "{mean}");
+    assert!(mean <= 2_650, "{mean}");
 }
 
 /// Checks that noise is given up in a fraction of the time that text takes.
@@ -532,8 +562,9 @@ fn noise_is_given_up_soon() {
             assert!(len.is_some() == (texture > 0));
         })
     };
-    let (text, noise) = (time_for(1, 3624), time_for(0, 3624));
+    let (text, noise, least) = (time_for(1, 3624), time_for(0, 3624), time_for(0, 100));
     assert!(noise < text / 4.0, "{noise} ns, not {text}");
+    assert!(least < noise * 0.8, "{least} ns, not {noise}");
 }
 
 /// Checks that matches at small distances are decompressed about as fast as others.

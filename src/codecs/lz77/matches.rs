@@ -47,7 +47,11 @@ pub(crate) unsafe fn match_end<const END: usize>(page: *const u8, at: usize, fro
             break;
         }
     }
-    end.min(END)
+    // `end` is at most a page in any case.
+    if END < PAGE {
+        end = end.min(END);
+    }
+    end
 }
 
 /// Returns how many bytes from `a` and `b` on are the same, or `None` if eight are.

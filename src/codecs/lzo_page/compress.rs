@@ -35,17 +35,17 @@ const BYTES: u32 = 5;
 const WINDOW: usize = 96;
 
 /// The number of positions that are tried with each stride after that.
-const TRIES: usize = 8;
+const TRIES: usize = 16;
 
 /// The distance beyond the room for literals from which on no match is looked for.
 ///
 /// Such a match would have to grow back over as many bytes.
-const AFTER_ROOM: usize = 24;
+const AFTER_ROOM: usize = 64;
 
 /// Compresses the page at `src`, and returns the length of the block at the start of `dst`.
 ///
-/// Returns `None` if `dst` is too short. The block depends on nothing but the page, and the length
-/// of `dst` where that is short.
+/// Returns `None` if `dst` is too short, or so short that a match behind [`AFTER_ROOM`] would have
+/// to save it. The block depends on nothing but the page.
 ///
 /// # Safety
 ///
@@ -107,7 +107,10 @@ pub(crate) unsafe fn compress(table: &mut Table, src: *const u8, dst: &mut [u8])
                     anchor = unsafe { write_run(&mut out, page, anchor, at, end) }?;
                     break 'sequence;
                 }
-                let copy = Copy::Match(at.wrapping_sub(from), end.wrapping_sub(at));
+                let copy = Copy {
+                    distance: at.wrapping_sub(from),
+                    len: end.wrapping_sub(at),
+                };
                 // SAFETY: The literals are the page from `anchor` to `at`, and `end` is after `at`.
                 if !unsafe { out.exactly(page.add(anchor), at.wrapping_sub(anchor), copy) } {
                     return None;
@@ -132,13 +135,7 @@ pub(crate) unsafe fn compress(table: &mut Table, src: *const u8, dst: &mut [u8])
             let len = end.wrapping_sub(anchor).wrapping_sub(literals);
             // SAFETY: The literals are the page from `anchor` to `at` or less, and `at` is followed
             // by 16 bytes of the page. `end` is after `at` by at least four.
-            if !unsafe {
-                out.sequence(
-                    page.add(anchor),
-                    literals,
-                    Copy::Match(at.wrapping_sub(from), len),
-                )
-            } {
+            if !unsafe { out.sequence(page.add(anchor), literals, at.wrapping_sub(from), len) } {
                 return None;
             }
             anchor = end;
@@ -165,7 +162,7 @@ pub(crate) unsafe fn compress(table: &mut Table, src: *const u8, dst: &mut [u8])
             let end = unsafe { match_end::<PAGE>(page, anchor, from) };
             let (distance, len) = (anchor.wrapping_sub(from), end.wrapping_sub(anchor));
             // SAFETY: `distance` and `len` are below a page's size, and `len` is at least four.
-            if !unsafe { out.follow(Copy::Match(distance, len)) } {
+            if !unsafe { out.repeat(distance, len) } {
                 return None;
             }
             anchor = end;

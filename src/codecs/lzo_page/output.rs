@@ -87,23 +87,92 @@ impl<'a> Output<'a> {
         (self.end as usize).wrapping_sub(self.at as usize)
     }
 
-    /// Writes literals and what follows them, and returns whether there was room for that.
+    /// Writes literals and a match, and returns whether there was room for them.
     ///
     /// # Safety
     ///
-    /// `page` is valid for reads of the literals and of 16 bytes after them. `literals` and the
-    /// length of a match are below a page's size.
+    /// `page` is valid for reads of the literals and of 16 bytes after them. `literals` and `len`
+    /// are below a page's size.
     #[inline(always)]
-    pub(super) unsafe fn sequence(&mut self, page: *const u8, literals: usize, copy: Copy) -> bool {
+    pub(super) unsafe fn sequence(
+        &mut self,
+        page: *const u8,
+        literals: usize,
+        distance: usize,
+        len: usize,
+    ) -> bool {
         if self.at.wrapping_add(literals) >= self.easy {
             cold();
             // SAFETY: `page` is valid for reads of the literals by the safety requirement.
-            return unsafe { self.exactly(page, literals, copy) };
+            return unsafe { self.exactly(page, literals, Copy { distance, len }) };
         }
         // SAFETY: `at + literals` is before `easy`, so by the type invariant there is room for the
-        // literals and `SLACK` bytes more, which is all that is written, and `few` is valid for
-        // reads and writes. `page` is valid for reads of the literals and 16 bytes more by the
-        // safety requirement.
+        // literals and `SLACK` bytes more. The rest is required of the caller.
+        unsafe {
+            self.literals(page, literals);
+            self.copy(distance, len);
+        }
+        true
+    }
+
+    /// Writes literals and a run of zeroes, and returns whether there was room for them.
+    ///
+    /// # Safety
+    ///
+    /// `page` is valid for reads of the literals and of 16 bytes after them. `literals` is below a
+    /// page's size.
+    #[inline(always)]
+    pub(super) unsafe fn run(&mut self, page: *const u8, literals: usize, len: usize) -> bool {
+        if self.at.wrapping_add(literals) >= self.easy {
+            cold();
+            let zeroes = Copy { distance: 0, len };
+            // SAFETY: `page` is valid for reads of the literals by the safety requirement.
+            return unsafe { self.exactly(page, literals, zeroes) };
+        }
+        // SAFETY: `at + literals` is before `easy`, so by the type invariant there is room for the
+        // literals and `SLACK` bytes more, of which the run takes four. The rest is required of the
+        // caller.
+        // INVARIANT: For the same reason, the new `at` is not after `end`.
+        unsafe {
+            self.literals(page, literals);
+            let len = len.wrapping_sub(RUN_MIN) as u32;
+            let first = u32::from(RUN) | len & 7 | u32::from(RUN_DISTANCE) << 8;
+            write(self.at, (first | len >> 3 << 24).to_le());
+            self.few = self.at.add(1);
+            self.at = self.at.add(4);
+        }
+        true
+    }
+
+    /// Writes a match without literals, and returns whether there was room for it.
+    ///
+    /// # Safety
+    ///
+    /// `len` is below a page's size.
+    #[inline(always)]
+    pub(super) unsafe fn repeat(&mut self, distance: usize, len: usize) -> bool {
+        if self.at >= self.easy {
+            cold();
+            // SAFETY: Without literals, nothing is read.
+            return unsafe { self.exactly(self.at, 0, Copy { distance, len }) };
+        }
+        // SAFETY: `at` is before `easy`, so by the type invariant there are `SLACK` bytes from `at`
+        // on. `len` is below a page's size by the safety requirement.
+        unsafe { self.copy(distance, len) };
+        true
+    }
+
+    /// Writes literals.
+    ///
+    /// # Safety
+    ///
+    /// `at + literals` is before `easy`. `page` is valid for reads of the literals and of 16 bytes
+    /// after them. `literals` is below a page's size.
+    #[inline(always)]
+    unsafe fn literals(&mut self, page: *const u8, literals: usize) {
+        // SAFETY: By the type invariant there is room for the literals and `SLACK` bytes more,
+        // which is more than all that is written, and `few` is valid for reads and writes. `page`
+        // is valid for reads of the literals and 16 bytes more by the safety requirement.
         // INVARIANT: For the same reason, the new `at` is not after `end`.
         unsafe {
             if literals <= FEW {
@@ -129,70 +198,39 @@ impl<'a> Output<'a> {
                 self.at = at;
             }
             self.at = self.at.add(literals);
-            self.copy(copy);
         }
-        true
     }
 
-    /// Writes what follows without literals, and returns whether there was room for it.
+    /// Writes a match.
     ///
     /// # Safety
     ///
-    /// The length of a match is below a page's size.
+    /// There are 20 bytes from `at` to `end`. `len` is below a page's size.
     #[inline(always)]
-    pub(super) unsafe fn follow(&mut self, copy: Copy) -> bool {
-        if self.at >= self.easy {
-            cold();
-            // SAFETY: Without literals, nothing is read.
-            return unsafe { self.exactly(self.at, 0, copy) };
-        }
-        // SAFETY: `at` is before `easy`, so by the type invariant there are `SLACK` bytes from `at`
-        // on. A match is shorter than a page by the safety requirement.
-        unsafe { self.copy(copy) };
-        true
-    }
-
-    /// Writes a match or a run of zeroes.
-    ///
-    /// # Safety
-    ///
-    /// There are 20 bytes from `at` to `end`. The length of a match is below a page's size.
-    #[inline(always)]
-    unsafe fn copy(&mut self, copy: Copy) {
-        // SAFETY: `at` is valid for writes of 20 bytes by the safety requirement: for a match one,
-        // 17 for the number, and two for the distance; for a run, four.
+    unsafe fn copy(&mut self, distance: usize, len: usize) {
+        let distance = distance.wrapping_sub(1);
+        // SAFETY: `at` is valid for writes of 20 bytes by the safety requirement: one, 17 for the
+        // number, and two for the distance.
         // INVARIANT: For the same reason the new `at` is not after `end`, and `few` is before it.
         unsafe {
             let at = self.at;
-            match copy {
-                Copy::Match(distance, len) => {
-                    let distance = distance.wrapping_sub(1);
-                    if len <= NEAR_MAX && distance < NEAR_DISTANCE {
-                        let low = len.wrapping_sub(1) << 5 | (distance & 7) << 2;
-                        write(at, ((distance >> 3 << 8 | low) as u16).to_le());
-                        self.at = at.add(2);
-                    } else {
-                        let mut next = at.add(1);
-                        if len <= FAR_MAX {
-                            *at = FAR | len.wrapping_sub(FAR_LEN) as u8;
-                        } else {
-                            cold();
-                            *at = FAR;
-                            next = go_on(next, len.wrapping_sub(FAR_MAX));
-                        }
-                        write(next, ((distance << 2) as u16).to_le());
-                        self.at = next.add(2);
-                    }
-                    self.few = self.at.sub(2);
+            if len <= NEAR_MAX && distance < NEAR_DISTANCE {
+                let low = len.wrapping_sub(1) << 5 | (distance & 7) << 2;
+                write(at, ((distance >> 3 << 8 | low) as u16).to_le());
+                self.at = at.add(2);
+            } else {
+                let mut next = at.add(1);
+                if len <= FAR_MAX {
+                    *at = FAR | len.wrapping_sub(FAR_LEN) as u8;
+                } else {
+                    cold();
+                    *at = FAR;
+                    next = go_on(next, len.wrapping_sub(FAR_MAX));
                 }
-                Copy::Zeroes(len) => {
-                    let len = len.wrapping_sub(RUN_MIN) as u32;
-                    let first = u32::from(RUN) | len & 7 | u32::from(RUN_DISTANCE) << 8;
-                    write(at, (first | len >> 3 << 24).to_le());
-                    self.few = at.add(1);
-                    self.at = at.add(4);
-                }
+                write(next, ((distance << 2) as u16).to_le());
+                self.at = next.add(2);
             }
+            self.few = self.at.sub(2);
         }
     }
 

@@ -21,12 +21,15 @@ use crate::zram::codecs::lz77::copy_exactly;
 use core::mem;
 
 /// The part of the page after literals.
+///
+/// Two words that are passed in registers: with an enum of both kinds, the fast path would put it
+/// into memory.
 #[derive(Clone, Copy)]
-pub(super) enum Copy {
-    /// A match: its distance and its length.
-    Match(usize, usize),
-    /// A run of so many zeroes.
-    Zeroes(usize),
+pub(super) struct Copy {
+    /// The distance of a match; 0 for zeroes.
+    pub(super) distance: usize,
+    /// The number of bytes.
+    pub(super) len: usize,
 }
 
 /// The room for what is written with care, whose front is taken off.
@@ -87,29 +90,24 @@ impl Room<'_> {
     }
 
     /// Writes a match or a run of zeroes.
-    fn copy(&mut self, copy: Copy) -> Option<()> {
-        match copy {
-            Copy::Match(distance, len) => {
-                let distance = distance.wrapping_sub(1);
-                if len <= NEAR_MAX && distance < NEAR_DISTANCE {
-                    let low = len.wrapping_sub(1) << 5 | (distance & 7) << 2;
-                    return self.last_bytes([low as u8, (distance >> 3) as u8]);
-                }
-                if len <= FAR_MAX {
-                    self.bytes(&[FAR | len.wrapping_sub(FAR_LEN) as u8])?;
-                } else {
-                    self.bytes(&[FAR])?;
-                    self.go_on(len.wrapping_sub(FAR_MAX))?;
-                }
-                self.last_bytes(((distance << 2) as u16).to_le_bytes())
-            }
-            Copy::Zeroes(len) => {
-                let len = len.wrapping_sub(RUN_MIN);
-                self.bytes(&[RUN | len as u8 & 7])?;
-                self.last_bytes(RUN_DISTANCE.to_le_bytes())?;
-                self.bytes(&[(len >> 3) as u8])
-            }
+    fn copy(&mut self, Copy { distance, len }: Copy) -> Option<()> {
+        let Some(distance) = distance.checked_sub(1) else {
+            let len = len.wrapping_sub(RUN_MIN);
+            self.bytes(&[RUN | len as u8 & 7])?;
+            self.last_bytes(RUN_DISTANCE.to_le_bytes())?;
+            return self.bytes(&[(len >> 3) as u8]);
+        };
+        if len <= NEAR_MAX && distance < NEAR_DISTANCE {
+            let low = len.wrapping_sub(1) << 5 | (distance & 7) << 2;
+            return self.last_bytes([low as u8, (distance >> 3) as u8]);
         }
+        if len <= FAR_MAX {
+            self.bytes(&[FAR | len.wrapping_sub(FAR_LEN) as u8])?;
+        } else {
+            self.bytes(&[FAR])?;
+            self.go_on(len.wrapping_sub(FAR_MAX))?;
+        }
+        self.last_bytes(((distance << 2) as u16).to_le_bytes())
     }
 
     /// Writes the bytes that a number goes on with.

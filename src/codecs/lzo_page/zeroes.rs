@@ -108,14 +108,15 @@ pub(super) unsafe fn write_run(
     }
     let len = end.wrapping_sub(at).min(RUN_MAX);
     // SAFETY: The literals are the page from `anchor` to `at`, which 16 bytes of it follow.
-    if !unsafe { out.sequence(page.add(anchor), at.wrapping_sub(anchor), Copy::Zeroes(len)) } {
+    if !unsafe { out.run(page.add(anchor), at.wrapping_sub(anchor), len) } {
         return None;
     }
     at = at.wrapping_add(len);
     while end.wrapping_sub(at) >= RUN_MIN {
         let len = end.wrapping_sub(at).min(RUN_MAX);
-        // SAFETY: This is no match.
-        if !unsafe { out.follow(Copy::Zeroes(len)) } {
+        let zeroes = Copy { distance: 0, len };
+        // SAFETY: Without literals, nothing is read.
+        if !unsafe { out.exactly(page, 0, zeroes) } {
             return None;
         }
         at = at.wrapping_add(len);
