@@ -9,7 +9,7 @@ source "$(dirname "$0")/lib.sh"
 needs root no-zram python3
 
 load num_devices=1
-for algorithm in lz4 zstd; do
+for algorithm in lz4 lzo-rle zstd; do
 	device 16M "$algorithm"
 	"$here/unaligned.py" /dev/zram0 >"$work/transfers" 2>&1
 	while read -r verdict name; do

@@ -15,6 +15,7 @@ use crate::zram::codecs::lz77::{
     matches::{
         match_end,
         same_before,
+        same_byte,
         BACK,
         LAST_START, //
     },
@@ -128,8 +129,11 @@ pub(crate) unsafe fn compress(table: &mut Table, src: *const u8, dst: &mut [u8])
             // SAFETY: `at` is at most `LAST_START`, and `from`, out of the table, is before `at`.
             let end = unsafe { match_end::<PAGE>(page, at, from) };
             let mut literals = at.wrapping_sub(anchor);
-            if from > BACK {
-                // SAFETY: `from`, and hence `at`, has more than `BACK` bytes of the page before it.
+            // Most often a match can't grow, as one byte says.
+            //
+            // SAFETY: `from`, and hence `at`, has more than `BACK` bytes of the page before it.
+            if from > BACK && unsafe { same_byte(page, at.wrapping_sub(1), from.wrapping_sub(1)) } {
+                // SAFETY: `from` and `at` have more than `BACK` bytes of the page before them.
                 literals = literals.saturating_sub(unsafe { same_before(page, at, from) });
             }
             let len = end.wrapping_sub(anchor).wrapping_sub(literals);
