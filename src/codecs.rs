@@ -10,6 +10,7 @@ mod lz77;
 mod lzo;
 mod lzo_page;
 mod sw842;
+mod table;
 mod zstd;
 
 use crate::zram::abstractions::{
@@ -328,26 +329,6 @@ impl Workspace {
         for (to, from) in self.0.iter_mut().zip(&other.0) {
             *to = *from;
         }
-    }
-}
-
-/// The hash table of [`lz4_page`] and [`lzo_page`].
-#[repr(transparent)]
-pub(crate) struct Table(lz77::table::Table);
-
-// SAFETY: `lz77::table::Table` is an array of `u16`, for which all zeroes is a valid value.
-unsafe impl Zeroable for Table {}
-
-impl Table {
-    /// Allocates a table.
-    ///
-    /// Context: Process context. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    fn new() -> Result<KVBox<Self>> {
-        KVBox::init(pin_init::init_zeroed(), GFP_KERNEL | __GFP_NOWARN)
     }
 }
 

@@ -9,10 +9,10 @@
 use super::{
     decompress_whole,
     lz4_page,
+    table::Table,
     Backend,
     CompressBuf,
     Params,
-    Table,
     Workspace, //
 };
 use crate::zram::abstractions::{

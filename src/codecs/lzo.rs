@@ -9,10 +9,10 @@
 use super::{
     lzo_page,
     no_level_no_dict,
+    table::Table,
     Backend,
     CompressBuf,
     Params,
-    Table,
     Workspace, //
 };
 use crate::zram::abstractions::{
