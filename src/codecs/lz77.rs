@@ -104,8 +104,50 @@ pub(super) unsafe fn copy_exactly(to: *mut u8, from: *const u8, len: usize) {
 #[inline(always)]
 pub(super) fn cold() {}
 
+/// The number of bytes of a block's second part that are first put together with the end of the
+/// first.
+const BRIDGE: usize = 128;
+
+/// Decompresses a block that may be in two parts, `head` and `tail`.
+///
+/// `fast` goes on from the progress that it is passed, as long as the end of the bytes that it is
+/// given is not near, and returns how many of these it has used and its progress. `exact` does the
+/// rest of a block. What lies across both parts is put together in `bridge`, which is as long as
+/// the block; it may be empty if `tail` is.
+///
+/// # Errors
+///
+/// Those of `exact`; [`Corrupt`] if `bridge` is too short.
+#[inline(always)]
+pub(super) fn in_parts<P: Copy>(
+    head: &[u8],
+    tail: &[u8],
+    bridge: &mut [u8],
+    start: P,
+    fast: impl Fn(&[u8], P) -> (usize, P),
+    exact: impl Fn(&[u8], P) -> Result<(), Corrupt>,
+) -> Result<(), Corrupt> {
+    let (used, progress) = fast(head, start);
+    let rest = from(head, used);
+    if tail.is_empty() {
+        return exact(rest, progress);
+    }
+    let end = |src: &[u8], start| {
+        let (used, progress) = fast(src, start);
+        exact(from(src, used), progress)
+    };
+    // The first part ends halfway: continue with its rest and some of the second part.
+    let near = tail.get(..BRIDGE).unwrap_or(tail);
+    let (used, crossed) = fast(join(bridge, rest, near).ok_or(Corrupt)?, progress);
+    match used.checked_sub(rest.len()) {
+        Some(used) => end(from(tail, used), crossed),
+        // What lies across is longer than that: put the whole of the second part behind it.
+        None => end(join(bridge, rest, tail).ok_or(Corrupt)?, progress),
+    }
+}
+
 /// Returns the rest of `src` after `used` bytes.
-pub(super) fn from(src: &[u8], used: usize) -> &[u8] {
+fn from(src: &[u8], used: usize) -> &[u8] {
     src.get(used..).unwrap_or(&[])
 }
 

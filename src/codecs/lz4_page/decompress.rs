@@ -10,8 +10,7 @@ use crate::zram::codecs::lz77::{
     cold,
     copy_16,
     copy_exactly,
-    from,
-    join,
+    in_parts,
     read,
     repeat::{
         copy_match,
@@ -40,10 +39,6 @@ const BLOCK_END: usize = 18;
 /// They suffice for 14 literals and 18 bytes of a match, or for 16 bytes and 16.
 const PAGE_END: usize = 32;
 
-/// The number of bytes of a block's second part that are first put together with the end of the
-/// first.
-const BRIDGE: usize = 128;
-
 /// Decompresses the block `head` followed by `tail` to the page at `dst`.
 ///
 /// The sequence that lies across both parts is put together in `bridge`, which is as long as the
@@ -64,50 +59,18 @@ pub(crate) unsafe fn decompress(
     bridge: &mut [u8],
     dst: *mut u8,
 ) -> Result<(), Corrupt> {
-    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, and no byte
-    // of it is done yet.
-    let (used, done) = unsafe { sequences(head, dst, 0) };
-    let rest = from(head, used);
-    if tail.is_empty() {
+    in_parts(
+        head,
+        tail,
+        bridge,
+        0,
+        // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
+        // nothing is done at first, and then what an earlier call has done.
+        |src, done| unsafe { sequences(src, dst, done) },
         // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
         // `sequences` has done `done` bytes.
-        return unsafe { decompress_exactly(rest, dst, done) };
-    }
-
-    // The first part ends within a sequence: continue with its rest and some of the second part.
-    let near = tail.get(..BRIDGE).unwrap_or(tail);
-    let across = join(bridge, rest, near).ok_or(Corrupt)?;
-    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
-    // `sequences` has done `done` bytes.
-    let (used, crossed) = unsafe { sequences(across, dst, done) };
-    if let Some(used) = used.checked_sub(rest.len()) {
-        // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
-        // `sequences` has done `crossed` bytes.
-        return unsafe { decompress_end(from(tail, used), dst, crossed) };
-    }
-    // The sequence is longer than that: put the whole of the second part behind it.
-    let all = join(bridge, rest, tail).ok_or(Corrupt)?;
-    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
-    // `sequences` has done `done` bytes.
-    unsafe { decompress_end(all, dst, done) }
-}
-
-/// Decompresses the last part of a block, after which the page must be complete.
-///
-/// # Errors
-///
-/// [`Corrupt`] if it is not.
-///
-/// # Safety
-///
-/// `dst` is valid for reads and writes of a page, of which `start` bytes are done.
-unsafe fn decompress_end(src: &[u8], dst: *mut u8, start: usize) -> Result<(), Corrupt> {
-    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
-    // `start` bytes are done at first, and `done` bytes by `sequences`.
-    unsafe {
-        let (used, done) = sequences(src, dst, start);
-        decompress_exactly(from(src, used), dst, done)
-    }
+        |src, done| unsafe { decompress_exactly(src, dst, done) },
+    )
 }
 
 /// Decompresses whole sequences, as long as neither end is near.

@@ -27,7 +27,7 @@ use super::{
 use crate::zram::codecs::lz77::{
     cold,
     copy_16,
-    from,
+    in_parts,
     join,
     read,
     repeat::{
@@ -52,10 +52,6 @@ const BLOCK_END: usize = 1 + LITERALS_MAX;
 ///
 /// They suffice for 18 literals, or for 16 bytes of a match and four bytes of literals.
 const PAGE_END: usize = 20;
-
-/// The number of bytes of a block's second part that are first put together with the end of the
-/// first.
-const BRIDGE: usize = 128;
 
 /// Decompresses the block `head` followed by `tail` to the page at `dst`.
 ///
@@ -95,51 +91,18 @@ pub(crate) unsafe fn decompress(
         }
     }
 
-    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, and no byte
-    // of it is done yet.
-    let (used, progress) = unsafe { instructions(head, dst, start) };
-    let rest = from(head, used);
-    if tail.is_empty() {
+    in_parts(
+        head,
+        tail,
+        bridge,
+        start,
+        // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
+        // nothing is done at first, and then what an earlier call has done.
+        |src, progress| unsafe { instructions(src, dst, progress) },
         // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
         // `instructions` has done `progress.done` bytes.
-        return unsafe { decompress_exactly(rest, dst, progress) };
-    }
-
-    // The first part ends within an instruction: continue with its rest and some of the second
-    // part.
-    let near = tail.get(..BRIDGE).unwrap_or(tail);
-    let across = join(bridge, rest, near).ok_or(Corrupt)?;
-    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
-    // `instructions` has done `progress.done` bytes.
-    let (used, crossed) = unsafe { instructions(across, dst, progress) };
-    if let Some(used) = used.checked_sub(rest.len()) {
-        // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
-        // `instructions` has done `crossed.done` bytes.
-        return unsafe { decompress_end(from(tail, used), dst, crossed) };
-    }
-    // The instruction is longer than that: put the whole of the second part behind it.
-    let all = join(bridge, rest, tail).ok_or(Corrupt)?;
-    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
-    // `instructions` has done `progress.done` bytes.
-    unsafe { decompress_end(all, dst, progress) }
-}
-
-/// Decompresses the last part of a block, after which the page must be complete.
-///
-/// # Errors
-///
-/// [`Corrupt`] if it is not.
-///
-/// # Safety
-///
-/// `dst` is valid for reads and writes of a page, of which `start.done` bytes are done.
-unsafe fn decompress_end(src: &[u8], dst: *mut u8, start: Progress) -> Result<(), Corrupt> {
-    // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement, of which
-    // `start.done` bytes are done at first, and `progress.done` bytes by `instructions`.
-    unsafe {
-        let (used, progress) = instructions(src, dst, start);
-        decompress_exactly(from(src, used), dst, progress)
-    }
+        |src, progress| unsafe { decompress_exactly(src, dst, progress) },
+    )
 }
 
 /// Decompresses whole instructions, as long as neither end is near and nothing is unusual.
