@@ -2,10 +2,9 @@
 
 //! x86-64: string instructions for whole pages, and per-CPU accesses of one instruction.
 
-use crate::zram::abstractions::{
-    atomic::AtomicI64,
-    ffi, //
-};
+use crate::zram::abstractions::atomic::AtomicI64;
+#[cfg(CONFIG_SMP)]
+use crate::zram::abstractions::ffi;
 use core::ptr::NonNull;
 use kernel::page::PAGE_SIZE;
 
