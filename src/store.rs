@@ -32,7 +32,6 @@ pub(crate) use blocks::{
     BlockRead,
     Reservation, //
 };
-use core::ops::ControlFlow;
 use kernel::{
     prelude::*,
     static_lock_class,
@@ -115,13 +114,10 @@ impl Store {
 
 impl Drop for Store {
     fn drop(&mut self) {
-        let _ = self.for_each(
+        self.for_each(
             0..self.len(),
             |attr| !attr.is_empty(),
-            |mut slot| {
-                slot.store(Content::Empty);
-                ControlFlow::<()>::Continue(())
-            },
+            |mut slot| slot.store(Content::Empty),
         );
     }
 }

@@ -162,13 +162,10 @@ impl<'t> Candidates<'t> {
                 return Err(EINTR);
             }
             let next = start.saturating_add(STRETCH).min(end);
-            let _ = store.for_each(
+            store.for_each(
                 start..next,
                 |attr| attr.is_object() && !attr.is_candidate() && wanted(attr),
-                |slot| {
-                    self.add(slot);
-                    ControlFlow::<()>::Continue(())
-                },
+                |slot| self.add(slot),
             );
             start = next;
         }
@@ -286,11 +283,9 @@ impl Drop for Candidates<'_> {
         if self.len() == 0 {
             return;
         }
-        let _ = self
-            .store
+        self.store
             .for_each(0..self.store.len(), SlotAttr::is_candidate, |mut slot| {
-                slot.set_candidate(false);
-                ControlFlow::<()>::Continue(())
+                slot.set_candidate(false)
             });
     }
 }

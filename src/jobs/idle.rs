@@ -8,7 +8,6 @@ use crate::zram::store::{
     SlotAttr,
     Store, //
 };
-use core::ops::ControlFlow;
 
 /// Marks pages as idle that were last accessed before `cutoff`, in seconds since boot, and removes
 /// the mark from all others.
@@ -19,13 +18,12 @@ use core::ops::ControlFlow;
 /// Context: Process context. May sleep.
 pub(crate) fn mark_idle(store: &Store, cutoff: Option<u32>) {
     let idle = |attr: SlotAttr| cutoff.is_none_or(|cutoff| attr.time() < cutoff);
-    let _ = store.for_each(
+    store.for_each(
         0..store.len(),
         |attr| attr.is_object() && attr.is_idle() != idle(attr),
         |mut slot| {
             let idle = idle(slot.attr());
             slot.set_idle(idle);
-            ControlFlow::<()>::Continue(())
         },
     );
 }

@@ -67,55 +67,52 @@ impl Store {
         }
     }
 
-    /// Locks each slot in `range` whose attributes are `wanted`, and calls `each`, until it breaks.
+    /// Locks each slot in `range` whose attributes are `wanted`, and calls `each`.
     ///
     /// `wanted` is asked before a slot is locked, and again when it is. So a slot that is not
     /// wanted costs no more than a look at it.
     ///
     /// Context: Process context. May sleep. `each` must not: it is called under the RCU read lock.
-    pub fn for_each<B>(
+    pub fn for_each(
         &self,
         range: Range<usize>,
         wanted: impl Fn(SlotAttr) -> bool,
-        mut each: impl FnMut(SlotGuard<'_>) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
+        mut each: impl FnMut(SlotGuard<'_>),
+    ) {
         self.visit(
             range,
             |slot| !wanted(slot.attr()),
-            |guard| match wanted(guard.attr()) {
-                true => each(guard),
-                false => ControlFlow::Continue(()),
+            |guard| {
+                if wanted(guard.attr()) {
+                    each(guard);
+                }
             },
-        )
+        );
     }
 
     /// Empties the slots in `range`.
     ///
     /// Context: Process context. May sleep.
     pub fn free_range(&self, range: Range<usize>) {
-        let _ = self.visit(
+        self.visit(
             range,
             |slot| slot.seems_unused() || slot.take_same(),
-            |mut guard| {
-                guard.store(Content::Empty);
-                ControlFlow::<()>::Continue(())
-            },
+            |mut guard| guard.store(Content::Empty),
         );
     }
 
-    /// Locks each slot in `range` but those that `skips` returns true for, and calls `each`, until
-    /// it breaks.
+    /// Locks each slot in `range` but those that `skips` returns true for, and calls `each`.
     ///
     /// Context: Process context. May sleep. `skips` and `each` must not: they are called under the
     /// RCU read lock.
     #[inline]
-    fn visit<B>(
+    fn visit(
         &self,
         range: Range<usize>,
         skips: impl Fn(SlotRef<'_, '_>) -> bool,
-        mut each: impl FnMut(SlotGuard<'_>) -> ControlFlow<B>,
-    ) -> ControlFlow<B> {
-        self.by_chunk(range, |mut rest| {
+        mut each: impl FnMut(SlotGuard<'_>),
+    ) {
+        let _ = self.by_chunk(range, |mut rest| {
             while !rest.is_empty() {
                 let rcu = rcu::read_lock();
                 let slots = Slots::under_rcu(self, &rcu).rest_of_chunk(rest.start);
@@ -125,7 +122,7 @@ impl Store {
                         continue;
                     }
                     match slot.try_lock() {
-                        Some(guard) => each(guard)?,
+                        Some(guard) => each(guard),
                         None => {
                             locked = Some(index);
                             break;
@@ -138,12 +135,12 @@ impl Store {
                     break;
                 };
                 if let Some(guard) = self.wait(index) {
-                    each(guard)?;
+                    each(guard);
                 }
                 rest.start = index.wrapping_add(1);
             }
-            ControlFlow::Continue(())
-        })
+            ControlFlow::<()>::Continue(())
+        });
     }
 
     /// Calls `each` with the index and the attributes of each slot in `range` that is not empty,
