@@ -16,12 +16,14 @@ mod zram {
 mod lz77;
 
 use lz77::{
+    agree,
     in_room,
     lying,
     table,
     time,
     to_page,
     unhex,
+    Format,
     Random,
     PAGE,
     TEXTURES, //
@@ -58,6 +60,27 @@ fn decompress_parts(block: &[u8], split: usize) -> Result<Vec<u8>, Corrupt> {
         // SAFETY: `dst` is valid for writes of a page.
         unsafe { zram::codecs::lzo_page::decompress(head, tail, bridge, dst) }
     })
+}
+
+/// The format, for the tests that the other has as well.
+struct Lzo;
+
+impl Format for Lzo {
+    fn compress(page: &[u8]) -> Vec<u8> {
+        compress(page, BOUND).expect("there is room")
+    }
+
+    fn decompress(block: &[u8], split: usize) -> Option<Vec<u8>> {
+        decompress_parts(block, split).ok()
+    }
+
+    fn meaning(block: &[u8]) -> Option<Vec<u8>> {
+        meaning(block).map(|(data, _)| data)
+    }
+
+    fn block(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
+        random.block()
+    }
 }
 
 /// What a block has of each instruction.
@@ -430,7 +453,7 @@ fn any_block_is_read() {
     for _ in 0..3000 {
         let (block, page) = random.block();
         assert!(decompress(&block).as_ref() == Ok(&page));
-        agree(&block);
+        agree::<Lzo>(&block);
         rare += meaning(&block).expect("a block").1.rare;
     }
     assert!(rare > 1000, "{rare}");
@@ -446,71 +469,18 @@ fn runs_need_a_version() {
         assert!(decompress(&block[2..]).is_err());
         let old = [&[17, 0], &block[2..]].concat();
         assert!(decompress(&old).is_err());
-        agree(&old);
+        agree::<Lzo>(&old);
     }
 }
 
 #[test]
 fn broken_blocks_do_no_harm() {
-    let mut random = Random::from_environment();
-    for round in 0..60 {
-        let block = match round % 2 {
-            0 => random.block().0,
-            _ => compress(&random.page(round % TEXTURES), BOUND).expect("there is room"),
-        };
-        for len in 0..block.len() {
-            assert!(decompress(&block[..len]).is_err(), "cut off at {len}");
-        }
-        assert!(decompress(&[&block[..], &[0]].concat()).is_err());
-        for _ in 0..400 {
-            let mut broken = block.clone();
-            for _ in 0..1 + random.below(3) {
-                let at = random.below(broken.len());
-                broken[at] = match random.below(4) {
-                    0 => 0,
-                    1 => 255,
-                    2 => broken[at] ^ 1 << random.below(8),
-                    _ => random.next() as u8,
-                };
-            }
-            agree(&broken);
-        }
-    }
-    for _ in 0..20_000 {
-        let len = random.length();
-        let mut garbage = random.bytes(len);
-        if random.below(2) == 0 {
-            garbage.iter_mut().for_each(|b| *b &= 0x13);
-        }
-        agree(&garbage);
-    }
+    lz77::broken_blocks_do_no_harm::<Lzo>();
 }
 
-/// Checks that both decompressors have the same result, also if the block is in two parts.
-fn agree(block: &[u8]) {
-    let expected = meaning(block).map(|(data, _)| data);
-    for split in [block.len(), block.len() / 3, block.len() * 2 / 3] {
-        let got = decompress_parts(block, split).ok();
-        assert!(got == expected, "{split} {block:02x?}");
-    }
-}
-
-/// Checks blocks that are split anywhere, as an object across two pages of the pool is.
 #[test]
 fn blocks_come_in_two_parts() {
-    let mut random = Random::from_environment();
-    for round in 0..20 * TEXTURES {
-        let (block, page) = match round % 2 {
-            0 => random.block(),
-            _ => {
-                let page = random.page(round / 2 % TEXTURES);
-                (compress(&page, BOUND).expect("there is room"), page)
-            }
-        };
-        for split in 0..=block.len() {
-            assert!(decompress_parts(&block, split).as_ref() == Ok(&page));
-        }
-    }
+    lz77::blocks_come_in_two_parts::<Lzo>();
 }
 
 /// Checks that a match is found soon after noise.
@@ -622,19 +592,7 @@ fn pages_may_change_under_way() {
     assert!(came[0] > 100 && came[1] > 100, "{came:?}");
 }
 
-/// Checks that decompression touches nothing around a page that others write to meanwhile.
 #[test]
 fn pages_may_change_while_they_are_made() {
-    let mut random = Random::from_environment();
-    for round in 0..1000 * TEXTURES {
-        let block = match round % 2 {
-            0 => random.block().0,
-            _ => compress(&random.page(round / 2 % TEXTURES), BOUND).expect("there is room"),
-        };
-        let split = [block.len(), random.below(block.len())][random.below(2)];
-        let share = [2, 10, 100, 1000][random.below(4)];
-        let seed = random.next();
-        // The result may be any page or an error, because the bytes that are copied may be wrong.
-        let _ = lying(seed, share, || decompress_parts(&block, split));
-    }
+    lz77::pages_may_change_while_they_are_made::<Lzo>();
 }

@@ -229,3 +229,97 @@ pub fn lying<R>(seed: u64, share: usize, work: impl FnOnce() -> R) -> R {
     LIES.set(None);
     result
 }
+
+/// A format, for the tests that are the same for both.
+pub trait Format {
+    /// Returns the block that the compressor makes of `page`, with all the room that it may need.
+    fn compress(page: &[u8]) -> Vec<u8>;
+
+    /// Returns the page that the decompressor makes of `block`, whose second part begins at
+    /// `split`.
+    fn decompress(block: &[u8], split: usize) -> Option<Vec<u8>>;
+
+    /// Returns the page that the reference makes of `block`.
+    fn meaning(block: &[u8]) -> Option<Vec<u8>>;
+
+    /// Returns a valid block that no compressor would write, and its page.
+    fn block(random: &mut Random) -> (Vec<u8>, Vec<u8>);
+}
+
+/// Returns a block and its page: of the compressor in each second round, else any other.
+fn some_block<F: Format>(random: &mut Random, round: usize) -> (Vec<u8>, Vec<u8>) {
+    if round % 2 == 0 {
+        return F::block(random);
+    }
+    let page = random.page(round / 2 % TEXTURES);
+    (F::compress(&page), page)
+}
+
+/// Checks that both decompressors have the same result, also if the block is in two parts.
+pub fn agree<F: Format>(block: &[u8]) {
+    let expected = F::meaning(block);
+    for split in [block.len(), block.len() / 3, block.len() * 2 / 3] {
+        assert!(
+            F::decompress(block, split) == expected,
+            "{split} {block:02x?}"
+        );
+    }
+}
+
+/// Checks blocks that are cut off, too long, changed in some bytes, or nothing but garbage.
+pub fn broken_blocks_do_no_harm<F: Format>() {
+    let mut random = Random::from_environment();
+    let refused = |block: &[u8]| F::decompress(block, block.len()).is_none();
+    for round in 0..60 {
+        let (block, _) = some_block::<F>(&mut random, round);
+        for len in 0..block.len() {
+            assert!(refused(&block[..len]), "cut off at {len}");
+        }
+        assert!(refused(&[&block[..], &[0]].concat()));
+        for _ in 0..400 {
+            let mut broken = block.clone();
+            for _ in 0..1 + random.below(3) {
+                let at = random.below(broken.len());
+                broken[at] = match random.below(4) {
+                    0 => 0,
+                    1 => 255,
+                    2 => broken[at] ^ 1 << random.below(8),
+                    _ => random.next() as u8,
+                };
+            }
+            agree::<F>(&broken);
+        }
+    }
+    for _ in 0..20_000 {
+        let len = random.length();
+        let mut garbage = random.bytes(len);
+        if random.below(2) == 0 {
+            garbage.iter_mut().for_each(|b| *b &= 0x13);
+        }
+        agree::<F>(&garbage);
+    }
+}
+
+/// Checks blocks that are split anywhere, as an object across two pages of the pool is.
+pub fn blocks_come_in_two_parts<F: Format>() {
+    let mut random = Random::from_environment();
+    for round in 0..20 * TEXTURES {
+        let (block, page) = some_block::<F>(&mut random, round);
+        for split in 0..=block.len() {
+            assert!(F::decompress(&block, split).as_ref() == Some(&page));
+        }
+    }
+}
+
+/// Checks that decompression touches nothing around a page that others write to meanwhile.
+pub fn pages_may_change_while_they_are_made<F: Format>() {
+    let mut random = Random::from_environment();
+    for round in 0..1000 * TEXTURES {
+        let (block, _) = some_block::<F>(&mut random, round);
+        let split = [block.len(), random.below(block.len())][random.below(2)];
+        let share = [2, 10, 100, 1000][random.below(4)];
+        let seed = random.next();
+        // The result may be any page or an error, because the bytes that are copied may be wrong.
+        let _ = lying(seed, share, || F::decompress(&block, split));
+    }
+}
