@@ -4,7 +4,7 @@
 import collections
 import math
 
-from results import is_quiet
+from results import reliable
 
 PICTURE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="system-ui, sans-serif" font-size="11">
 <style>
@@ -26,18 +26,13 @@ COLUMN, LABEL, ROW, HEAD, TOP = 260, 84, 24, 46, 44
 UNIT, LONGEST = 110, 1.25  # pixels from 0 to 1.0, and where a bar is cut off
 
 
-def native(results):
-    """The cells of native time, or none if the host was not quiet."""
-    return results["native"] if is_quiet(results["twins"]["native"]) else {}
-
-
 def median(cell):
     return cell["ours"]["median"] if cell and cell["ours"] else None
 
 
 def panels(results):
     """Titles, and rows of a label and the ratios to C: of instructions, and of time."""
-    found, times = {}, native(results)
+    found, times = {}, reliable(results["native"])
     for name in dict.fromkeys([*results["instructions"], *times]):
         algorithm, kind, op = name.split(" ", 2)
         title = KINDS[kind] if kind == "same" else f"{algorithm}, {KINDS[kind]}"
@@ -94,7 +89,7 @@ def cells(results):
 
 def points(results, op):
     """Algorithms, with the time or the instructions of a page of memory, and the memory that is used for it."""
-    timed = native(results) or results["instructions"]
+    timed = reliable(results["native"]) or results["instructions"]
     for name, cell in timed.items():
         algorithm, kind, what = name.split(" ", 2)
         stored = results["memory"]["stored"].get(f"{algorithm} memory memory", {}).get("ours")
@@ -105,7 +100,7 @@ def points(results, op):
 def sizes(results):
     """Size against time: a point for each algorithm."""
     width, side, bottom = 960, 400, 340
-    unit = "ns, native in user-mode Linux" if native(results) else "instructions"
+    unit = "ns, native in user-mode Linux" if reliable(results["native"]) else "instructions"
     body = [
         '<text x="10" y="18" font-size="14" font-weight="bold">What a page of memory takes, by algorithm</text>',
         f'<text class="dim" x="10" y="34">Time of a page, in {unit}, from left to right; memory, in parts of the page, upwards. '

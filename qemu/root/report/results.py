@@ -11,8 +11,9 @@ from attribution import PARTS, attribute
 PAGE = 4096
 SIDES = ("c", "ours", "twin", "zswap", "ram")
 INSTRUMENTS = ("instructions", "native", "scale", "latency", "threads")
-# By how much, at most, two copies of C zram may differ in native time for such times to be shown: on a host that does other
-# work they say nothing.
+# By how much, at most, two copies of C zram may differ in native time for such times to be shown. On a host that does other
+# work they say nothing; nor do they where an operation takes now this time and now that, or where a loop is as fast as its
+# place in memory allows.
 QUIET = 0.05
 
 
@@ -66,9 +67,24 @@ def twins(cells):
     return {"count": len(ratios), "low": ratios[cut][0], "high": ratios[-1 - cut][0], "least": ratios[0], "most": ratios[-1]}
 
 
-def is_quiet(spread):
-    """Returns whether a spread of [`twins`] allows to show times."""
-    return spread is not None and spread["high"] - spread["low"] <= QUIET
+def by_operation(cells):
+    """Returns the cells by what is done in them."""
+    found = collections.defaultdict(dict)
+    for name, cell in cells.items():
+        found[name.split(" ", 2)[2]][name] = cell
+    return found
+
+
+def reliable(cells):
+    """Returns the cells whose times may be shown: two copies of C zram are as fast in the cell, and in half of those in which
+    the same is done."""
+    shown = {}
+    for same in by_operation(cells).values():
+        ratios = [cell["twin"]["median"] for cell in same.values() if cell["twin"]]
+        low, _, high = quartiles(ratios) if ratios else (0, 0, 1)
+        if high - low <= QUIET:
+            shown |= {name: cell for name, cell in same.items() if cell["twin"] and abs(cell["twin"]["median"] - 1) <= QUIET}
+    return shown
 
 
 def memory(records):

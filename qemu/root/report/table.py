@@ -3,7 +3,7 @@
 
 import statistics
 
-from results import QUIET, SIDES, is_quiet
+from results import QUIET, SIDES, by_operation, reliable, twins
 
 
 def number(cell, side):
@@ -36,10 +36,9 @@ def spread(title, found):
 
 def by_the_page(results):
     """The cells that are counted by the page."""
-    counted, timed, apart = results["instructions"], results["native"], results["twins"]
-    if timed and not is_quiet(apart["native"]):
-        print(f"no native times: two copies of C zram differ by more than {QUIET} on this host, which does other work")
-        timed = {}
+    counted, timed = results["instructions"], reliable(results["native"])
+    if left_out := len(results["native"]) - len(timed):
+        print(f"no native times of {left_out} cells of {len(results['native'])}: two copies of C zram differ by more than {QUIET}")
     row = "{:26}{:>9}{:>9}  {:16}{:>6}{:>7}{:>9}{:>9}  {:16}{:>7}{:>9}{:>9}".format
     if counted or timed:
         print(row("", "instructions a page", "", "", "", "", "ns a page, native", "", "", "", "instructions", ""))
@@ -49,8 +48,9 @@ def by_the_page(results):
         twin = (f"{one['twin']['median']:.3f}" if one and one["twin"] else "" for one in (n, t))
         print(row(name, number(n, "c"), number(n, "ours"), ratio(of(n, "ours")), own(n), next(twin), number(t, "c"),
                   number(t, "ours"), ratio(of(t, "ours")), next(twin), number(n or t, "zswap"), number(n or t, "ram")))
-    spread("instructions", apart["instructions"])
-    spread("native", apart["native"])
+    spread("instructions", results["twins"]["instructions"])
+    for operation, cells in by_operation(results["native"]).items():
+        spread(f"native, {operation}", twins(cells))
 
 
 def others(results):
