@@ -122,12 +122,14 @@ class Bench:
         disk.close()
         disk.reset()
 
-    def say_memory(self, disk, algorithm, kind):
-        """Says what the first pages of a kind take."""
-        before = disk.stored()
+    def say_memory(self, side, algorithm, kind, number, size):
+        """Says what the pages of a kind take on a disk of their own."""
+        disk = Zram.make(side, number, algorithm, size)
         self.fill(disk, kind)
-        compressed, used = (now - then for now, then in zip(disk.stored(), before))
-        say(cell=[algorithm, kind, "memory"], side=disk.side, pages=self.pages, compressed=compressed, used=used)
+        compressed, used = disk.stored()
+        say(cell=[algorithm, kind, "memory"], side=side, pages=self.pages, compressed=compressed, used=used)
+        disk.close()
+        disk.reset()
 
     def run(self, ram):
         """Measures. `ram` is a RAM disk for swap."""
@@ -139,10 +141,11 @@ class Bench:
         for disk in (ram, *itertools.chain(*swaps.values())):
             disk.make_swap()
         ram_disk = Disk("ram", "/dev/ram1")
+        spare = next(numbers)
         for algorithm, kind in cases(BLOCK):
             for disk in disks[algorithm]:
-                self.say_memory(disk, algorithm, kind)
-        spare = next(numbers)
+                self.say_memory(disk.side, algorithm, kind, spare, size)
+                self.fill(disk, kind)
         for sample in range(self.samples):
             for algorithm, kind in cases(BLOCK):
                 for disk in disks[algorithm]:
