@@ -12,6 +12,7 @@ use super::{
 };
 #[cfg(target_arch = "x86_64")]
 use core::arch::asm;
+use core::mem;
 
 /// The base two logarithm of the number of slots.
 ///
@@ -67,9 +68,21 @@ impl Table {
     /// `page` is valid for reads of a page, and `at` is at most [`LAST_START`].
     #[inline(always)]
     pub unsafe fn insert<const BYTES: u32>(&mut self, page: *const u8, at: usize) {
+        // SAFETY: By the safety requirement.
+        unsafe { self.replace::<BYTES>(page, at) };
+    }
+
+    /// Stores `at` like [`Self::insert`], and returns the former position of bytes with that hash.
+    ///
+    /// # Safety
+    ///
+    /// That of [`Self::insert`].
+    #[inline(always)]
+    pub unsafe fn replace<const BYTES: u32>(&mut self, page: *const u8, at: usize) -> u16 {
         // SAFETY: `page` is valid for reads of a page, and `at` is followed by eight bytes of it,
         // by the safety requirement.
-        *self.slot::<BYTES>(unsafe { read(page.add(at)) }) = at as u16;
+        let slot = self.slot::<BYTES>(unsafe { read(page.add(at)) });
+        mem::replace(slot, at as u16)
     }
 
     /// Stores `at` like [`Self::insert`], and returns the former position of the bytes there.

@@ -1,0 +1,424 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! The slow parse: finds the sequences that take the fewest bits with a set of codes.
+//!
+//! All ways through the page are followed that are worth it: from a position on by one literal, by
+//! a match with the last distance, or by a match that a chain of positions with the same hash has.
+//! [`Node`] keeps the cheapest way to a position. A stretch of nodes begins where the first match
+//! is found, and ends where all ways meet.
+
+use super::{
+    codes::{
+        escape,
+        Write,
+        DISTANCE_SYMBOLS,
+        MANY_LITERALS,
+        SAME, //
+    },
+    sequences::{
+        Sequence,
+        MOST, //
+    },
+    FIRST_DISTANCE,
+    LEAST_BACK, //
+};
+use crate::zram::codecs::lz77::{
+    matches::{
+        match_end,
+        LAST_START, //
+    },
+    read,
+    table::Table,
+    MIN_MATCH,
+    PAGE, //
+};
+
+/// The number of positions of a chain that are tried.
+const DEPTH: usize = 4;
+
+/// The length from which on a match is taken without looking further.
+const GOOD: usize = 32;
+
+/// The number of lengths of a match that are tried: its own, and shorter ones.
+const TRIED: usize = 3;
+
+/// The number of bits by which a way must be ahead of the one that has got farthest, for matches to
+/// be looked for.
+const AHEAD: u32 = 4;
+
+/// The number of nodes, which is also the length of a stretch at most.
+pub(super) const NODES: usize = 1024;
+
+/// The cheapest way to a position.
+///
+/// All zeroes is a valid value.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub(super) struct Node {
+    /// The number of bits since the start of the stretch.
+    price: u16,
+    /// The length of the match that ends here, or 0 if a literal does.
+    len: u16,
+    /// The distance of the last match.
+    distance: u16,
+    /// The number of literals after the last match.
+    literals: u16,
+}
+
+impl Node {
+    /// No way at all.
+    const NONE: Self = Self {
+        price: u16::MAX,
+        len: 0,
+        distance: 0,
+        literals: 0,
+    };
+}
+
+// No way through a stretch takes as many bits as `Node::NONE`: a literal takes at most eleven, and
+// four bytes of a match take less.
+const _: () = assert!(NODES * 11 + 100 < u16::MAX as usize);
+
+/// For each position the one before it that has the same hash, or 0.
+pub(super) type Links = [u16; PAGE];
+
+/// Finds the sequences of a page, and returns their number.
+///
+/// # Safety
+///
+/// `page` is valid for reads of a page. Others may write to it meanwhile.
+pub(super) unsafe fn shortest(
+    table: &mut Table,
+    links: &mut Links,
+    nodes: &mut [Node; NODES],
+    list: &mut [Sequence; MOST],
+    page: *const u8,
+    codes: &Write,
+) -> usize {
+    table.clear();
+    let mut finder = Finder {
+        page,
+        table,
+        links,
+        next: 1,
+        found: [Found { len: 0, distance: 0 }; DEPTH + 1],
+        count: 0,
+    };
+    let mut list = List { list, count: 0 };
+    // The start of the stretch, and the way to there.
+    let mut start = 1_usize;
+    let mut way = Node {
+        price: 0,
+        len: 0,
+        distance: FIRST_DISTANCE as u16,
+        literals: 1,
+    };
+    while start <= LAST_START {
+        // SAFETY: `page` is valid for reads of a page, `start` is at most `LAST_START`, and the
+        // distance is from 1 to `start`.
+        unsafe { finder.find(start, way.distance) };
+        if finder.count == 0 {
+            start = start.wrapping_add(1);
+            way.literals = way.literals.wrapping_add(1);
+            continue;
+        }
+        // SAFETY: As above; matches were found at `start`.
+        let (done, taken) = unsafe { stretch(&mut finder, nodes, codes, start, way) };
+        if !list.add(nodes, done) {
+            break;
+        }
+        start = start.wrapping_add(done);
+        way = Node {
+            price: 0,
+            len: 0,
+            ..*node(nodes, done)
+        };
+        if let Some(Found { len, distance }) = taken {
+            if !list.push(way.literals, len, distance) {
+                break;
+            }
+            start = start.wrapping_add(usize::from(len));
+            way.distance = distance;
+            way.literals = 0;
+            // Only the last positions of a long match are worth finding again.
+            finder.next = finder.next.max(start.wrapping_sub(4));
+        }
+    }
+    list.count
+}
+
+/// Follows all ways from `start` until they meet, or to a match that is long enough to be taken.
+///
+/// Returns how far that is, and that match.
+///
+/// # Safety
+///
+/// The page of `finder` is valid for reads, and `finder` has found matches at `start` last. `way`
+/// has a distance from 1 to `start`.
+#[inline(always)]
+unsafe fn stretch(
+    finder: &mut Finder<'_>,
+    nodes: &mut [Node; NODES],
+    codes: &Write,
+    start: usize,
+    way: Node,
+) -> (usize, Option<Found>) {
+    let page = finder.page;
+    *node(nodes, 0) = way;
+    let mut end = 0_usize;
+    let mut at = 0_usize;
+    loop {
+        let way = *node(nodes, at);
+        if let Some(longest) = finder.longest() {
+            let len = usize::from(longest.len);
+            if len >= GOOD || at.wrapping_add(len) >= NODES {
+                return (at, Some(longest));
+            }
+            // The nodes from here on have a way each.
+            while end < at.wrapping_add(len) {
+                end = end.wrapping_add(1);
+                *node(nodes, end) = Node::NONE;
+            }
+            follow(finder, nodes, codes, at, way);
+        }
+        if at == end {
+            return (at, None);
+        }
+
+        let position = start.wrapping_add(at);
+        let distance = usize::from(way.distance);
+        // SAFETY: `position` is in the page, as it is before the end of a match, and the distance is
+        // from 1 to `start`, or that of a match before.
+        let (byte, before): (u8, u8) = unsafe {
+            let from = page.add(position);
+            (read(from), read(from.sub(distance)))
+        };
+        let literal = if codes.differences && distance >= LEAST_BACK {
+            byte ^ before
+        } else {
+            byte
+        };
+        let price = u16::from(codes.literals[usize::from(literal)].len);
+        let price = way.price.wrapping_add(price);
+        at = at.wrapping_add(1);
+        let next = node(nodes, at);
+        if price < next.price {
+            *next = Node {
+                price,
+                len: 0,
+                distance: way.distance,
+                literals: way.literals.wrapping_add(1),
+            };
+        }
+        let next = *next;
+        let ahead = u32::from(next.price).wrapping_add(AHEAD) < u32::from(node(nodes, end).price);
+        let position = start.wrapping_add(at);
+        finder.count = 0;
+        if at < end && ahead && position <= LAST_START {
+            // SAFETY: `position` is at most `LAST_START`, and the distance is that of a match
+            // before.
+            unsafe { finder.find(position, next.distance) };
+        }
+    }
+}
+
+/// Follows the matches that were found at node `at`.
+#[inline(always)]
+fn follow(finder: &Finder<'_>, nodes: &mut [Node; NODES], codes: &Write, at: usize, way: Node) {
+    let literals = usize::from(way.literals);
+    let mut start = u32::from(way.price);
+    if let Some(more) = literals.checked_sub(MANY_LITERALS) {
+        start = start.wrapping_add(escape(more).1);
+    }
+    let prices = &codes.lengths[literals.min(MANY_LITERALS)];
+    // No length is tried again with a distance that takes more bits.
+    let mut shortest = MIN_MATCH;
+    for &Found { len, distance } in finder.found() {
+        let same = distance == way.distance;
+        let symbol = match DISTANCE_SYMBOLS.get(usize::from(distance)) {
+            Some(symbol) if !same => *symbol,
+            _ => SAME,
+        };
+        let Some(code) = codes.distances.get(usize::from(symbol)) else {
+            break;
+        };
+        let start = start.wrapping_add(u32::from(code.len));
+        let len = usize::from(len);
+        let mut tried = len.saturating_sub(TRIED - 1).max(shortest);
+        while tried <= len {
+            let price = prices.get(tried).map_or(0, |price| u32::from(*price));
+            let price = start.wrapping_add(price);
+            let to = node(nodes, at.wrapping_add(tried));
+            if price < u32::from(to.price) {
+                *to = Node {
+                    price: price as u16,
+                    len: tried as u16,
+                    distance,
+                    literals: 0,
+                };
+            }
+            tried = tried.wrapping_add(1);
+        }
+        if !same {
+            shortest = len.wrapping_add(1);
+        }
+    }
+}
+
+/// Returns the node `at`, which is below [`NODES`].
+#[inline(always)]
+fn node(nodes: &mut [Node; NODES], at: usize) -> &mut Node {
+    &mut nodes[at % NODES]
+}
+
+/// The sequences so far.
+struct List<'a> {
+    list: &'a mut [Sequence; MOST],
+    count: usize,
+}
+
+impl List<'_> {
+    /// Adds a sequence, and returns whether there was room for it.
+    fn push(&mut self, literals: u16, len: u16, distance: u16) -> bool {
+        let Some(to) = self.list.get_mut(self.count) else {
+            return false;
+        };
+        *to = Sequence {
+            literals,
+            len,
+            distance,
+        };
+        self.count = self.count.wrapping_add(1);
+        true
+    }
+
+    /// Adds the sequences of the way to node `end`, and returns whether there was room for them.
+    fn add(&mut self, nodes: &mut [Node; NODES], end: usize) -> bool {
+        let start = self.count;
+        let mut at = end;
+        while at > 0 {
+            let Node { len, distance, .. } = *node(nodes, at);
+            at = at.wrapping_sub(usize::from(len.max(1)));
+            if len > 0 {
+                // The literals before the match are those of the way to its start.
+                let literals = node(nodes, at).literals;
+                if !self.push(literals, len, distance) {
+                    self.count = start;
+                    return false;
+                }
+            }
+        }
+        // They were found from the last one on.
+        let added = self.list.get_mut(start..self.count);
+        added.unwrap_or_default().reverse();
+        true
+    }
+}
+
+/// A match.
+#[derive(Clone, Copy)]
+struct Found {
+    len: u16,
+    distance: u16,
+}
+
+/// Finds matches.
+struct Finder<'a> {
+    page: *const u8,
+    /// The last position of each chain.
+    table: &'a mut Table,
+    links: &'a mut Links,
+    /// The position from which on none is in a chain.
+    next: usize,
+    /// The matches that were found last, each longer than the one before.
+    found: [Found; DEPTH + 1],
+    count: usize,
+}
+
+impl Finder<'_> {
+    /// Returns the matches that were found last.
+    #[inline(always)]
+    fn found(&self) -> &[Found] {
+        self.found.get(..self.count).unwrap_or(&[])
+    }
+
+    /// Returns the longest match that was found last.
+    #[inline(always)]
+    fn longest(&self) -> Option<Found> {
+        self.found().last().copied()
+    }
+
+    /// Finds matches at `at`: one with the last distance, and longer ones with others.
+    ///
+    /// # Safety
+    ///
+    /// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and `distance` is from
+    /// 1 to `at`.
+    #[inline(always)]
+    unsafe fn find(&mut self, at: usize, distance: u16) {
+        let page = self.page;
+        while self.next < at {
+            // SAFETY: `next` is before `at`.
+            unsafe { self.insert(self.next) };
+        }
+        // SAFETY: `at` is at most `LAST_START`, which is followed by 16 bytes of the page.
+        let word: u32 = unsafe { read(page.add(at)) };
+        let mut best = MIN_MATCH - 1;
+        self.count = 0;
+        let same = at.wrapping_sub(usize::from(distance));
+        // SAFETY: `same` is before `at`.
+        if unsafe { read::<u32>(page.add(same)) } == word {
+            // SAFETY: `at` is at most `LAST_START`, and `same` is before `at`.
+            best = unsafe { match_end::<PAGE>(page, at, same) }.wrapping_sub(at);
+            self.found[0] = Found {
+                len: best as u16,
+                distance,
+            };
+            self.count = 1;
+        }
+        // SAFETY: `at` is at most `LAST_START`.
+        let mut from = unsafe { self.insert(at) };
+        for _ in 0..DEPTH {
+            if from == 0 || best >= GOOD || at.wrapping_add(best) >= PAGE {
+                break;
+            }
+            // A longer match has the byte after the best one, too, so the last four bytes up to it
+            // are compared first.
+            let tail = best.wrapping_sub(MIN_MATCH - 1);
+            // SAFETY: `at + best` is in the page, as was just checked, and `from` is before `at`.
+            let equal = unsafe {
+                read::<u32>(page.add(from).add(tail)) == read(page.add(at).add(tail))
+                    && read::<u32>(page.add(from)) == word
+            };
+            if equal {
+                // SAFETY: `at` is at most `LAST_START`, and `from` is before `at`.
+                let len = unsafe { match_end::<PAGE>(page, at, from) }.wrapping_sub(at);
+                if len > best {
+                    best = len;
+                    if let Some(to) = self.found.get_mut(self.count) {
+                        *to = Found {
+                            len: len as u16,
+                            distance: at.wrapping_sub(from) as u16,
+                        };
+                        self.count = self.count.wrapping_add(1);
+                    }
+                }
+            }
+            from = usize::from(self.links[from % PAGE]);
+        }
+    }
+
+    /// Adds `at` to its chain, and returns the position before it in there, or 0.
+    ///
+    /// # Safety
+    ///
+    /// `page` is valid for reads of a page, and `at` is at most [`LAST_START`].
+    #[inline(always)]
+    unsafe fn insert(&mut self, at: usize) -> usize {
+        self.next = at.wrapping_add(1);
+        // SAFETY: `at` is at most `LAST_START`.
+        let from = unsafe { self.table.replace::<{ MIN_MATCH as u32 }>(self.page, at) };
+        self.links[at % PAGE] = from;
+        usize::from(from)
+    }
+}
