@@ -18,13 +18,17 @@ mod zram {
             mod lengths;
             mod parse;
             mod sequences;
+            mod shortest;
 
             use crate::{
                 Page,
                 PAGE, //
             };
             use codes::*;
-            use sequences::*;
+            use sequences::Sequences;
+
+            const FIRST_DISTANCE: usize = 1;
+            const LEAST_BACK: usize = 8;
 
             /// The number of symbols of literals, of pairs, and of distances.
             pub const SYMBOLS: [usize; 3] = [256, PAIRS, DISTANCES];
@@ -38,15 +42,19 @@ mod zram {
                 // SAFETY: Both are integers, for which all zeroes is a valid value.
                 let (mut table, mut sequences): (Box<_>, Box<Sequences>) =
                     unsafe { (Box::new(std::mem::zeroed()), Box::new(std::mem::zeroed())) };
-                // SAFETY: `page` is valid for reads of a page.
-                unsafe { parse::parse(&mut table, page.as_ptr(), &mut sequences) };
+                // SAFETY: `page` is valid for reads of a page, and the last match ends at `anchor`.
+                unsafe {
+                    let (pen, anchor) =
+                        parse::parse::<false>(&mut table, page.as_ptr(), &mut sequences);
+                    pen.end(page.as_ptr(), anchor);
+                }
                 let mut counts = [256, 256, PAIRS, DISTANCES].map(|len| vec![0.0; len]);
                 for (literals, count) in sequences.literals().iter().zip(&mut counts) {
                     literals.iter().for_each(|literal| count[usize::from(*literal)] += 1.0);
                 }
                 let mut last = 1;
                 for one in sequences.list() {
-                    let class = usize::from(MATCHES[usize::from(one.len).min(LONG_MATCH)].class);
+                    let class = MATCHES[usize::from(one.len).min(LONG_MATCH)].class;
                     counts[2][pair(usize::from(one.literals), class)] += 1.0;
                     let symbol = match one.distance {
                         distance if distance == last => SAME,
@@ -90,26 +98,40 @@ fn differences(set: usize) -> bool {
     set >= SETS / 2
 }
 
+/// The number of bits from which on a page is stored as it is.
+const HUGE: f64 = 3600.0 * 8.0;
+
 /// Returns the three kinds of symbols that a page has with a set.
 fn parts(page: &Page, set: usize) -> [&[(usize, f64)]; 3] {
     [&page[usize::from(differences(set))], &page[2], &page[3]]
 }
 
-/// Returns how many bits a page takes.
-fn price(page: &Page, set: usize, prices: &Prices) -> f64 {
-    let sum = |part: &[(usize, f64)], prices: &[f64]| -> f64 {
-        part.iter().map(|(symbol, count)| count * prices[*symbol]).sum()
-    };
-    parts(page, set).iter().zip(prices).map(|(part, prices)| sum(part, prices)).sum()
+/// Returns how many bits each kind of symbols of a page takes, and whether literals take less than
+/// bytes.
+fn price(page: &Page, set: usize, prices: &Prices) -> ([f64; 3], bool) {
+    let mut kinds = [0.0; 3];
+    for (kind, (part, prices)) in kinds.iter_mut().zip(parts(page, set).iter().zip(prices)) {
+        *kind = part.iter().map(|(symbol, count)| count * prices[*symbol]).sum();
+    }
+    let bytes = page[0].iter().map(|(_, count)| count * 8.0).sum();
+    let in_codes = kinds[0] < bytes;
+    kinds[0] = kinds[0].min(bytes);
+    (kinds, in_codes)
 }
+
+/// What is found of a page: its set, and whether its literals and the rest of it are in codes.
+type Place = (usize, bool, bool);
 
 /// Returns how often each symbol is in the pages of a set. None has never been seen: other pages may
 /// have it.
-fn counts(pages: &[(Page, f64)], sets: &[usize], set: usize) -> Prices {
+fn counts(pages: &[(Page, f64)], places: &[Place], set: usize) -> Prices {
     let mut sums = SYMBOLS.map(|len| vec![0.0; len]);
-    for ((page, weight), _) in pages.iter().zip(sets).filter(|(_, its)| **its == set) {
-        for (sums, part) in sums.iter_mut().zip(parts(page, set)) {
-            part.iter().for_each(|(symbol, count)| sums[*symbol] += count * weight);
+    for ((page, weight), (its, literals, others)) in pages.iter().zip(places) {
+        let wanted = [*literals, *others, *others];
+        for ((sums, part), wanted) in sums.iter_mut().zip(parts(page, set)).zip(wanted) {
+            if *its == set && wanted {
+                part.iter().for_each(|(symbol, count)| sums[*symbol] += count * weight);
+            }
         }
     }
     for sums in &mut sums {
@@ -139,40 +161,41 @@ fn lengths(counts: &[f64], limit: u32) -> Vec<u8> {
     lens
 }
 
-/// Returns the set of each page from a first guess on, and how many bits all pages take.
-fn cluster(pages: &[(Page, f64)], guess: usize) -> (Vec<usize>, f64) {
+/// Returns the place of each page from a first guess on, and how many bits all pages take.
+fn cluster(pages: &[(Page, f64)], guess: usize) -> (Vec<Place>, f64) {
     // Any numbers that differ from page to page.
     let mut state = guess as u64 * 2 + 1;
-    let mut sets: Vec<usize> = pages
+    let mut places: Vec<Place> = pages
         .iter()
         .map(|_| {
             state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-            (state >> 33) as usize % SETS
+            ((state >> 33) as usize % SETS, true, true)
         })
         .collect();
     let mut total = f64::MAX;
     for _ in 0..ROUNDS {
         let prices: Vec<Prices> = (0..SETS)
             .map(|set| {
-                counts(pages, &sets, set).map(|counts| {
+                counts(pages, &places, set).map(|counts| {
                     let sum: f64 = counts.iter().sum();
                     counts.iter().map(|count| (sum / count).log2()).collect()
                 })
             })
             .collect();
         let mut sum = 0.0;
-        for ((page, weight), its) in pages.iter().zip(&mut sets) {
-            let bits = |set: usize| price(page, set, &prices[set]);
-            let best = (0..SETS).min_by(|a, b| bits(*a).total_cmp(&bits(*b)));
-            *its = best.unwrap();
-            sum += bits(*its) * weight;
+        for ((page, weight), place) in pages.iter().zip(&mut places) {
+            let bits = |set: usize| price(page, set, &prices[set]).0.iter().sum::<f64>();
+            let best = (0..SETS).min_by(|a, b| bits(*a).total_cmp(&bits(*b))).unwrap();
+            let small = bits(best) < HUGE;
+            *place = (best, small && price(page, best, &prices[best]).1, small);
+            sum += bits(best).min(PAGE as f64 * 8.0) * weight;
         }
         if sum > total * 0.99999 {
             break;
         }
         total = sum;
     }
-    (sets, total)
+    (places, total)
 }
 
 fn main() {
@@ -189,7 +212,7 @@ fn main() {
         about.push(name);
     }
     let guesses = (0..GUESSES).map(|guess| cluster(&pages, guess));
-    let (sets, total) = guesses.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
+    let (places, total) = guesses.min_by(|a, b| a.1.total_cmp(&b.1)).unwrap();
     let weights: f64 = pages.iter().map(|page| page.1).sum();
     eprintln!("{} pages of {} programs: {:.1} bytes a page", pages.len(), about.len(), total / 8.0 / weights);
 
@@ -214,10 +237,10 @@ fn main() {
     println!("    pub literals: [u8; 256],\n    pub pairs: [u8; PAIRS],\n    pub distances: [u8; DISTANCES],\n}}\n");
     println!("pub(super) static LENGTHS: [Lengths; SETS] = [");
     for set in 0..SETS {
-        let own = sets.iter().filter(|its| **its == set).count();
+        let own = places.iter().filter(|place| place.0 == set).count();
         eprintln!("set {set}: {own} pages");
         println!("    Lengths {{\n        differences: {},", differences(set));
-        let counts = counts(&pages, &sets, set);
+        let counts = counts(&pages, &places, set);
         let names = ["literals", "pairs", "distances"];
         for ((counts, limit), name) in counts.iter().zip(LIMITS).zip(names) {
             println!("        {name}: [");

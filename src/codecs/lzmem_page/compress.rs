@@ -42,8 +42,9 @@ const SAMPLE: usize = 4;
 /// The number of bytes that are looked at to give a page up.
 const LOOKS: usize = 64;
 
-/// Literals are not written in codes that save no more than one byte of so many.
-const WORTH: usize = 20;
+/// Literals are not written in codes if these save no more than one byte of so many, as they take
+/// time to read. The slow parse takes all that there is.
+const WORTH: usize = 11;
 
 /// Room for a block: no page needs all of it.
 ///
@@ -91,8 +92,11 @@ pub(crate) unsafe fn compress(
             }
         }
     }
-    let set = choose(&state.sequences);
-    encode(&state.sequences, set, &mut state.scratch, dst, limit)
+    let worth = match effort {
+        Effort::Fast | Effort::Lazy => WORTH,
+        Effort::Shortest => usize::MAX,
+    };
+    encode(&state.sequences, worth, &mut state.scratch, dst, limit)
 }
 
 /// Finds the sequences of a page, or gives it up with `None`.
@@ -185,14 +189,16 @@ fn choose(sequences: &Sequences) -> usize {
 
 /// Writes a block to `dst`, and returns its length.
 ///
-/// Returns `None` if it is longer than `limit`.
+/// Literals are written in codes if these save more than one byte of `worth`. Returns `None` if the
+/// block is longer than `limit`.
 fn encode(
     sequences: &Sequences,
-    set: usize,
+    worth: usize,
     scratch: &mut [u16; PAGE],
     dst: &mut Room,
     limit: usize,
 ) -> Option<usize> {
+    let set = choose(sequences);
     let codes = &WRITE[set % SETS];
     let [plain, changes] = sequences.literals();
     let literals = if codes.differences { changes } else { plain };
@@ -218,7 +224,7 @@ fn encode(
         };
         header.second = two_streams(codes, third, fourth, body.add(header.first), scratch);
         let mut len = header.first.wrapping_add(header.second);
-        if len.wrapping_add(plain.len() / WORTH) >= plain.len() {
+        if len.wrapping_add(plain.len() / worth) >= plain.len() {
             header = Header {
                 raw: true,
                 first: 0,

@@ -326,6 +326,9 @@ unsafe fn fast<const CHANGES: bool>(
                 copy_match_exactly(to, now.distance, len);
             }
         } else if now.distance >= LEAST_BACK {
+            if CHANGES {
+                now.before = from.wrapping_add(len);
+            }
             // SAFETY: 32 bytes are left of the page after `to`, and 15 after `end`. `from` is in the
             // page, and eight bytes before `to` at least.
             unsafe {
@@ -342,6 +345,7 @@ unsafe fn fast<const CHANGES: bool>(
             }
         } else {
             cold();
+            now.before = ZEROES.as_ptr();
             let done = (to as usize).wrapping_sub(dst as usize);
             // SAFETY: `dst` is valid for reads and writes of a page, of which `done` bytes are done,
             // and `distance` is at most that.
@@ -350,8 +354,8 @@ unsafe fn fast<const CHANGES: bool>(
         // INVARIANT: The literals and the match are done, and the literals are in the page.
         now.literals = now.literals.wrapping_add(count);
         now.to = end;
-        now.before = now.before::<CHANGES>();
         if end > limit {
+            now.before = now.before::<CHANGES>();
             break;
         }
     }
