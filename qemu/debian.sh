@@ -23,14 +23,15 @@ sources() {
 	done
 }
 
-# A Debian root of $suite with these packages; apt is set up as on the host.
+# A Debian root of $suite with these packages, of $arch; apt is set up as on the host. variant= is a kind of root that
+# mmdebstrap knows.
 debian_root() {
 	local target=$1
 	shift
 	rm -rf --one-file-system "$target"
 	apt-config dump | grep -E '^Acquire::(http|https|Check|Retries)' >"$cache/apt/host.conf" || true
 	# Its mounts must not outlive it either.
-	sources | unshare --mount --propagation private -- mmdebstrap --variant=apt --architectures="$arch" --mode=root \
+	sources | unshare --mount --propagation private -- mmdebstrap --variant="${variant:-apt}" --architectures="$arch" --mode=root \
 		--aptopt="$cache/apt/host.conf" --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "0"' \
 		--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
 		--include="$(IFS=,; echo "$*")" "$suite" "$target" -

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Much of the standard library, instantiated many times, for a compiler or a debugger to have in memory.
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <functional>
 #include <future>
@@ -26,14 +27,14 @@ template <int N> struct Shape {
 	std::variant<int, std::string, std::array<double, N + 1>> value;
 	std::unordered_map<int, std::function<double(const Shape &)>> rules;
 
-	auto area(int k) const
+	double area(int k) const
 	{
 		std::vector<double> all;
 		for (const auto &[key, list] : parts)
 			for (const auto &[number, size, other] : list | std::views::filter([k](auto &part) { return std::get<0>(part) > k; }))
 				all.push_back(size * number + (other ? other->area(k - N) : std::visit([](auto &v) {
 					if constexpr (std::is_same_v<std::decay_t<decltype(v)>, int>) return v * 2.0;
-					else return double(v.size());
+					else return double(std::size(v));
 				}, value)));
 		std::sort(all.begin(), all.end(), [](double a, double b) { return a * N < b; });
 		std::stable_sort(all.begin(), all.end(), std::greater<>());
