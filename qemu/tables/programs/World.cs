@@ -23,9 +23,11 @@ static class World {
         var random = new Random(53);
         var all = new List<Thing>();
         for (int n = 0; n < 40000; n++) {
-            var thing = new Thing { Id = n, Name = "thing " + random.Next(900), At = new Vector { X = (float)random.NextDouble(), Y = n % 77 } };
+            var thing = new Thing { Id = n, Name = "thing " + random.Next(900),
+                At = new Vector { X = (float)random.NextDouble(), Y = n % 77 } };
             thing.Components.Add(new Body { Owner = thing, Mass = random.NextDouble() * 90, Corners = new Vector[random.Next(9)] });
-            if (n % 3 == 0) thing.Components.Add(new Label { Owner = thing, Text = "Level " + n % 50 + ", " + thing.Name, Color = (uint)random.Next() });
+            if (n % 3 == 0)
+                thing.Components.Add(new Label { Owner = thing, Text = "Level " + n % 50 + ", " + thing.Name, Color = 7u * (uint)n });
             if (n > 0) thing.Parent = all[random.Next(n)];
             thing.Values["health"] = random.Next(100); thing.Values["seen"] = DateTime.FromBinary(n * 1000000L);
             thing.Hit += one => one.Values["health"] = 0;

@@ -17,5 +17,6 @@ for n in range(700):
     print(f"(declare-const x{n} Int) (declare-const p{n} Bool) (assert (and (<= 0 x{n}) (<= x{n} {rng.randrange(50, 5000)})))")
 for n in range(4000):
     a, b, c = rng.sample(range(700), 3)
-    print(f"(assert (or p{a} (not p{b}) (< (+ x{a} (* {rng.randrange(2, 30)} x{b})) (- (* {rng.randrange(2, 30)} x{c}) {rng.randrange(900)}))))")
+    print(f"(assert (or p{a} (not p{b}) (< (+ x{a} (* {rng.randrange(2, 30)} x{b}))"
+          f" (- (* {rng.randrange(2, 30)} x{c}) {rng.randrange(900)}))))")
 print("(check-sat)")

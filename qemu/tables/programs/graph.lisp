@@ -9,6 +9,7 @@
   (dotimes (k 4) (push (cons (aref *nodes* (random 60000 *state*)) (random 100 *state*)) (node-edges node))))
 (defvar *by-name* (make-hash-table :test 'equal))
 (loop for node across *nodes* do (setf (gethash (node-name node) *by-name*) node))
-(defvar *plans* (loop for n below 20000 collect (list :plan n :cost (random 9d0 *state*) :steps (loop repeat 8 collect (random 60000 *state*)))))
+(defvar *plans* (loop for n below 20000 collect
+  (list :plan n :cost (random 9d0 *state*) :steps (loop repeat 8 collect (random 60000 *state*)))))
 (dotimes (n 150) (eval `(defun ,(intern (format nil "RULE-~a" n)) (x y) (if (> x ,n) (list x y ,(random 99 *state*)) (rule-0 y (+ x ,n))))))
 (sleep 100)

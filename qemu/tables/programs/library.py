@@ -10,7 +10,8 @@ print("create virtual table texts using fts5(title, body); create table reader (
       "create index of_reader on loan (reader, since); begin;")
 for n in range(9000):
     print(f"insert into texts values ('{' '.join(rng.choices(words, k=4))}', '{' '.join(rng.choices(words, k=rng.randrange(20, 150)))}');")
-    print(f"insert or ignore into reader values ('{rng.choice(words)} {rng.choice(words)}', '19{rng.randrange(30, 99)}-0{rng.randrange(1, 10)}-11');")
+    print(f"insert or ignore into reader values ('{rng.choice(words)} {rng.choice(words)}',"
+          f" '19{rng.randrange(30, 99)}-0{rng.randrange(1, 10)}-11');")
     for _ in range(5):
         print(f"insert into loan values ({rng.randrange(9000)}, '{rng.choice(words)}', {rng.random() * 1e5:.1f}, null, 'out');")
 print("commit; create table popular as select book, count(*) as n, group_concat(reader) from loan group by book;\n.shell sleep 100")

@@ -3,7 +3,8 @@
 set.seed(27)
 size <- 60000
 frame <- data.frame(age = sample(18:90, size, TRUE), income = exp(rnorm(size, 10, 0.5)),
-    region = factor(sample(c("north", "south", "east", "west"), size, TRUE)), name = paste0("person", sample(size)), stringsAsFactors = FALSE)
+    region = factor(sample(c("north", "south", "east", "west"), size, TRUE)),
+    name = paste0("person", sample(size)), stringsAsFactors = FALSE)
 frame$spent <- 0.3 * frame$income + 20 * frame$age + rnorm(size, 0, 500)
 fit <- lm(spent ~ age + income + region, frame)
 parts <- split(frame, list(frame$region, frame$age))

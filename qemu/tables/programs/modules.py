@@ -6,10 +6,12 @@ rng = random.Random(43)
 COUNT = 12
 for n in range(COUNT):
     with open(f"Part{n}.hs", "w", encoding="ascii") as file:
-        file.write(f"{{-# LANGUAGE DeriveFunctor #-}}\nmodule Part{n} where\nimport qualified Data.Map as Map\nimport Data.List\nimport Control.Monad\n")
+        file.write(f"{{-# LANGUAGE DeriveFunctor #-}}\nmodule Part{n} where\n"
+                   "import qualified Data.Map as Map\nimport Data.List\nimport Control.Monad\n")
         for m in range(40):
             a, b = rng.randrange(1, 100), rng.randrange(1, 100)
-            file.write(f"data Tree{m} a = Leaf{m} | Node{m} {{ left{m} :: Tree{m} a, value{m} :: a, right{m} :: Tree{m} a }} | Many{m} [Tree{m} a]"
+            file.write(f"data Tree{m} a = Leaf{m} | Node{m} {{ left{m} :: Tree{m} a, value{m} :: a, right{m} :: Tree{m} a }}"
+                       f" | Many{m} [Tree{m} a]"
                        f" deriving (Show, Eq, Ord, Functor)\n"
                        f"walk{m} :: (Ord k, Num v, Show v) => Tree{m} k -> Map.Map k v -> [(k, String)]\n"
                        f"walk{m} Leaf{m} _ = []\n"

@@ -9,6 +9,8 @@ for n in range(120):
         file.write(f"import type {{ Shape{other} as Other }} from './part{other}';\n"
                    f"export interface Shape{n} {{ kind: 'k{n}'; size: number; inner?: Other; tags: Map<string, readonly number[]> }}\n")
         for m in range(25):
-            file.write(f"export async function make{m}<T extends Shape{n}>(all: T[], limit = {rng.randrange(100)}): Promise<Record<string, T>> {{\n"
-                       f"    const found = all.filter(({{ size }}) => size > limit).map((one) => ({{ ...one, size: one.size * {rng.randrange(9)} }}));\n"
+            file.write(f"export async function make{m}<T extends Shape{n}>(all: T[], limit = {rng.randrange(100)})"
+                       f": Promise<Record<string, T>> {{\n"
+                       f"    const found = all.filter(({{ size }}) => size > limit)"
+                       f".map((one) => ({{ ...one, size: one.size * {rng.randrange(9)} }}));\n"
                        f"    return Object.fromEntries(found.map((one) => [`${{one.kind}}-{m}`, one as T]));\n}}\n")

@@ -23,10 +23,12 @@ def text(value):
 
 for client in range(60):
     one = socket.create_connection(("localhost", int(sys.argv[1])))
-    one.sendall(packet(0x10, text("MQTT") + b"\x04\x02\x00\x3c" + text(f"gateway-{client}")) + packet(0x82, b"\x00\x01" + text(f"house{client}/+/set") + b"\x00"))
+    one.sendall(packet(0x10, text("MQTT") + b"\x04\x02\x00\x3c" + text(f"gateway-{client}"))
+                + packet(0x82, b"\x00\x01" + text(f"house{client}/+/set") + b"\x00"))
     for n in range(400):
         topic = f"house{client}/{rng.choice(('light', 'climate', 'door'))}{n}/state"
-        state = json.dumps({"state": rng.choice(("on", "off")), "temperature": round(rng.gauss(20, 3), 1), "battery": rng.randrange(100), "since": 1.6e9 + n})
+        state = json.dumps({"state": rng.choice(("on", "off")),
+                            "temperature": round(rng.gauss(20, 3), 1), "battery": rng.randrange(100), "since": 1.6e9 + n})
         one.sendall(packet(0x31, text(topic) + state.encode()))
     globals()[f"kept{client}"] = one
 sys.stdin.read()

@@ -15,7 +15,8 @@ $words = array_merge(...array_map(fn($name) => preg_split('/_/', $name), get_def
 $pick = fn() => $words[mt_rand(0, count($words) - 1)];
 $products = []; $rendered = [];
 for ($n = 0; $n < 40000; $n++) {
-    $product = new Product($n, ucfirst($pick()) . ' ' . $pick() . ' & ' . $pick(), new Price(mt_rand(99, 99999), 'EUR'), [$pick(), $pick()]);
+    $product = new Product($n, ucfirst($pick()) . ' ' . $pick() . ' & ' . $pick(),
+        new Price(mt_rand(99, 99999), 'EUR'), [$pick(), $pick()]);
     $product->options = ['size' => mt_rand(1, 50), 'colour' => $pick(), 'stock' => ['north' => mt_rand(0, 9), 'south' => mt_rand(0, 9)]];
     if ($n) $product->similar = $products[mt_rand(0, $n - 1)];
     $products[] = $product;

@@ -12,7 +12,8 @@ from django.template import engines
 
 settings.configure(INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth", "django.contrib.sessions"],
                    TEMPLATES=[{"BACKEND": "django.template.backends.django.DjangoTemplates"}],
-                   DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}}, DEFAULT_AUTO_FIELD="django.db.models.AutoField")
+                   DATABASES={"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}},
+                   DEFAULT_AUTO_FIELD="django.db.models.AutoField")
 django.setup()
 from django.contrib.auth.models import Group, Permission, User  # noqa: E402
 from django.core.management import call_command  # noqa: E402
@@ -25,9 +26,11 @@ User.objects.bulk_create(
          last_login=datetime.datetime.fromtimestamp(1.6e9 + rng.random() * 1e8)) for n in range(12000))
 users = list(User.objects.all())
 templates = [engines["django"].from_string("<h1>{{ user.username }}</h1>{% for g in groups %}<li>{{ g.name|title }}</li>{% endfor %}"
-                                           "{% if user.is_staff %}staff" + str(n) + "{% endif %}{{ now|date:'D d M Y' }}") for n in range(300)]
+                                           "{% if user.is_staff %}staff" + str(n)
+                                           + "{% endif %}{{ now|date:'D d M Y' }}") for n in range(300)]
 groups = list(Group.objects.all())
-pages = {str(uuid.UUID(int=rng.getrandbits(128))): rng.choice(templates).render({"user": user, "groups": groups[:9], "now": user.last_login})
+pages = {str(uuid.UUID(int=rng.getrandbits(128))):
+         rng.choice(templates).render({"user": user, "groups": groups[:9], "now": user.last_login})
          for user in users[:4000]}
 sessions = {uuid.UUID(int=rng.getrandbits(128)): {"user": user, "cart": [rng.randrange(999) for _ in range(3)], "since": user.last_login,
                                                   "next": lambda user=user: user.username} for user in users}

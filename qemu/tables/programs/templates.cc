@@ -31,7 +31,8 @@ template <int N> struct Shape {
 	{
 		std::vector<double> all;
 		for (const auto &[key, list] : parts)
-			for (const auto &[number, size, other] : list | std::views::filter([k](auto &part) { return std::get<0>(part) > k; }))
+			for (const auto &[number, size, other] :
+			     list | std::views::filter([k](auto &part) { return std::get<0>(part) > k; }))
 				all.push_back(size * number + (other ? other->area(k - N) : std::visit([](auto &v) {
 					if constexpr (std::is_same_v<std::decay_t<decltype(v)>, int>) return v * 2.0;
 					else return double(std::size(v));
