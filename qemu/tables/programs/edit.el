@@ -1,0 +1,17 @@
+;; SPDX-License-Identifier: GPL-2.0-only
+;; An editor that has been open for a while: buffers with text properties, undo lists, parsed forms, byte code.
+(setq gc-cons-threshold 4000000)
+(require 'org) (require 'cl-lib) (require 'json)
+(let ((files (append (directory-files-recursively "/usr/include" "\\.h\\'") nil)))
+  (dolist (file (cl-subseq files 0 (min 120 (length files))))
+    (with-current-buffer (find-file-noselect file)
+      (buffer-enable-undo) (c-mode) (font-lock-mode 1) (ignore-errors (font-lock-ensure))
+      (while (search-forward "int" nil t) (replace-match "long" t))))) 
+(with-current-buffer (get-buffer-create "notes.org")
+  (org-mode)
+  (dotimes (n 1500) (insert (format "* TODO Item %d :tag%d:\n  SCHEDULED: <2024-01-%02d>\n" n (% n 9) (1+ (% n 28)))
+                            (format "  - text with [[file:a%d][link]] and =code=\n" n)))
+  (ignore-errors (setq tree (org-element-parse-buffer))))
+(setq table (make-hash-table :test 'equal))
+(mapatoms (lambda (symbol) (when (fboundp symbol) (puthash (symbol-name symbol) (list symbol (documentation symbol t)) table))))
+(sleep-for 100)
