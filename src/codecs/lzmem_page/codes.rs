@@ -33,7 +33,22 @@ pub(super) const LONG_MATCH: usize = 64;
 /// The number of classes of a match's length.
 const CLASSES: usize = 14;
 /// The least length of each class.
-const LEAST: [u8; CLASSES] = [4, 5, 6, 7, 8, 9, 10, 11, 12, 16, 24, 32, 48, LONG_MATCH as u8];
+const LEAST: [u8; CLASSES] = [
+    4,
+    5,
+    6,
+    7,
+    8,
+    9,
+    10,
+    11,
+    12,
+    16,
+    24,
+    32,
+    48,
+    LONG_MATCH as u8,
+];
 /// The number of bits that tell the lengths of a class apart.
 const EXTRA: [u8; CLASSES] = [0, 0, 0, 0, 0, 0, 0, 0, 2, 3, 3, 4, 4, 0];
 
@@ -44,6 +59,8 @@ pub(super) const PAIRS: usize = ROWS * CLASSES;
 pub(super) const DISTANCES: usize = 33;
 /// The symbol for the distance of the match before.
 pub(super) const SAME: u8 = 0;
+/// The distance that the first match of a page may repeat.
+pub(super) const FIRST_DISTANCE: usize = 1;
 /// The last symbol that stands for one distance alone: its number times eight.
 const LAST_EXACT: u8 = 15;
 /// The first symbol for other multiples of eight, by powers of two.
@@ -188,7 +205,11 @@ pub(super) fn row(literals: usize, class: u8) -> usize {
 
 /// Returns the number of a pair among [`PAIRS`].
 pub(super) const fn pair(literals: usize, class: u8) -> usize {
-    let row = if literals < MANY_LITERALS { literals } else { MANY_LITERALS };
+    let row = if literals < MANY_LITERALS {
+        literals
+    } else {
+        MANY_LITERALS
+    };
     row * CLASSES + class as usize
 }
 

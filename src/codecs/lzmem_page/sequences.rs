@@ -2,12 +2,9 @@
 
 //! What a parse finds of a page, before it is written in codes.
 
-use super::{
-    shortest::{
-        Node,
-        NODES, //
-    },
-    LEAST_BACK, //
+use super::shortest::{
+    Node,
+    NODES, //
 };
 use crate::zram::codecs::lz77::{
     cold,
@@ -21,6 +18,11 @@ use core::marker::PhantomData;
 ///
 /// Hardly a page has so many. With more of them a page would take too long.
 pub(super) const MOST: usize = 640;
+
+/// The least distance by which literals are compared.
+///
+/// With less, words of eight bytes could not be compared.
+pub(super) const LEAST_BACK: usize = 8;
 
 /// Room for literals of a page, and for the rest of the word that is written last.
 pub(super) type Bytes = [u8; PAGE + 8];
@@ -232,7 +234,10 @@ impl Pen<'_> {
                 let before: u8 = read(from.add(done).sub(self.back));
                 let to = self.literals.add(done);
                 write(to, byte);
-                write(to.add(size_of::<Bytes>()), byte ^ (before & self.mask as u8));
+                write(
+                    to.add(size_of::<Bytes>()),
+                    byte ^ (before & self.mask as u8),
+                );
                 done = done.wrapping_add(1);
             }
         }
