@@ -119,16 +119,17 @@ const SAMPLE: usize = 4;
 const WORTH: f64 = 11.0;
 /// The length of a block's header.
 const HEADER: f64 = 7.0;
-/// The length of a block from which on a page is stored as it is: zram's, which is up to zsmalloc.
+/// The length of a block from which on zram stores a page as it is.
 const HUGE: f64 = 3600.0;
 
-/// The number of guesses, how many pages there are for each one that they are followed with, and
-/// how many are followed with all.
+/// The number of guesses.
 const GUESSES: usize = 40;
+/// They are followed with one of so many pages.
 const THIN: usize = 16;
+/// The number of the best ones, which are followed with all pages.
 const KEPT: usize = 4;
-/// What is added to how often each symbol of a set was seen, as other pages may have those that
-/// were not: a share of the pages of a file, and of all that was seen.
+/// Added to how often a set's symbol was seen, as other pages may have those that were not: so often
+/// on average in the pages of one file, and this share of all that was seen.
 const UNSEEN: [f64; 2] = [0.01, 1e-4];
 
 // ---- pages and codes ---------------------------------------------------------------------------
@@ -136,15 +137,17 @@ const UNSEEN: [f64; 2] = [0.01, 1e-4];
 /// Symbols, and how often each is there.
 type Symbols = Vec<(u16, u16)>;
 
-/// What is known of a page.
+/// The symbols of a page.
 struct Page {
-    /// The number of the file, and the page's share of it.
+    /// The number of the file.
     file: usize,
+    /// The page's share of it.
     weight: f64,
-    /// The literals as they are, and as changes; of both those that the compressor looks at to
-    /// choose the set; and their number.
+    /// The literals as they are, and as changes.
     literals: [Symbols; 2],
+    /// Those of them that the compressor looks at to choose the set.
     sample: [Symbols; 2],
+    /// The number of literals.
     bytes: f64,
     pairs: Symbols,
     distances: Symbols,
@@ -152,18 +155,19 @@ struct Page {
     more: f64,
 }
 
-/// For each kind of symbols something of each symbol: how often it is there in the pages of a set,
-/// or how many bits it takes.
+/// A number for each symbol, by the three kinds of them: how often it is in the pages of a set, or
+/// how many bits it takes.
 type Numbers = [Vec<f64>; 3];
 
-/// Where a page belongs.
+/// The set that a page belongs to.
 #[derive(Clone, Copy)]
 struct Place {
     set: usize,
-    /// Whether its literals are in codes, and whether all the rest is.
+    /// Set if the literals are in codes.
     literals: bool,
+    /// Set if the rest is, so that the page is not stored as it is.
     others: bool,
-    /// The length of its block.
+    /// The length of the block.
     len: f64,
 }
 
@@ -283,8 +287,10 @@ fn lengths(counts: &[f64], limit: u32) -> Vec<f64> {
 
 // ---- finding the sets --------------------------------------------------------------------------
 
-/// Finds places and codes in turn, from `sets` on; `place` gives a page's place, and `codes` those
-/// of what was counted. Returns the best codes, and the sum of the lengths of all blocks.
+/// Finds places and codes in turn, from `sets` on, and returns the best codes and how long all
+/// blocks are with them.
+///
+/// `place` finds a page's place, and `codes` the codes for what was counted.
 fn settle(
     pages: &[&Page],
     mut sets: Vec<Numbers>,
@@ -308,8 +314,10 @@ fn settle(
     }
 }
 
-/// Makes a first guess: a set is for the pages of one file. It is the likelier to be a file's, the
-/// more these take in the sets before.
+/// Makes a first guess: each set is for the pages of one file.
+///
+/// A file is the likelier to be taken, the more its pages take in the sets before. This is how
+/// k-means++ begins.
 fn guess(pages: &[&Page], files: usize, chance: &mut Chance) -> Vec<Numbers> {
     let mut sets = vec![];
     let mut least = vec![PAGE as f64; pages.len()];
@@ -376,7 +384,7 @@ fn train(pages: &[Page], files: usize) -> Vec<Numbers> {
 
 // ---- reading and printing ----------------------------------------------------------------------
 
-/// Returns what is known of the pages of a file.
+/// Returns the pages of a file.
 fn read(path: &str, file: usize) -> Vec<Page> {
     let bytes = std::fs::read(path).unwrap_or_else(|error| panic!("{path}: {error}"));
     let (pages, rest) = (bytes.chunks_exact(PAGE), bytes.len() % PAGE);
