@@ -128,8 +128,9 @@ const GUESSES: usize = 40;
 const THIN: usize = 16;
 /// The number of the best ones, which are followed with all pages.
 const KEPT: usize = 4;
-/// Added to how often a set's symbol was seen, as other pages may have those that were not: so often
-/// on average in the pages of one file, and this share of all that was seen.
+/// Added to how often a set's symbol was seen, as other pages may have those that were not.
+///
+/// The first is an average number in the pages of a file, the second a share of all that was seen.
 const UNSEEN: [f64; 2] = [0.01, 1e-4];
 
 // ---- pages and codes ---------------------------------------------------------------------------
@@ -432,7 +433,7 @@ fn print(sets: &[Numbers], pages: usize, names: &[String]) {
     println!("\nuse super::codes::{{\n    DISTANCES,\n    PAIRS,\n    SETS, //\n}};\n");
     println!("/// The lengths in bits of the codes of a set, by symbol.");
     println!("pub(super) struct Lengths {{");
-    println!("    /// Whether a literal stands for what has changed.");
+    println!("    /// Set if a literal stands for what has changed.");
     println!("    pub differences: bool,\n    pub literals: [u8; 256],");
     println!("    pub pairs: [u8; PAIRS],\n    pub distances: [u8; DISTANCES],\n}}\n");
     println!("pub(super) static LENGTHS: [Lengths; SETS] = [");
@@ -460,6 +461,10 @@ fn main() {
     learnt.sort();
     let files = learnt.iter().enumerate();
     let pages: Vec<Page> = files.flat_map(|(file, path)| read(path, file)).collect();
+    let others: Vec<_> = others
+        .iter()
+        .map(|path| (name(path), read(path, 0)))
+        .collect();
     let sets = train(&pages, learnt.len());
 
     let lens = pages
@@ -467,15 +472,14 @@ fn main() {
         .map(|page| page.chosen(&sets).len * page.weight);
     let mean = lens.sum::<f64>() / learnt.len() as f64;
     eprintln!(
-        "  {} pages of {} files: {mean:.1} bytes each",
+        "  {} pages of {} files: {mean:.1} bytes a page",
         pages.len(),
         learnt.len()
     );
-    for path in others {
-        let pages = read(path, 0);
+    for (name, pages) in others {
         let sum: f64 = pages.iter().map(|page| page.chosen(&sets).len).sum();
         let mean = sum / pages.len() as f64;
-        eprintln!("  {}, not learnt from: {mean:.1} bytes a page", name(path));
+        eprintln!("  {name}, not learnt from: {mean:.1} bytes a page");
     }
     let names: Vec<String> = learnt.iter().map(|path| name(path)).collect();
     print(&sets, pages.len(), &names);

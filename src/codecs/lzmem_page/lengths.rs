@@ -21,7 +21,7 @@ use super::codes::{
 
 /// The lengths in bits of the codes of a set, by symbol.
 pub(super) struct Lengths {
-    /// Whether a literal stands for what has changed.
+    /// Set if a literal stands for what has changed.
     pub differences: bool,
     pub literals: [u8; 256],
     pub pairs: [u8; PAIRS],
