@@ -31,8 +31,7 @@ use sequences::{
 
 pub(crate) use compress::{
     compress,
-    Effort,
-    Room, //
+    Effort, //
 };
 pub(crate) use decompress::decompress;
 pub(crate) use lz77::Corrupt;

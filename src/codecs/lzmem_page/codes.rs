@@ -266,14 +266,14 @@ impl Write {
         while literals < ROWS {
             let mut class = 0;
             while class < CLASSES {
-                write.pairs[literals << 4 | class] = pairs[literals * CLASSES + class];
+                write.pairs[literals << 4 | class] = pairs[pair(literals, class as u8)];
                 class += 1;
             }
             let mut len = MIN_MATCH;
             while len < LONG_MATCH {
                 let Match { class, extra, .. } = MATCHES[len];
-                let pair = literals * CLASSES + class as usize;
-                write.lengths[literals][len] = lengths.pairs[pair] + extra;
+                let price = lengths.pairs[pair(literals, class)];
+                write.lengths[literals][len] = price + extra;
                 len += 1;
             }
             literals += 1;

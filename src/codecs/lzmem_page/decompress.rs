@@ -24,10 +24,7 @@ use super::{
         SETS, //
     },
     input::Input,
-    sequences::{
-        Bytes,
-        MOST, //
-    },
+    sequences::Bytes,
     Header,
     State,
     FIRST_DISTANCE,
