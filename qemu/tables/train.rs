@@ -232,7 +232,7 @@ fn main() {
     println!("use super::codes::{{\n    DISTANCES,\n    PAIRS,\n    SETS, //\n}};\n");
     println!("/// The lengths in bits of the codes of a set, by symbol.");
     println!("pub(super) struct Lengths {{");
-    println!("    /// Whether a literal stands for what has changed.");
+    println!("    /// True if literals are written as differences.");
     println!("    pub differences: bool,");
     println!("    pub literals: [u8; 256],\n    pub pairs: [u8; PAIRS],\n    pub distances: [u8; DISTANCES],\n}}\n");
     println!("pub(super) static LENGTHS: [Lengths; SETS] = [");

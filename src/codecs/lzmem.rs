@@ -70,12 +70,7 @@ impl Backend for Lzmem {
     }
 
     #[inline(never)]
-    fn decompress(
-        &self,
-        context: &mut Self::Context,
-        src: &[u8],
-        dst: RacyPageMut<'_>,
-    ) -> Result {
+    fn decompress(&self, context: &mut Self::Context, src: &[u8], dst: RacyPageMut<'_>) -> Result {
         decompress(context, src, &[], &mut [], dst)
     }
 

@@ -105,7 +105,8 @@ impl Writer<'_> {
     /// As long as the stream is used, `to` is valid for writes of as many bytes as it gets, and of
     /// eight more.
     pub(super) unsafe fn new(to: *mut u8) -> Self {
-        // INVARIANT: By the safety requirement.
+        // INVARIANT: `to` is valid for writes of the stream and of eight bytes more by the safety
+        // requirement.
         Self {
             start: to,
             to,
@@ -127,7 +128,7 @@ impl Writer<'_> {
     /// Writes the whole bytes.
     #[inline(always)]
     pub(super) fn flush(&mut self) {
-        // SAFETY: `to` is valid for writes of eight bytes by the invariants.
+        // SAFETY: `to` is valid for writes of eight bytes by the type invariant.
         unsafe { write(self.to, self.bits.to_le()) };
         // INVARIANT: The stream has got these bytes.
         self.to = self.to.wrapping_add((self.count >> 3) as usize);

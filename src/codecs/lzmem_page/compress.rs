@@ -42,18 +42,19 @@ const SAMPLE: usize = 4;
 /// The number of bytes that are looked at to give a page up.
 const LOOKS: usize = 64;
 
-/// Literals are not written in codes if these save no more than one byte of so many, as they take
-/// time to read. The slow parse takes all that there is.
+/// The number of literals of which codes must save more than one byte to be worth their time.
+///
+/// The slow parse takes whatever they save.
 const WORTH: usize = 11;
 
 /// Room for a block: no page needs all of it.
 ///
-/// A sequence stands for four bytes or more, and takes up to 10 + 23 bits, and up to 19 more for each
-/// of its numbers that goes on, which then stands for 16 bytes or more; a literal takes a byte, or
-/// up to eleven bits before that is found to be too much.
+/// A sequence stands for four bytes or more, and takes up to 10 + 23 bits, and up to 19 more for
+/// each of its numbers that goes on, which then stands for 16 bytes or more. A literal takes a
+/// byte, or up to eleven bits before that is found to be too much.
 pub(crate) type Room = [u8; 2 * PAGE];
 
-/// How much time is spent to find the sequences that make a short block.
+/// The time that is spent to find the sequences that make a short block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effort {
     /// Takes the first match that is found.
@@ -107,13 +108,13 @@ pub(crate) unsafe fn compress(
 #[inline(never)]
 unsafe fn find<const LAZY: bool>(state: &mut State, page: *const u8, limit: usize) -> Option<()> {
     // SAFETY: `page` is valid for reads of a page by the safety requirement.
-    let (pen, anchor) =
-        unsafe { parse::<LAZY>(&mut state.table, page, &mut state.sequences) };
+    let (pen, anchor) = unsafe { parse::<LAZY>(&mut state.table, page, &mut state.sequences) };
     let left = PAGE.wrapping_sub(anchor);
     let literals = pen.literals().wrapping_add(left);
-    // SAFETY: `page` is valid for reads of a page, and the last match ended at `anchor`.
+    // SAFETY: `page` is valid for reads of a page. The last match ended at `anchor`, which is in
+    // the page if anything is left of that.
     unsafe {
-        if literals > limit && is_noise(page, anchor, left.wrapping_mul(limit) / literals) {
+        if left > 0 && literals > limit && is_noise(page, anchor, left * limit / literals) {
             return None;
         }
         pen.end(page, anchor);
@@ -145,14 +146,14 @@ unsafe fn find_shortest(state: &mut State, page: *const u8, codes: &Write) {
 ///
 /// # Safety
 ///
-/// `page` is valid for reads of a page, and `anchor` is at most that.
+/// `page` is valid for reads of a page, and `anchor` is in it.
 unsafe fn is_noise(page: *const u8, anchor: usize, limit: usize) -> bool {
     let left = PAGE.wrapping_sub(anchor);
     let mut sum = 0_u64;
     for look in 0..LOOKS {
         let at = anchor.wrapping_add(left.wrapping_mul(look) / LOOKS);
-        // SAFETY: `at` is before the end of the page, unless `left` is 0.
-        let byte: u8 = if left > 0 { unsafe { read(page.add(at)) } } else { 0 };
+        // SAFETY: `at` is in the page, as `left` is not 0.
+        let byte: u8 = unsafe { read(page.add(at)) };
         sum = sum.wrapping_add(PRICES[0][usize::from(byte)]);
     }
     let least = (0..SETS / 2).map(|set| price(sum, set)).min();
@@ -170,9 +171,12 @@ const _: () = assert!(PAGE / SAMPLE * 11 <= u16::MAX as usize);
 
 /// Returns the set of codes in which the literals take the fewest bits, by a sample of them.
 fn choose(sequences: &Sequences) -> usize {
-    let [plain, changes] = sequences.literals();
+    let [plain, differences] = sequences.literals();
     let mut sums = [0_u64; 2];
-    for (a, b) in plain.chunks_exact(SAMPLE).zip(changes.chunks_exact(SAMPLE)) {
+    for (a, b) in plain
+        .chunks_exact(SAMPLE)
+        .zip(differences.chunks_exact(SAMPLE))
+    {
         sums[0] = sums[0].wrapping_add(PRICES[0][usize::from(a[0])]);
         sums[1] = sums[1].wrapping_add(PRICES[1][usize::from(b[0])]);
     }
@@ -200,8 +204,12 @@ fn encode(
 ) -> Option<usize> {
     let set = choose(sequences);
     let codes = &WRITE[set % SETS];
-    let [plain, changes] = sequences.literals();
-    let literals = if codes.differences { changes } else { plain };
+    let [plain, differences] = sequences.literals();
+    let literals = if codes.differences {
+        differences
+    } else {
+        plain
+    };
     let quarter = literals.len() / 4;
     let (first, rest) = literals.split_at_checked(quarter)?;
     let (second, rest) = rest.split_at_checked(quarter)?;
@@ -240,7 +248,10 @@ fn encode(
         len = len.wrapping_add(write_sequences(codes, sequences, body.add(len), scratch));
         let bits = header.to_bits();
         write(block, (bits as u32).to_le());
-        write(block.add(HEADER - 4), (bits.wrapping_shr(24) as u32).to_le());
+        write(
+            block.add(HEADER - 4),
+            (bits.wrapping_shr(24) as u32).to_le(),
+        );
         len = len.wrapping_add(HEADER);
         (len <= limit).then_some(len)
     }
@@ -259,7 +270,8 @@ unsafe fn two_streams(
     to: *mut u8,
     scratch: *mut u8,
 ) -> usize {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `to` and `scratch` are valid for writes of a stream each, and of eight bytes more, by
+    // the safety requirement.
     unsafe {
         let forward = write_literals(codes, forward, to);
         let backward = write_literals(codes, backward, scratch);
@@ -274,7 +286,8 @@ unsafe fn two_streams(
 /// `to` is valid for writes of the stream and of eight bytes more, as long as it is used.
 #[inline(always)]
 unsafe fn write_literals<'a>(codes: &Write, literals: &[u8], to: *mut u8) -> Writer<'a> {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `to` is valid for writes of the stream and of eight bytes more by the safety
+    // requirement.
     let mut stream = unsafe { Writer::new(to) };
     let mut groups = literals.chunks_exact(5);
     for group in &mut groups {
@@ -303,7 +316,8 @@ unsafe fn write_sequences(
     to: *mut u8,
     scratch: *mut u8,
 ) -> usize {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `to` and `scratch` are valid for writes of a stream each, and of eight bytes more, by
+    // the safety requirement.
     let (mut lengths, mut distances) = unsafe { (Writer::new(to), Writer::new(scratch)) };
     let mut last = FIRST_DISTANCE;
     for two in sequences.list().chunks(2) {
@@ -345,6 +359,7 @@ unsafe fn write_sequences(
         lengths.flush();
         distances.flush();
     }
-    // SAFETY: By the safety requirement.
+    // SAFETY: `to` is valid for writes of the region by the safety requirement, and `scratch` is
+    // elsewhere.
     unsafe { join(lengths, distances) }
 }
