@@ -39,6 +39,11 @@ use crate::zram::codecs::lz77::{
     MIN_MATCH, //
 };
 
+/// The number of bits that the time to read a sequence is worth, with the last distance.
+const SAME_TIME: u32 = 1;
+/// The same with another distance, whose code is longer, so that the next word is needed sooner.
+const TIME: u32 = 4;
+
 /// The number of lengths of a match that are tried: its own, and shorter ones.
 const TRIED: usize = 3;
 
@@ -198,7 +203,8 @@ fn follow(finder: &Finder<'_>, nodes: &mut [Node; NODES], codes: &Write, at: usi
         let Some(code) = codes.distances.get(usize::from(symbol)) else {
             break;
         };
-        let start = start.wrapping_add(u32::from(code.len));
+        let time = if same { SAME_TIME } else { TIME };
+        let start = start.wrapping_add(u32::from(code.len)).wrapping_add(time);
         let len = usize::from(len);
         let mut tried = len.saturating_sub(TRIED - 1).max(shortest);
         while tried <= len {
