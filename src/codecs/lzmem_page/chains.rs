@@ -13,7 +13,7 @@ use crate::zram::codecs::lz77::{
 };
 
 /// The number of positions of a chain that are tried.
-const DEPTH: usize = 4;
+const DEPTH: usize = 3;
 
 /// The length from which on a match is taken without looking further.
 pub(super) const GOOD: usize = 32;

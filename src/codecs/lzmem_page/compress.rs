@@ -95,7 +95,7 @@ pub(crate) unsafe fn compress(
     }
     let worth = match effort {
         Effort::Fast | Effort::Lazy => WORTH,
-        Effort::Shortest => 24,
+        Effort::Shortest => 14,
     };
     encode(&state.sequences, worth, &mut state.scratch, dst, limit)
 }

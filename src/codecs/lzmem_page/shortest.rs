@@ -49,7 +49,7 @@ const TRIED: usize = 3;
 
 /// The number of bits by which a way must be ahead of the one that has got farthest, for matches to
 /// be looked for.
-const AHEAD: u32 = 4;
+const AHEAD: u32 = 5;
 
 /// Finds the sequences of a page, and returns their number.
 ///
