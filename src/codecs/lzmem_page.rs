@@ -26,8 +26,10 @@ use crate::zram::codecs::lz77::{
     table::Table,
     PAGE, //
 };
+use codes::FIRST_DISTANCE;
 use sequences::{
     Sequences,
+    LEAST_BACK,
     MOST, //
 };
 
@@ -49,14 +51,6 @@ pub(crate) struct State {
 }
 
 const _: () = assert!(size_of::<State>() <= 32 << 10);
-
-/// The distance that the first match of a page may repeat.
-const FIRST_DISTANCE: usize = 1;
-
-/// The least distance by which literals are compared.
-///
-/// With less, words of eight bytes could not be compared.
-const LEAST_BACK: usize = 8;
 
 /// The length in bytes of a [`Header`].
 const HEADER: usize = 7;

@@ -57,6 +57,8 @@ const _: () = assert!(PAIRS == ROWS * CLASSES);
 
 /// The symbol for the distance of the match before.
 pub(super) const SAME: u8 = 0;
+/// The distance that the first match of a page may repeat.
+pub(super) const FIRST_DISTANCE: usize = 1;
 /// The last symbol that stands for one distance alone: its number times eight.
 const LAST_EXACT: u8 = 15;
 /// The first symbol for other multiples of eight, by powers of two.

@@ -2,12 +2,9 @@
 
 //! What a parse finds of a page, before it is written in codes.
 
-use super::{
-    node::{
-        Node,
-        NODES, //
-    },
-    LEAST_BACK, //
+use super::node::{
+    Node,
+    NODES, //
 };
 use crate::zram::codecs::lz77::{
     cold,
@@ -21,6 +18,11 @@ use core::marker::PhantomData;
 ///
 /// Hardly a page has so many. With more of them a page would take too long.
 pub(super) const MOST: usize = 640;
+
+/// The least distance by which literals are compared.
+///
+/// With less, words of eight bytes could not be compared.
+pub(super) const LEAST_BACK: usize = 8;
 
 /// Room for literals of a page, and for the rest of the word that is written last.
 pub(super) type Bytes = [u8; PAGE + 8];
