@@ -184,10 +184,16 @@ pub(super) static READ: [Read; SETS] = {
     sets
 };
 
-/// The numbers of bits that a literal takes: as it is, and as a difference.
-///
-/// Each 16 bits are for one of the four sets.
-pub(super) static PRICES: [[u64; 256]; 2] = tables::prices();
+/// The numbers of bits that symbols take in four sets, each in 16 bits.
+pub(super) struct Prices {
+    pub literals: [u64; 256],
+    /// The pairs by [`row`].
+    pub pairs: [u64; ROWS * 16],
+    pub distances: [u64; DISTANCES],
+}
+
+/// The prices of the sets for literals as they are, and of those for differences.
+pub(super) static PRICES: [Prices; 2] = [Prices::new(0), Prices::new(SETS / 2)];
 
 /// The symbol of each distance, unless it is that of the match before.
 pub(super) static DISTANCE_SYMBOLS: [u8; PAGE] = tables::distance_symbols();

@@ -21,7 +21,10 @@ use super::{
         WRITE, //
     },
     parse::parse,
-    sequences::Sequences,
+    sequences::{
+        Sequences,
+        MOST, //
+    },
     shortest::shortest,
     Header,
     State,
@@ -43,9 +46,9 @@ const SAMPLE: usize = 4;
 const LOOKS: usize = 64;
 
 /// The number of literals of which codes must save more than one byte to be worth their time.
-///
-/// The slow parse takes whatever they save.
 const WORTH: usize = 11;
+/// The same for [`Effort::Shortest`].
+const WORTH_OF_SHORTEST: usize = 14;
 
 /// Room for a block: no page needs all of it.
 ///
@@ -82,22 +85,25 @@ pub(crate) unsafe fn compress(
     effort: Effort,
 ) -> Option<usize> {
     // SAFETY: `src` is valid for reads of a page by the safety requirement.
-    unsafe {
+    let (set, worth) = unsafe {
         match effort {
-            Effort::Fast => find::<false>(state, src, limit)?,
-            Effort::Lazy => find::<true>(state, src, limit)?,
+            Effort::Fast => {
+                find::<false>(state, src, limit)?;
+                (choose(&state.sequences), WORTH)
+            }
+            Effort::Lazy => {
+                find::<true>(state, src, limit)?;
+                (choose(&state.sequences), WORTH)
+            }
             Effort::Shortest => {
                 find::<false>(state, src, limit)?;
-                let set = choose(&state.sequences);
+                let set = choose_exactly(&state.sequences);
                 find_shortest(state, src, &WRITE[set % SETS]);
+                (set, WORTH_OF_SHORTEST)
             }
         }
-    }
-    let worth = match effort {
-        Effort::Fast | Effort::Lazy => WORTH,
-        Effort::Shortest => 14,
     };
-    encode(&state.sequences, worth, &mut state.scratch, dst, limit)
+    encode(&state.sequences, set, worth, &mut state.scratch, dst, limit)
 }
 
 /// Finds the sequences of a page, or gives it up with `None`.
@@ -154,32 +160,23 @@ unsafe fn is_noise(page: *const u8, anchor: usize, limit: usize) -> bool {
         let at = anchor.wrapping_add(left.wrapping_mul(look) / LOOKS);
         // SAFETY: `at` is in the page, as `left` is not 0.
         let byte: u8 = unsafe { read(page.add(at)) };
-        sum = sum.wrapping_add(PRICES[0][usize::from(byte)]);
+        sum = sum.wrapping_add(PRICES[0].literals[usize::from(byte)]);
     }
     let least = (0..SETS / 2).map(|set| price(sum, set)).min();
     least.map_or(0, usize::from).wrapping_mul(left) > limit.wrapping_mul(8 * LOOKS)
 }
 
-/// Returns the sum of [`PRICES`] of a set.
+/// Returns the sum for one of four sets.
 #[inline(always)]
 fn price(sums: u64, set: usize) -> u16 {
     sums.wrapping_shr(16 * set as u32) as u16
 }
 
 // No sum exceeds its 16 bits.
-const _: () = assert!(PAGE / SAMPLE * 11 <= u16::MAX as usize);
+const _: () = assert!(PAGE * 11 <= u16::MAX as usize && MOST * (10 + 8) <= u16::MAX as usize);
 
-/// Returns the set of codes in which the literals take the fewest bits, by a sample of them.
-fn choose(sequences: &Sequences) -> usize {
-    let [plain, differences] = sequences.literals();
-    let mut sums = [0_u64; 2];
-    for (a, b) in plain
-        .chunks_exact(SAMPLE)
-        .zip(differences.chunks_exact(SAMPLE))
-    {
-        sums[0] = sums[0].wrapping_add(PRICES[0][usize::from(a[0])]);
-        sums[1] = sums[1].wrapping_add(PRICES[1][usize::from(b[0])]);
-    }
+/// Returns the set with the least sum.
+fn least(sums: [u64; 2]) -> usize {
     let (mut best, mut least) = (0, u16::MAX);
     for set in 0..SETS {
         let price = price(sums[set / (SETS / 2)], set % (SETS / 2));
@@ -191,18 +188,57 @@ fn choose(sequences: &Sequences) -> usize {
     best
 }
 
+/// Returns the set of codes in which the literals take the fewest bits, by a sample of them.
+fn choose(sequences: &Sequences) -> usize {
+    let mut sums = [0_u64; 2];
+    let [plain, differences] = sequences.literals().map(|all| all.chunks_exact(SAMPLE));
+    for (a, b) in plain.zip(differences) {
+        sums[0] = sums[0].wrapping_add(PRICES[0].literals[usize::from(a[0])]);
+        sums[1] = sums[1].wrapping_add(PRICES[1].literals[usize::from(b[0])]);
+    }
+    least(sums)
+}
+
+/// Returns the set of codes in which the literals and the sequences take the fewest bits.
+fn choose_exactly(sequences: &Sequences) -> usize {
+    let mut sums = [0_u64; 2];
+    for ((sum, prices), literals) in sums.iter_mut().zip(&PRICES).zip(sequences.literals()) {
+        for literal in literals {
+            *sum = sum.wrapping_add(prices.literals[usize::from(*literal)]);
+        }
+    }
+    let mut last = FIRST_DISTANCE as u16;
+    for sequence in sequences.list() {
+        let class = MATCHES[usize::from(sequence.len).min(LONG_MATCH)].class;
+        let row = row(usize::from(sequence.literals), class);
+        let mut symbol = DISTANCE_SYMBOLS[usize::from(sequence.distance) % PAGE];
+        if sequence.distance == last {
+            symbol = SAME;
+        }
+        last = sequence.distance;
+        for (sum, prices) in sums.iter_mut().zip(&PRICES) {
+            let pair = prices.pairs.get(row).copied();
+            let distance = prices.distances.get(usize::from(symbol)).copied();
+            *sum = sum
+                .wrapping_add(pair.unwrap_or(0))
+                .wrapping_add(distance.unwrap_or(0));
+        }
+    }
+    least(sums)
+}
+
 /// Writes a block to `dst`, and returns its length.
 ///
 /// Literals are written in codes if these save more than one byte of `worth`. Returns `None` if the
 /// block is longer than `limit`.
 fn encode(
     sequences: &Sequences,
+    set: usize,
     worth: usize,
     scratch: &mut [u16; PAGE],
     dst: &mut Room,
     limit: usize,
 ) -> Option<usize> {
-    let set = choose(sequences);
     let codes = &WRITE[set % SETS];
     let [plain, differences] = sequences.literals();
     let literals = if codes.differences {

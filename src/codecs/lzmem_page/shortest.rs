@@ -47,8 +47,7 @@ const TIME: u32 = 4;
 /// The number of lengths of a match that are tried: its own, and shorter ones.
 const TRIED: usize = 3;
 
-/// The number of bits by which a way must be ahead of the one that has got farthest, for matches to
-/// be looked for.
+/// The number of bits by which a way must be ahead of the one that has got farthest to be followed.
 const AHEAD: u32 = 5;
 
 /// Finds the sequences of a page, and returns their number.
@@ -146,41 +145,46 @@ unsafe fn stretch(
             return (at, None);
         }
 
-        let position = start.wrapping_add(at);
-        let distance = usize::from(way.distance);
-        // SAFETY: `position` is in the page, as it is before the end of a match, and the distance
-        // is from 1 to `start`, or that of a match before.
-        let (byte, before): (u8, u8) = unsafe {
-            let from = page.add(position);
-            (read(from), read(from.sub(distance)))
-        };
-        let literal = if codes.differences && distance >= LEAST_BACK {
-            byte ^ before
-        } else {
-            byte
-        };
-        let price = u16::from(codes.literals[usize::from(literal)].len);
-        let price = way.price.wrapping_add(price);
-        at = at.wrapping_add(1);
-        let next = node(nodes, at);
-        if price < next.price {
-            *next = Node {
-                price,
-                len: 0,
-                distance: way.distance,
-                literals: way.literals.wrapping_add(1),
+        if is_ahead(way, *node(nodes, end)) {
+            // SAFETY: The position is in the page, as it is before the end of a match, and the
+            // distance is from 1 to `start`, or that of a match before.
+            let (byte, before): (u8, u8) = unsafe {
+                let from = page.add(start).add(at);
+                (read(from), read(from.sub(usize::from(way.distance))))
             };
+            let literal = if codes.differences && usize::from(way.distance) >= LEAST_BACK {
+                byte ^ before
+            } else {
+                byte
+            };
+            let price = u16::from(codes.literals[usize::from(literal)].len);
+            let price = way.price.wrapping_add(price);
+            let next = node(nodes, at.wrapping_add(1));
+            if price < next.price {
+                *next = Node {
+                    price,
+                    len: 0,
+                    distance: way.distance,
+                    literals: way.literals.wrapping_add(1),
+                };
+            }
         }
-        let next = *next;
-        let ahead = u32::from(next.price).wrapping_add(AHEAD) < u32::from(node(nodes, end).price);
-        let position = start.wrapping_add(at);
+        at = at.wrapping_add(1);
         finder.clear();
-        if at < end && ahead && position <= LAST_START {
+        let next = *node(nodes, at);
+        let position = start.wrapping_add(at);
+        if at < end && is_ahead(next, *node(nodes, end)) && position <= LAST_START {
             // SAFETY: `position` is at most `LAST_START`, and the distance is that of a match
             // before.
             unsafe { finder.find(position, next.distance) };
         }
     }
+}
+
+/// Returns whether `way` is worth following, when `farthest` is the one that has got farthest.
+#[inline(always)]
+fn is_ahead(way: Node, farthest: Node) -> bool {
+    u32::from(way.price).wrapping_add(AHEAD) < u32::from(farthest.price)
 }
 
 /// Follows the matches that were found at node `at`.

@@ -11,6 +11,7 @@ use super::{
     Literal,
     Match,
     Pair,
+    Prices,
     Read,
     Write,
     BY_EIGHT,
@@ -258,21 +259,38 @@ pub(super) const fn matches() -> [Match; LONG_MATCH + 1] {
     matches
 }
 
-/// Returns the prices of literals.
-pub(super) const fn prices() -> [[u64; 256]; 2] {
-    let mut prices = [[0; 256]; 2];
-    let mut set = 0;
-    while set < SETS {
-        // The sets for literals as they are come first.
-        let kind = set / (SETS / 2);
-        assert!(LENGTHS[set].differences as usize == kind);
-        let mut literal = 0;
-        while literal < 256 {
-            let price = LENGTHS[set].literals[literal] as u64;
-            prices[kind][literal] |= price << (16 * (set % (SETS / 2)));
-            literal += 1;
+impl Prices {
+    /// Makes the prices of the four sets from `first` on.
+    pub(super) const fn new(first: usize) -> Self {
+        let mut prices = Self {
+            literals: [0; 256],
+            pairs: [0; ROWS * 16],
+            distances: [0; DISTANCES],
+        };
+        let mut set = 0;
+        while set < SETS / 2 {
+            let lengths = &LENGTHS[first + set];
+            // The sets for literals as they are come first.
+            assert!(lengths.differences == (first > 0));
+            let shift = 16 * set;
+            let mut symbol = 0;
+            while symbol < 256 {
+                prices.literals[symbol] |= (lengths.literals[symbol] as u64) << shift;
+                symbol += 1;
+            }
+            symbol = 0;
+            while symbol < PAIRS {
+                let row = symbol / CLASSES << 4 | symbol % CLASSES;
+                prices.pairs[row] |= (lengths.pairs[symbol] as u64) << shift;
+                symbol += 1;
+            }
+            symbol = 0;
+            while symbol < DISTANCES {
+                prices.distances[symbol] |= (lengths.distances[symbol] as u64) << shift;
+                symbol += 1;
+            }
+            set += 1;
         }
-        set += 1;
+        prices
     }
-    prices
 }
