@@ -21,10 +21,7 @@ use super::{
         WRITE, //
     },
     parse::parse,
-    sequences::{
-        Sequences,
-        MOST, //
-    },
+    sequences::Sequences,
     shortest::shortest,
     Header,
     State,
@@ -172,8 +169,8 @@ fn price(sums: u64, set: usize) -> u16 {
     sums.wrapping_shr(16 * set as u32) as u16
 }
 
-// No sum exceeds its 16 bits.
-const _: () = assert!(PAGE * 11 <= u16::MAX as usize && MOST * (10 + 8) <= u16::MAX as usize);
+// No sum exceeds its 16 bits: the codes of a sequence take less than those of four literals.
+const _: () = assert!(PAGE * 11 <= u16::MAX as usize);
 
 /// Returns the set with the least sum.
 fn least(sums: [u64; 2]) -> usize {
