@@ -10,7 +10,7 @@ all: ## build rust_zram.ko for the stock kernel
 	@qemu/setup
 	@qemu/build
 
-run: all ## demonstrate: swap under memory pressure in a VM while CPUs come and go
+run: all ## demonstrate: swap under memory pressure in a VM while CPUs come and go; ALGORITHM=lzmem
 	@qemu/run
 
 test: all ## host tests, then the selftests in VMs; T="10 20" runs only those

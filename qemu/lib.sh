@@ -49,3 +49,10 @@ in_root() {
 			PATH=/usr/lib/llvm-19/bin:/usr/sbin:/usr/bin "$@"
 	' in_root "$root" "$top" "$cache" "$@"
 }
+
+# QEMU's TCG may take a CPU that comes up for one that still waits to be started, and start it a second time while it runs: then
+# it is found at address 0 with the code segment of real mode, which no kernel ever runs with. Says so of a file with the
+# console of a VM.
+started_twice() {
+	grep -aqE 'RIP: [1-9a-f][0-9a-f]00:0x0[[:space:]]*$' "$1"
+}

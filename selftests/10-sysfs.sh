@@ -90,7 +90,7 @@ list=${OUT%.}
 if is_c; then every='lz4 lz4hc zstd deflate'; else every='lzo-rle lzo lz4 lz4hc zstd deflate'; fi
 [[ -d /sys/module/lz4hc_compress ]] || every=${every/ lz4hc/}
 wanted=${every/lz4/[lz4]}
-if ! is_c && [[ $list == *842* ]]; then wanted+=' 842'; fi
+if ! is_c; then wanted+=' 842 lzmem'; fi
 is 'comp_algorithm lists all, the default in brackets' "$list" "$wanted "$'\n'
 for name in $(algorithms); do
 	put $disk/comp_algorithm "$name\n"
@@ -192,7 +192,7 @@ refused 'blank: writing finds no space' 'No space left' dd if=/dev/zero of=/dev/
 echo 1M >$disk/mem_limit
 echo zstd >$disk/comp_algorithm
 chosen=${every/zstd/[zstd]}
-if ! is_c && [[ $list == *842* ]]; then chosen+=' 842'; fi
+if ! is_c; then chosen+=' 842 lzmem'; fi
 echo 16M >$disk/disksize
 rows initialised <<END
 disksize|16M|EBUSY|disksize|16777216

@@ -47,7 +47,7 @@ is 'ours depends on lz4hc_compress' "$(modprobe --show-depends zram | sed 's|.*/
 works 'modprobe zram num_devices=4' modprobe zram num_devices=4
 is 'makes these devices' "$(disks)" 'zram0 zram1 zram2 zram3'
 is 'brings lz4hc_compress' "$(awk '$1 == "lz4hc_compress" {print $4}' /proc/modules)" 'zram,'
-is 'offers lz4hc and all else' "$(<$disk/comp_algorithm)" 'lzo-rle lzo [lz4] lz4hc zstd deflate 842 '
+is 'offers lz4hc and all else' "$(<$disk/comp_algorithm)" 'lzo-rle lzo [lz4] lz4hc zstd deflate 842 lzmem '
 # A kernel with fault injection has one more file.
 matches 'it is ours' "$(cd /sys/kernel/debug/zram/zram0 && echo *)" '^block_state (corrupt )?streams$'
 is 'modinfo: the name of C zram' "$(modinfo -F name "$tree/updates/zram.ko")" \
@@ -163,8 +163,8 @@ zram0/backing_dev <- $loop_device: ${#loop_device}
 zram0/mem_limit <- 33554432: 8
 zram0/disksize <- 67108864: 8"
 	is 'with these settings' "$(cd $disk && cat disksize recomp_algorithm backing_dev && mm limit)" "67108864
-#1: lzo-rle lzo lz4 lz4hc [zstd] deflate 842 
-#2: lzo-rle lzo lz4 lz4hc zstd [deflate] 842 
+#1: lzo-rle lzo lz4 lz4hc [zstd] deflate 842 lzmem 
+#2: lzo-rle lzo lz4 lz4hc zstd [deflate] 842 lzmem 
 $loop_device
 33554432"
 	works 'which is ready for use' swapon -p 100 /dev/zram0

@@ -30,7 +30,8 @@ VARIANTS = [
     ("lz4hc", f"dict={DICTIONARY}"), ("zstd", ""), ("zstd", "level=-5"), ("zstd", "level=22"),
     ("zstd", f"dict={DICTIONARY}"), ("zstd", f"level=19 dict={DICTIONARY}"), ("deflate", ""),
     ("deflate", "deflate.winbits=-15"), ("deflate", "deflate.winbits=9"), ("deflate", "deflate.winbits=15"),
-    ("deflate", "level=1 deflate.winbits=15"), ("842", ""),
+    ("deflate", "level=1 deflate.winbits=15"), ("842", ""), ("lzmem", ""), ("lzmem", "level=2"),
+    ("lzmem", "level=3"),
 ]
 
 

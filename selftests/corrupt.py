@@ -26,7 +26,7 @@ DICTIONARY = "dictionary"
 VARIANTS = [
     ("lzo-rle", ""), ("lzo", ""), ("lz4", ""), ("lz4", f"dict={DICTIONARY}"), ("lz4hc", ""),
     ("lz4hc", f"dict={DICTIONARY}"), ("zstd", ""), ("zstd", f"level=12 dict={DICTIONARY}"), ("deflate", ""),
-    ("deflate", "deflate.winbits=12"), ("842", ""),
+    ("deflate", "deflate.winbits=12"), ("842", ""), ("lzmem", ""), ("lzmem", "level=3"),
 ]
 
 

@@ -26,7 +26,7 @@ from zramtest.tasks import Background
 FAULTS = "/sys/kernel/debug"
 # The block layer ignores that a disk gets no name in dev_set_name(), and the driver core then calls the disk invalid.
 ADDING = "ENOMEM", "EINVAL"
-ALGORITHMS = "lz4 lz4hc lzo lzo-rle zstd deflate 842".split()
+ALGORITHMS = "lz4 lz4hc lzo lzo-rle zstd deflate 842 lzmem".split()
 OLD, NEW = range(32), 4096
 CPU = "/sys/devices/system/cpu/cpu1"
 

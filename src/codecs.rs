@@ -7,6 +7,8 @@ mod lz4;
 mod lz4_page;
 mod lz4hc;
 mod lz77;
+mod lzmem;
+mod lzmem_page;
 mod lzo;
 mod lzo_page;
 mod sw842;
@@ -284,6 +286,8 @@ algorithms! {
     Deflate(deflate::Deflate) = "deflate",
     /// 842, the format of IBM's compression accelerators.
     Sw842(sw842::Sw842) = "842",
+    /// LZMEM, for pages of memory, which is this module's own.
+    Lzmem(lzmem::Lzmem) = "lzmem",
 }
 
 /// Decompresses `object` with a codec that needs it in one part, which is made in `room` if need

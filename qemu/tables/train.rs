@@ -21,8 +21,10 @@ mod zram {
         pub mod lz77;
         // The files of the real module that find and number the symbols.
         pub mod lzmem_page {
+            mod chains;
             mod codes;
             mod lengths;
+            mod node;
             mod parse;
             mod sequences;
             mod shortest;
@@ -34,6 +36,10 @@ mod zram {
                 SAMPLE, //
             };
             use codes::*;
+            use lengths::{
+                DISTANCES,
+                PAIRS, //
+            };
             use sequences::{
                 Sequences,
                 LEAST_BACK, //
@@ -430,10 +436,15 @@ fn print(sets: &[Numbers], pages: usize, names: &[String]) {
     let mut items: Vec<String> = others.iter().map(|name| format!("{name},")).collect();
     items.push(format!("{last}."));
     wrap("//!", &items);
-    println!("\nuse super::codes::{{\n    DISTANCES,\n    PAIRS,\n    SETS, //\n}};\n");
+    println!("\n/// The number of sets of codes, half of which are for literals as they are.");
+    println!("pub(super) const SETS: usize = {SETS};");
+    println!("/// The number of symbols for a number of literals and the length of a match.");
+    println!("pub(super) const PAIRS: usize = {};", SYMBOLS[1]);
+    println!("/// The number of symbols for a distance.");
+    println!("pub(super) const DISTANCES: usize = {};\n", SYMBOLS[2]);
     println!("/// The lengths in bits of the codes of a set, by symbol.");
     println!("pub(super) struct Lengths {{");
-    println!("    /// Set if a literal stands for what has changed.");
+    println!("    /// True if literals are written as differences.");
     println!("    pub differences: bool,\n    pub literals: [u8; 256],");
     println!("    pub pairs: [u8; PAIRS],\n    pub distances: [u8; DISTANCES],\n}}\n");
     println!("pub(super) static LENGTHS: [Lengths; SETS] = [");

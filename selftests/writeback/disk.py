@@ -13,7 +13,7 @@ from zramtest.pages import PAGE, contents
 from zramtest.tasks import BackgroundWrite
 
 READ, WRITE = Server.READ, Server.WRITE
-ALGORITHMS = "lzo-rle lzo lz4 lz4hc zstd deflate 842".split()
+ALGORITHMS = "lzo-rle lzo lz4 lz4hc zstd deflate 842 lzmem".split()
 CASES = []
 
 

@@ -30,13 +30,15 @@ DEFAULTS = {}
     ("deflate", "level=9", "?"), ("deflate", "level=6 deflate.winbits=-15", "?"), ("deflate", "deflate.winbits=-9", ">"),
     ("deflate", "deflate.winbits=9", ">"), ("deflate", "deflate.winbits=15", "?"), ("deflate", "deflate.winbits=12", "?"),
     ("zstd", "level=-2147483648", "="), ("lzo", "level=-2147483648", "="), ("lzo-rle", "", "="), ("842", "", "="),
+    ("lzmem", "level=1", "="), ("lzmem", "level=2", "<"), ("lzmem", "level=3", "<"),
     ("lz4", "level=0", "EINVAL"), ("lz4", "level=-1", "EINVAL"), ("lz4", "dict=7", "EINVAL"), ("lz4", "dict=65537", "EINVAL"),
     ("lz4hc", "level=0", "EINVAL"), ("lz4hc", "level=17", "EINVAL"), ("zstd", "level=23", "EINVAL"),
     ("zstd", "level=-131073", "EINVAL"), ("deflate", "level=10", "EINVAL"), ("deflate", "level=-2", "EINVAL"),
     ("deflate", "deflate.winbits=8", "EINVAL"), ("deflate", "deflate.winbits=16", "EINVAL"),
     ("deflate", "deflate.winbits=-16", "EINVAL"), ("deflate", "deflate.winbits=-8", "EINVAL"),
     ("deflate", "dict=32768", "ENOTSUP"), ("lzo", "level=1", "ENOTSUP"), ("lzo-rle", "dict=32768", "ENOTSUP"),
-    ("842", "level=1", "ENOTSUP"),
+    ("842", "level=1", "ENOTSUP"), ("lzmem", "level=0", "EINVAL"), ("lzmem", "level=4", "EINVAL"),
+    ("lzmem", "dict=32768", "ENOTSUP"),
 )
 def parameters(disk, server, algorithm, text, wanted_outcome):
     """{} with {!r}"""

@@ -10,11 +10,13 @@
 //! [`lz77`]. The block itself is read by one task, and not changed.
 
 mod bits;
+mod chains;
 mod codes;
 mod compress;
 mod decompress;
 mod input;
 mod lengths;
+mod node;
 mod parse;
 mod sequences;
 mod shortest;
@@ -33,8 +35,7 @@ use sequences::{
 
 pub(crate) use compress::{
     compress,
-    Effort,
-    Room, //
+    Effort, //
 };
 pub(crate) use decompress::decompress;
 pub(crate) use lz77::Corrupt;
@@ -54,12 +55,12 @@ const _: () = assert!(size_of::<State>() <= 32 << 10);
 /// The length in bytes of a [`Header`].
 const HEADER: usize = 7;
 
-/// What a block begins with.
+/// The start of a block.
 #[derive(Clone, Copy)]
 struct Header {
     /// The set of codes.
     set: u8,
-    /// Whether the literals are bytes instead of codes.
+    /// True if the literals are bytes instead of codes.
     raw: bool,
     /// The number of sequences.
     sequences: usize,

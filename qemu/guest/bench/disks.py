@@ -19,7 +19,10 @@ NAMES = {"c": "zram", "ours": "rzram", "twin": "czram"}
 MODULES = ("zram", "rust_zram", "czram")
 SIDES = tuple(NAMES)
 DEVICES = 16
-ALGORITHMS = ("lz4", "lzo-rle", "zstd", "lzo", "lz4hc", "deflate", "842")
+ALGORITHMS = ("lz4", "lzo-rle", "zstd", "lzmem", "lzo", "lz4hc", "deflate", "842", "lzmem-3")
+# What a name stands for, if it is not just an algorithm: the algorithm and its level, with this module and with C zram. That
+# has no lzmem, so zstd is what lzmem is measured against.
+SETTINGS = {"lzmem": (("lzmem", 1), ("zstd", 3)), "lzmem-3": (("lzmem", 3), ("zstd", 9))}
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -47,6 +50,19 @@ def buffer(pages):
     memory = mmap.mmap(-1, pages * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(MADV_POPULATE_WRITE)
     return memory
+
+
+def choose(side, number, name, secondary=False):
+    """Sets the algorithm of a driver's disk, and its level."""
+    ours, others = SETTINGS.get(name, ((name, None),) * 2)
+    algorithm, level = ours if side == "ours" else others
+    priority = int(secondary)
+    if secondary:
+        write(f"{folder(side, number)}/recomp_algorithm", f"algo={algorithm} priority={priority}")
+    else:
+        write(f"{folder(side, number)}/comp_algorithm", algorithm)
+    if level:
+        write(f"{folder(side, number)}/algorithm_params", f"priority={priority} level={level}")
 
 
 class Disk:
@@ -100,7 +116,7 @@ class Zram(Disk):
 
     @classmethod
     def make(cls, side, number, algorithm, size):
-        write(f"{folder(side, number)}/comp_algorithm", algorithm)
+        choose(side, number, algorithm)
         write(f"{folder(side, number)}/disksize", str(size))
         return cls(side, number)
 

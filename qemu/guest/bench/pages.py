@@ -10,11 +10,11 @@ import re
 
 from data import KINDS, PAGE
 from disks import (
-    ALGORITHMS, MADV_PAGEOUT, MADV_POPULATE_READ, SIDES, Disk, Zram, buffer, check, folder, libc, read, say, write)
+    ALGORITHMS, MADV_PAGEOUT, MADV_POPULATE_READ, SETTINGS, SIDES, Disk, Zram, buffer, check, choose, libc, read, say, write)
 
 MIB = 1 << 20
 # All of the cells are for these; of the other algorithms some are, on one kind of data.
-MAIN = ALGORITHMS[:3]
+MAIN = ALGORITHMS[:4]
 BLOCK = ("first write 1M", "overwrite 1M", "read 1M", "overwrite 4K", "read 4K", "discard 1M", "discard 4K")
 SWAP = ("swap-out", "swap-in", "slot free")
 RECOMPRESS = ("recompress",)
@@ -115,7 +115,7 @@ class Bench:
 
     def recompress(self, sample, side, algorithm, kind, number, size):
         """From lz4."""
-        write(f"{folder(side, number)}/recomp_algorithm", f"algo={algorithm}")
+        choose(side, number, algorithm, secondary=True)
         disk = Zram.make(side, number, "lz4", size)
         self.fill(disk, kind)
         self.cell(sample, disk, algorithm, kind, "recompress", lambda: write(f"{disk.sys}/recompress", "priority=1"))
@@ -156,7 +156,8 @@ class Bench:
             for algorithm, kind in cases(SWAP):
                 for disk in swaps[algorithm]:
                     self.swap(sample, disk, algorithm, kind)
-                self.zswap(sample, ram, algorithm, kind)
+                if algorithm not in SETTINGS:
+                    self.zswap(sample, ram, algorithm, kind)
                 if algorithm == "lz4":
                     ram.side = "ram"
                     self.swap(sample, ram, algorithm, kind)

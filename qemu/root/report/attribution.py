@@ -73,7 +73,7 @@ class Code:
                         name = frame["FunctionName"] if depth < len(stack) - 1 else name
                         break
                 name = name.replace("rust_zram::zram::", "").replace("rust_zram::", "")
-                codec = re.search("lz77|lz4_page|lzo_page|842", source + name)
+                codec = re.search("lz77|lz4_page|lzo_page|lzmem|842", source + name)
                 self.known[address] = (f"{name} {source}", "codec" if codec else "driver")
 
     def part(self, name):

@@ -53,6 +53,23 @@ def by_the_page(results):
         spread(f"native, {operation}", twins(cells))
 
 
+def lzmem(results):
+    """Says how lzmem compares with this module's lz4: C zram has none, and is measured with zstd."""
+    rows = []
+    for name, cell in results["instructions"].items():
+        algorithm, rest = name.split(" ", 1)
+        lz4 = results["instructions"].get(f"lz4 {rest}")
+        timed = [results["native"].get(f"{one} {rest}") for one in (algorithm, "lz4")]
+        if algorithm.startswith("lzmem") and lz4:
+            rows.append((name, (cell, lz4), timed))
+    if rows:
+        print("\nlzmem is measured against zstd of C zram, lzmem-3 against its level 9; against lz4 of this module, ours/ours:")
+        print(f"{'':28}{'instructions':>14}{'native':>10}")
+    for name, *pairs in rows:
+        ratios = [f"{a['sides']['ours']['median'] / b['sides']['ours']['median']:.3f}" if a and b else "" for a, b in pairs]
+        print(f"{name:28}{ratios[0]:>14}{ratios[1]:>10}")
+
+
 def others(results):
     """What is done to whole disks, latencies, and jobs."""
     titles = {
@@ -92,6 +109,7 @@ def memory(results):
 def table(results):
     """Prints everything."""
     by_the_page(results)
+    lzmem(results)
     others(results)
     memory(results)
 

@@ -68,7 +68,8 @@ impl Table {
     /// `page` is valid for reads of a page, and `at` is at most [`LAST_START`].
     #[inline(always)]
     pub unsafe fn insert<const BYTES: u32>(&mut self, page: *const u8, at: usize) {
-        // SAFETY: By the safety requirement.
+        // SAFETY: `page` is valid for reads of a page, and `at` is at most `LAST_START`, by the
+        // safety requirement.
         unsafe { self.replace::<BYTES>(page, at) };
     }
 

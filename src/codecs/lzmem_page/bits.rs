@@ -11,6 +11,8 @@ use crate::zram::codecs::lz77::{
     write,
     Corrupt, //
 };
+#[cfg(target_arch = "x86_64")]
+use core::arch::asm;
 use core::marker::PhantomData;
 
 /// The number of bits that a word from a [`Region`] has at least.
@@ -20,6 +22,27 @@ pub(super) const WORD_BITS: u32 = 57;
 pub(super) const MARK: u64 = 1 << 63;
 
 /// Returns by how many bits a word with a [`MARK`] was shifted.
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+pub(super) fn shifted(word: u64) -> usize {
+    let highest: u64;
+    // The instruction waits for its result's register, too. The compiler leaves in there what is
+    // ready late, so that decompression takes a tenth longer.
+    //
+    // SAFETY: The instruction reads and writes registers only.
+    unsafe {
+        asm!(
+            "bsr {highest}, {word}",
+            highest = inout(reg) 0_u64 => highest,
+            word = in(reg) word,
+            options(pure, nomem, nostack),
+        );
+    }
+    (highest ^ 63) as usize
+}
+
+/// Returns by how many bits a word with a [`MARK`] was shifted.
+#[cfg(not(target_arch = "x86_64"))]
 #[inline(always)]
 pub(super) fn shifted(word: u64) -> usize {
     word.leading_zeros() as usize
@@ -105,7 +128,8 @@ impl Writer<'_> {
     /// As long as the stream is used, `to` is valid for writes of as many bytes as it gets, and of
     /// eight more.
     pub(super) unsafe fn new(to: *mut u8) -> Self {
-        // INVARIANT: By the safety requirement.
+        // INVARIANT: `to` is valid for writes of the stream and of eight bytes more by the safety
+        // requirement.
         Self {
             start: to,
             to,
@@ -127,7 +151,7 @@ impl Writer<'_> {
     /// Writes the whole bytes.
     #[inline(always)]
     pub(super) fn flush(&mut self) {
-        // SAFETY: `to` is valid for writes of eight bytes by the invariants.
+        // SAFETY: `to` is valid for writes of eight bytes by the type invariant.
         unsafe { write(self.to, self.bits.to_le()) };
         // INVARIANT: The stream has got these bytes.
         self.to = self.to.wrapping_add((self.count >> 3) as usize);

@@ -42,18 +42,19 @@ const SAMPLE: usize = 4;
 /// The number of bytes that are looked at to give a page up.
 const LOOKS: usize = 64;
 
-/// Literals are not written in codes if these save no more than one byte of so many, as they take
-/// time to read. The slow parse takes all that there is.
+/// The number of literals of which codes must save more than one byte to be worth their time.
 const WORTH: usize = 11;
+/// The same for [`Effort::Shortest`].
+const WORTH_OF_SHORTEST: usize = 14;
 
 /// Room for a block: no page needs all of it.
 ///
-/// A sequence stands for four bytes or more, and takes up to 10 + 23 bits, and up to 19 more for each
-/// of its numbers that goes on, which then stands for 16 bytes or more; a literal takes a byte, or
-/// up to eleven bits before that is found to be too much.
+/// A sequence stands for four bytes or more, and takes up to 10 + 23 bits, and up to 19 more for
+/// each of its numbers that goes on, which then stands for 16 bytes or more. A literal takes a
+/// byte, or up to eleven bits before that is found to be too much.
 pub(crate) type Room = [u8; 2 * PAGE];
 
-/// How much time is spent to find the sequences that make a short block.
+/// The time that is spent to find the sequences that make a short block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Effort {
     /// Takes the first match that is found.
@@ -81,22 +82,25 @@ pub(crate) unsafe fn compress(
     effort: Effort,
 ) -> Option<usize> {
     // SAFETY: `src` is valid for reads of a page by the safety requirement.
-    unsafe {
+    let (set, worth) = unsafe {
         match effort {
-            Effort::Fast => find::<false>(state, src, limit)?,
-            Effort::Lazy => find::<true>(state, src, limit)?,
+            Effort::Fast => {
+                find::<false>(state, src, limit)?;
+                (choose(&state.sequences), WORTH)
+            }
+            Effort::Lazy => {
+                find::<true>(state, src, limit)?;
+                (choose(&state.sequences), WORTH)
+            }
             Effort::Shortest => {
                 find::<false>(state, src, limit)?;
-                let set = choose(&state.sequences);
+                let set = choose_exactly(&state.sequences);
                 find_shortest(state, src, &WRITE[set % SETS]);
+                (set, WORTH_OF_SHORTEST)
             }
         }
-    }
-    let worth = match effort {
-        Effort::Fast | Effort::Lazy => WORTH,
-        Effort::Shortest => usize::MAX,
     };
-    encode(&state.sequences, worth, &mut state.scratch, dst, limit)
+    encode(&state.sequences, set, worth, &mut state.scratch, dst, limit)
 }
 
 /// Finds the sequences of a page, or gives it up with `None`.
@@ -107,13 +111,13 @@ pub(crate) unsafe fn compress(
 #[inline(never)]
 unsafe fn find<const LAZY: bool>(state: &mut State, page: *const u8, limit: usize) -> Option<()> {
     // SAFETY: `page` is valid for reads of a page by the safety requirement.
-    let (pen, anchor) =
-        unsafe { parse::<LAZY>(&mut state.table, page, &mut state.sequences) };
+    let (pen, anchor) = unsafe { parse::<LAZY>(&mut state.table, page, &mut state.sequences) };
     let left = PAGE.wrapping_sub(anchor);
     let literals = pen.literals().wrapping_add(left);
-    // SAFETY: `page` is valid for reads of a page, and the last match ended at `anchor`.
+    // SAFETY: `page` is valid for reads of a page. The last match ended at `anchor`, which is in
+    // the page if anything is left of that.
     unsafe {
-        if literals > limit && is_noise(page, anchor, left.wrapping_mul(limit) / literals) {
+        if left > 0 && literals > limit && is_noise(page, anchor, left * limit / literals) {
             return None;
         }
         pen.end(page, anchor);
@@ -145,37 +149,31 @@ unsafe fn find_shortest(state: &mut State, page: *const u8, codes: &Write) {
 ///
 /// # Safety
 ///
-/// `page` is valid for reads of a page, and `anchor` is at most that.
+/// `page` is valid for reads of a page, and `anchor` is in it.
 unsafe fn is_noise(page: *const u8, anchor: usize, limit: usize) -> bool {
     let left = PAGE.wrapping_sub(anchor);
     let mut sum = 0_u64;
     for look in 0..LOOKS {
         let at = anchor.wrapping_add(left.wrapping_mul(look) / LOOKS);
-        // SAFETY: `at` is before the end of the page, unless `left` is 0.
-        let byte: u8 = if left > 0 { unsafe { read(page.add(at)) } } else { 0 };
-        sum = sum.wrapping_add(PRICES[0][usize::from(byte)]);
+        // SAFETY: `at` is in the page, as `left` is not 0.
+        let byte: u8 = unsafe { read(page.add(at)) };
+        sum = sum.wrapping_add(PRICES[0].literals[usize::from(byte)]);
     }
     let least = (0..SETS / 2).map(|set| price(sum, set)).min();
     least.map_or(0, usize::from).wrapping_mul(left) > limit.wrapping_mul(8 * LOOKS)
 }
 
-/// Returns the sum of [`PRICES`] of a set.
+/// Returns the sum for one of four sets.
 #[inline(always)]
 fn price(sums: u64, set: usize) -> u16 {
     sums.wrapping_shr(16 * set as u32) as u16
 }
 
-// No sum exceeds its 16 bits.
-const _: () = assert!(PAGE / SAMPLE * 11 <= u16::MAX as usize);
+// No sum exceeds its 16 bits: the codes of a sequence take less than those of four literals.
+const _: () = assert!(PAGE * 11 <= u16::MAX as usize);
 
-/// Returns the set of codes in which the literals take the fewest bits, by a sample of them.
-fn choose(sequences: &Sequences) -> usize {
-    let [plain, changes] = sequences.literals();
-    let mut sums = [0_u64; 2];
-    for (a, b) in plain.chunks_exact(SAMPLE).zip(changes.chunks_exact(SAMPLE)) {
-        sums[0] = sums[0].wrapping_add(PRICES[0][usize::from(a[0])]);
-        sums[1] = sums[1].wrapping_add(PRICES[1][usize::from(b[0])]);
-    }
+/// Returns the set with the least sum.
+fn least(sums: [u64; 2]) -> usize {
     let (mut best, mut least) = (0, u16::MAX);
     for set in 0..SETS {
         let price = price(sums[set / (SETS / 2)], set % (SETS / 2));
@@ -187,21 +185,64 @@ fn choose(sequences: &Sequences) -> usize {
     best
 }
 
+/// Returns the set of codes in which the literals take the fewest bits, by a sample of them.
+fn choose(sequences: &Sequences) -> usize {
+    let mut sums = [0_u64; 2];
+    let [plain, differences] = sequences.literals().map(|all| all.chunks_exact(SAMPLE));
+    for (a, b) in plain.zip(differences) {
+        sums[0] = sums[0].wrapping_add(PRICES[0].literals[usize::from(a[0])]);
+        sums[1] = sums[1].wrapping_add(PRICES[1].literals[usize::from(b[0])]);
+    }
+    least(sums)
+}
+
+/// Returns the set of codes in which the literals and the sequences take the fewest bits.
+fn choose_exactly(sequences: &Sequences) -> usize {
+    let mut sums = [0_u64; 2];
+    for ((sum, prices), literals) in sums.iter_mut().zip(&PRICES).zip(sequences.literals()) {
+        for literal in literals {
+            *sum = sum.wrapping_add(prices.literals[usize::from(*literal)]);
+        }
+    }
+    let mut last = FIRST_DISTANCE as u16;
+    for sequence in sequences.list() {
+        let class = MATCHES[usize::from(sequence.len).min(LONG_MATCH)].class;
+        let row = row(usize::from(sequence.literals), class);
+        let mut symbol = DISTANCE_SYMBOLS[usize::from(sequence.distance) % PAGE];
+        if sequence.distance == last {
+            symbol = SAME;
+        }
+        last = sequence.distance;
+        for (sum, prices) in sums.iter_mut().zip(&PRICES) {
+            let pair = prices.pairs.get(row).copied();
+            let distance = prices.distances.get(usize::from(symbol)).copied();
+            *sum = sum
+                .wrapping_add(pair.unwrap_or(0))
+                .wrapping_add(distance.unwrap_or(0));
+        }
+    }
+    least(sums)
+}
+
 /// Writes a block to `dst`, and returns its length.
 ///
 /// Literals are written in codes if these save more than one byte of `worth`. Returns `None` if the
 /// block is longer than `limit`.
 fn encode(
     sequences: &Sequences,
+    set: usize,
     worth: usize,
     scratch: &mut [u16; PAGE],
     dst: &mut Room,
     limit: usize,
 ) -> Option<usize> {
-    let set = choose(sequences);
     let codes = &WRITE[set % SETS];
-    let [plain, changes] = sequences.literals();
-    let literals = if codes.differences { changes } else { plain };
+    let [plain, differences] = sequences.literals();
+    let literals = if codes.differences {
+        differences
+    } else {
+        plain
+    };
     let quarter = literals.len() / 4;
     let (first, rest) = literals.split_at_checked(quarter)?;
     let (second, rest) = rest.split_at_checked(quarter)?;
@@ -240,7 +281,10 @@ fn encode(
         len = len.wrapping_add(write_sequences(codes, sequences, body.add(len), scratch));
         let bits = header.to_bits();
         write(block, (bits as u32).to_le());
-        write(block.add(HEADER - 4), (bits.wrapping_shr(24) as u32).to_le());
+        write(
+            block.add(HEADER - 4),
+            (bits.wrapping_shr(24) as u32).to_le(),
+        );
         len = len.wrapping_add(HEADER);
         (len <= limit).then_some(len)
     }
@@ -259,7 +303,8 @@ unsafe fn two_streams(
     to: *mut u8,
     scratch: *mut u8,
 ) -> usize {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `to` and `scratch` are valid for writes of a stream each, and of eight bytes more, by
+    // the safety requirement.
     unsafe {
         let forward = write_literals(codes, forward, to);
         let backward = write_literals(codes, backward, scratch);
@@ -274,7 +319,8 @@ unsafe fn two_streams(
 /// `to` is valid for writes of the stream and of eight bytes more, as long as it is used.
 #[inline(always)]
 unsafe fn write_literals<'a>(codes: &Write, literals: &[u8], to: *mut u8) -> Writer<'a> {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `to` is valid for writes of the stream and of eight bytes more by the safety
+    // requirement.
     let mut stream = unsafe { Writer::new(to) };
     let mut groups = literals.chunks_exact(5);
     for group in &mut groups {
@@ -303,7 +349,8 @@ unsafe fn write_sequences(
     to: *mut u8,
     scratch: *mut u8,
 ) -> usize {
-    // SAFETY: By the safety requirement.
+    // SAFETY: `to` and `scratch` are valid for writes of a stream each, and of eight bytes more, by
+    // the safety requirement.
     let (mut lengths, mut distances) = unsafe { (Writer::new(to), Writer::new(scratch)) };
     let mut last = FIRST_DISTANCE;
     for two in sequences.list().chunks(2) {
@@ -345,6 +392,7 @@ unsafe fn write_sequences(
         lengths.flush();
         distances.flush();
     }
-    // SAFETY: By the safety requirement.
+    // SAFETY: `to` is valid for writes of the region by the safety requirement, and `scratch` is
+    // elsewhere.
     unsafe { join(lengths, distances) }
 }

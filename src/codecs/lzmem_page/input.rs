@@ -7,11 +7,11 @@ use crate::zram::codecs::lz77::{
     Corrupt, //
 };
 
-/// What is left of a block.
+/// The rest of a block.
 pub(super) struct Input<'b> {
     head: &'b [u8],
     tail: &'b [u8],
-    /// Where bytes are put together that lie across both parts.
+    /// Room in which bytes are put together that lie across both parts.
     bridge: Option<&'b mut [u8]>,
 }
 

@@ -13,15 +13,16 @@
 //! r, redis, rsync, rust, sbcl, sort, sqlite, stockfish, tcl, thunar, tmux, typescript, vim, wine,
 //! writer, xserver, xz, z3.
 
-use super::codes::{
-    DISTANCES,
-    PAIRS,
-    SETS, //
-};
+/// The number of sets of codes, half of which are for literals as they are.
+pub(super) const SETS: usize = 8;
+/// The number of symbols for a number of literals and the length of a match.
+pub(super) const PAIRS: usize = 238;
+/// The number of symbols for a distance.
+pub(super) const DISTANCES: usize = 33;
 
 /// The lengths in bits of the codes of a set, by symbol.
 pub(super) struct Lengths {
-    /// Set if a literal stands for what has changed.
+    /// True if literals are written as differences.
     pub differences: bool,
     pub literals: [u8; 256],
     pub pairs: [u8; PAIRS],

@@ -2,7 +2,7 @@
 
 //! What a parse finds of a page, before it is written in codes.
 
-use super::shortest::{
+use super::node::{
     Node,
     NODES, //
 };
@@ -35,7 +35,7 @@ pub(super) struct Sequence {
     pub literals: u16,
     /// The length of the match.
     pub len: u16,
-    /// How far before the match is what it repeats.
+    /// The distance of the match from what it repeats.
     pub distance: u16,
 }
 
@@ -47,7 +47,9 @@ pub(super) struct Sequences {
     list: [Sequence; MOST],
     /// The number of sequences, which is at most [`MOST`].
     count: usize,
-    /// The literals as they are, and as what has changed. No more than the first ones are valid.
+    /// The literals as they are, and as differences.
+    ///
+    /// No more than the first ones are valid.
     literals: Literals,
     /// The number of literals, which is at most a page.
     literals_count: usize,
@@ -86,11 +88,11 @@ impl Sequences {
         self.list.get(..self.count).unwrap_or(&[])
     }
 
-    /// Returns the literals as they are, and as what has changed.
+    /// Returns the literals as they are, and as differences.
     #[inline]
     pub(super) fn literals(&self) -> [&[u8]; 2] {
-        let [plain, changes] = &self.literals.0;
-        [plain, changes].map(|bytes| bytes.get(..self.literals_count).unwrap_or(&[]))
+        let [plain, differences] = &self.literals.0;
+        [plain, differences].map(|bytes| bytes.get(..self.literals_count).unwrap_or(&[]))
     }
 
     /// Returns room for sequences, and for nodes in place of the literals.
@@ -147,7 +149,7 @@ pub(super) struct Pen<'a> {
     literals: *mut u8,
     /// The distance of the last match, or 0 if there is none.
     back: usize,
-    /// All ones if literals stand for what has changed, which is after [`LEAST_BACK`].
+    /// All ones if literals have differences, which is from [`LEAST_BACK`] on.
     mask: u64,
     count: &'a mut usize,
     literals_count: &'a mut usize,

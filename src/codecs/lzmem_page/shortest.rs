@@ -8,12 +8,22 @@
 //! is found, and ends where all ways meet.
 
 use super::{
+    chains::{
+        Finder,
+        Found,
+        Links,
+        GOOD, //
+    },
     codes::{
         escape,
         Write,
         DISTANCE_SYMBOLS,
         MANY_LITERALS,
         SAME, //
+    },
+    node::{
+        Node,
+        NODES, //
     },
     sequences::{
         Sequence,
@@ -23,64 +33,22 @@ use super::{
     LEAST_BACK, //
 };
 use crate::zram::codecs::lz77::{
-    matches::{
-        match_end,
-        LAST_START, //
-    },
+    matches::LAST_START,
     read,
     table::Table,
-    MIN_MATCH,
-    PAGE, //
+    MIN_MATCH, //
 };
 
-/// The number of positions of a chain that are tried.
-const DEPTH: usize = 4;
-
-/// The length from which on a match is taken without looking further.
-const GOOD: usize = 32;
+/// The number of bits that the time to read a sequence is worth, with the last distance.
+const SAME_TIME: u32 = 1;
+/// The same with another distance, whose code is longer, so that the next word is needed sooner.
+const TIME: u32 = 4;
 
 /// The number of lengths of a match that are tried: its own, and shorter ones.
 const TRIED: usize = 3;
 
-/// The number of bits by which a way must be ahead of the one that has got farthest, for matches to
-/// be looked for.
-const AHEAD: u32 = 4;
-
-/// The number of nodes, which is also the length of a stretch at most.
-pub(super) const NODES: usize = 1024;
-
-/// The cheapest way to a position.
-///
-/// All zeroes is a valid value.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub(super) struct Node {
-    /// The number of bits since the start of the stretch.
-    price: u16,
-    /// The length of the match that ends here, or 0 if a literal does.
-    len: u16,
-    /// The distance of the last match.
-    distance: u16,
-    /// The number of literals after the last match.
-    literals: u16,
-}
-
-impl Node {
-    /// No way at all.
-    const NONE: Self = Self {
-        price: u16::MAX,
-        len: 0,
-        distance: 0,
-        literals: 0,
-    };
-}
-
-// No way through a stretch takes as many bits as `Node::NONE`: a literal takes at most eleven, and
-// four bytes of a match take less.
-const _: () = assert!(NODES * 11 + 100 < u16::MAX as usize);
-
-/// For each position the one before it that has the same hash, or 0.
-pub(super) type Links = [u16; PAGE];
+/// The number of bits by which a way must be ahead of the one that has got farthest to be followed.
+const AHEAD: u32 = 5;
 
 /// Finds the sequences of a page, and returns their number.
 ///
@@ -95,15 +63,7 @@ pub(super) unsafe fn shortest(
     page: *const u8,
     codes: &Write,
 ) -> usize {
-    table.clear();
-    let mut finder = Finder {
-        page,
-        table,
-        links,
-        next: 1,
-        found: [Found { len: 0, distance: 0 }; DEPTH + 1],
-        count: 0,
-    };
+    let mut finder = Finder::new(page, table, links);
     let mut list = List { list, count: 0 };
     // The start of the stretch, and the way to there.
     let mut start = 1_usize;
@@ -117,7 +77,7 @@ pub(super) unsafe fn shortest(
         // SAFETY: `page` is valid for reads of a page, `start` is at most `LAST_START`, and the
         // distance is from 1 to `start`.
         unsafe { finder.find(start, way.distance) };
-        if finder.count == 0 {
+        if finder.found().is_empty() {
             start = start.wrapping_add(1);
             way.literals = way.literals.wrapping_add(1);
             continue;
@@ -141,7 +101,7 @@ pub(super) unsafe fn shortest(
             way.distance = distance;
             way.literals = 0;
             // Only the last positions of a long match are worth finding again.
-            finder.next = finder.next.max(start.wrapping_sub(4));
+            finder.skip(start.wrapping_sub(4));
         }
     }
     list.count
@@ -185,41 +145,46 @@ unsafe fn stretch(
             return (at, None);
         }
 
-        let position = start.wrapping_add(at);
-        let distance = usize::from(way.distance);
-        // SAFETY: `position` is in the page, as it is before the end of a match, and the distance is
-        // from 1 to `start`, or that of a match before.
-        let (byte, before): (u8, u8) = unsafe {
-            let from = page.add(position);
-            (read(from), read(from.sub(distance)))
-        };
-        let literal = if codes.differences && distance >= LEAST_BACK {
-            byte ^ before
-        } else {
-            byte
-        };
-        let price = u16::from(codes.literals[usize::from(literal)].len);
-        let price = way.price.wrapping_add(price);
-        at = at.wrapping_add(1);
-        let next = node(nodes, at);
-        if price < next.price {
-            *next = Node {
-                price,
-                len: 0,
-                distance: way.distance,
-                literals: way.literals.wrapping_add(1),
+        if is_ahead(way, *node(nodes, end)) {
+            // SAFETY: The position is in the page, as it is before the end of a match, and the
+            // distance is from 1 to `start`, or that of a match before.
+            let (byte, before): (u8, u8) = unsafe {
+                let from = page.add(start).add(at);
+                (read(from), read(from.sub(usize::from(way.distance))))
             };
+            let literal = if codes.differences && usize::from(way.distance) >= LEAST_BACK {
+                byte ^ before
+            } else {
+                byte
+            };
+            let price = u16::from(codes.literals[usize::from(literal)].len);
+            let price = way.price.wrapping_add(price);
+            let next = node(nodes, at.wrapping_add(1));
+            if price < next.price {
+                *next = Node {
+                    price,
+                    len: 0,
+                    distance: way.distance,
+                    literals: way.literals.wrapping_add(1),
+                };
+            }
         }
-        let next = *next;
-        let ahead = u32::from(next.price).wrapping_add(AHEAD) < u32::from(node(nodes, end).price);
+        at = at.wrapping_add(1);
+        finder.clear();
+        let next = *node(nodes, at);
         let position = start.wrapping_add(at);
-        finder.count = 0;
-        if at < end && ahead && position <= LAST_START {
+        if at < end && is_ahead(next, *node(nodes, end)) && position <= LAST_START {
             // SAFETY: `position` is at most `LAST_START`, and the distance is that of a match
             // before.
             unsafe { finder.find(position, next.distance) };
         }
     }
+}
+
+/// Returns whether `way` is worth following, when `farthest` is the one that has got farthest.
+#[inline(always)]
+fn is_ahead(way: Node, farthest: Node) -> bool {
+    u32::from(way.price).wrapping_add(AHEAD) < u32::from(farthest.price)
 }
 
 /// Follows the matches that were found at node `at`.
@@ -242,7 +207,8 @@ fn follow(finder: &Finder<'_>, nodes: &mut [Node; NODES], codes: &Write, at: usi
         let Some(code) = codes.distances.get(usize::from(symbol)) else {
             break;
         };
-        let start = start.wrapping_add(u32::from(code.len));
+        let time = if same { SAME_TIME } else { TIME };
+        let start = start.wrapping_add(u32::from(code.len)).wrapping_add(time);
         let len = usize::from(len);
         let mut tried = len.saturating_sub(TRIED - 1).max(shortest);
         while tried <= len {
@@ -312,113 +278,5 @@ impl List<'_> {
         let added = self.list.get_mut(start..self.count);
         added.unwrap_or_default().reverse();
         true
-    }
-}
-
-/// A match.
-#[derive(Clone, Copy)]
-struct Found {
-    len: u16,
-    distance: u16,
-}
-
-/// Finds matches.
-struct Finder<'a> {
-    page: *const u8,
-    /// The last position of each chain.
-    table: &'a mut Table,
-    links: &'a mut Links,
-    /// The position from which on none is in a chain.
-    next: usize,
-    /// The matches that were found last, each longer than the one before.
-    found: [Found; DEPTH + 1],
-    count: usize,
-}
-
-impl Finder<'_> {
-    /// Returns the matches that were found last.
-    #[inline(always)]
-    fn found(&self) -> &[Found] {
-        self.found.get(..self.count).unwrap_or(&[])
-    }
-
-    /// Returns the longest match that was found last.
-    #[inline(always)]
-    fn longest(&self) -> Option<Found> {
-        self.found().last().copied()
-    }
-
-    /// Finds matches at `at`: one with the last distance, and longer ones with others.
-    ///
-    /// # Safety
-    ///
-    /// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and `distance` is from
-    /// 1 to `at`.
-    #[inline(always)]
-    unsafe fn find(&mut self, at: usize, distance: u16) {
-        let page = self.page;
-        while self.next < at {
-            // SAFETY: `next` is before `at`.
-            unsafe { self.insert(self.next) };
-        }
-        // SAFETY: `at` is at most `LAST_START`, which is followed by 16 bytes of the page.
-        let word: u32 = unsafe { read(page.add(at)) };
-        let mut best = MIN_MATCH - 1;
-        self.count = 0;
-        let same = at.wrapping_sub(usize::from(distance));
-        // SAFETY: `same` is before `at`.
-        if unsafe { read::<u32>(page.add(same)) } == word {
-            // SAFETY: `at` is at most `LAST_START`, and `same` is before `at`.
-            best = unsafe { match_end::<PAGE>(page, at, same) }.wrapping_sub(at);
-            self.found[0] = Found {
-                len: best as u16,
-                distance,
-            };
-            self.count = 1;
-        }
-        // SAFETY: `at` is at most `LAST_START`.
-        let mut from = unsafe { self.insert(at) };
-        for _ in 0..DEPTH {
-            if from == 0 || best >= GOOD || at.wrapping_add(best) >= PAGE {
-                break;
-            }
-            // A longer match has the byte after the best one, too, so the last four bytes up to it
-            // are compared first.
-            let tail = best.wrapping_sub(MIN_MATCH - 1);
-            // SAFETY: `at + best` is in the page, as was just checked, and `from` is before `at`.
-            let equal = unsafe {
-                read::<u32>(page.add(from).add(tail)) == read(page.add(at).add(tail))
-                    && read::<u32>(page.add(from)) == word
-            };
-            if equal {
-                // SAFETY: `at` is at most `LAST_START`, and `from` is before `at`.
-                let len = unsafe { match_end::<PAGE>(page, at, from) }.wrapping_sub(at);
-                if len > best {
-                    best = len;
-                    if let Some(to) = self.found.get_mut(self.count) {
-                        *to = Found {
-                            len: len as u16,
-                            distance: at.wrapping_sub(from) as u16,
-                        };
-                        self.count = self.count.wrapping_add(1);
-                    }
-                }
-            }
-            from = usize::from(self.links[from % PAGE]);
-        }
-    }
-
-    /// Adds `at` to its chain, and returns the position before it in there, or 0.
-    ///
-    /// # Safety
-    ///
-    /// `page` is valid for reads of a page, and `at` is at most [`LAST_START`].
-    #[inline(always)]
-    unsafe fn insert(&mut self, at: usize) -> usize {
-        self.next = at.wrapping_add(1);
-        // SAFETY: `at` is at most `LAST_START`.
-        let from = unsafe { self.table.replace::<{ MIN_MATCH as u32 }>(self.page, at) };
-        self.links[at % PAGE] = from;
-        usize::from(from)
     }
 }

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! LZMEM, this module's own algorithm for pages of memory: [`lzmem_page`].
+
+use super::{
+    lzmem_page::{
+        self,
+        Corrupt,
+        Effort,
+        State, //
+    },
+    Backend,
+    CompressBuf,
+    Params, //
+};
+use crate::zram::abstractions::{
+    racy::{
+        RacyPage,
+        RacyPageMut, //
+    },
+    zsmalloc::Object, //
+};
+use kernel::prelude::*;
+
+/// LZMEM with a level from 1 to 3.
+///
+/// A higher level takes more time to compress, and makes smaller blocks, which take no more time to
+/// decompress. There is no dictionary: the codes are made for memory already.
+pub(crate) struct Lzmem {
+    effort: Effort,
+}
+
+/// The memory of one compression or decompression at a time, allocated as zeroes.
+#[repr(transparent)]
+pub(crate) struct Context(State);
+
+// SAFETY: `State` consists of integers, for which all zeroes is a valid value.
+unsafe impl Zeroable for Context {}
+
+impl Backend for Lzmem {
+    type Context = KVBox<Context>;
+
+    fn new(params: Params) -> Result<Self> {
+        if !params.dict.is_empty() {
+            return Err(EOPNOTSUPP);
+        }
+        let effort = match params.level {
+            None | Some(1) => Effort::Fast,
+            Some(2) => Effort::Lazy,
+            Some(3) => Effort::Shortest,
+            Some(_) => return Err(EINVAL),
+        };
+        Ok(Self { effort })
+    }
+
+    fn context(&self) -> Result<Self::Context> {
+        KVBox::init(pin_init::init_zeroed(), GFP_KERNEL | __GFP_NOWARN)
+    }
+
+    #[inline(never)]
+    fn compress(
+        &self,
+        context: &mut Self::Context,
+        src: RacyPage<'_>,
+        dst: &mut CompressBuf,
+        limit: usize,
+    ) -> Option<usize> {
+        // SAFETY: `src` is valid for reads of a page by the invariants of `RacyPage`.
+        unsafe { lzmem_page::compress(&mut context.0, src.as_ptr(), dst, limit, self.effort) }
+    }
+
+    #[inline(never)]
+    fn decompress(&self, context: &mut Self::Context, src: &[u8], dst: RacyPageMut<'_>) -> Result {
+        decompress(context, src, &[], &mut [], dst)
+    }
+
+    #[inline(never)]
+    fn decompress_object(
+        &self,
+        context: &mut Self::Context,
+        object: &Object<'_>,
+        room: &mut CompressBuf,
+        dst: RacyPageMut<'_>,
+    ) -> Result {
+        let parts = object.read_parts();
+        let (head, tail) = parts.slices();
+        decompress(context, head, tail, room, dst)
+    }
+}
+
+/// Decompresses the block `head` followed by `tail` to the page `dst`.
+///
+/// Unless `tail` is empty, `room` is at least as long as both together.
+///
+/// # Errors
+///
+/// `EINVAL` if the block does not decompress to exactly a page. Then `dst` holds anything.
+fn decompress(
+    context: &mut Context,
+    head: &[u8],
+    tail: &[u8],
+    room: &mut [u8],
+    mut dst: RacyPageMut<'_>,
+) -> Result {
+    // SAFETY: `dst` is valid for reads and writes of a page by the invariants of `RacyPageMut`.
+    unsafe { lzmem_page::decompress(&mut context.0, head, tail, room, dst.as_ptr()) }
+        .map_err(|Corrupt| EINVAL)
+}
