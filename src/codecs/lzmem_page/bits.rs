@@ -15,6 +15,9 @@ use crate::zram::codecs::lz77::{
 use core::arch::asm;
 use core::marker::PhantomData;
 
+/// The number of bytes that a region has at least.
+pub(super) const LEAST_REGION: usize = 8;
+
 /// The number of bits that a word from a [`Region`] has at least.
 pub(super) const WORD_BITS: u32 = 57;
 
@@ -68,10 +71,10 @@ impl<'b> Region<'b> {
     ///
     /// # Errors
     ///
-    /// [`Corrupt`] if there are fewer than eight.
+    /// [`Corrupt`] if there are fewer than [`LEAST_REGION`].
     #[inline]
     pub(super) fn new(bytes: &'b [u8]) -> Result<Self, Corrupt> {
-        let last = bytes.len().checked_sub(8).ok_or(Corrupt)?;
+        let last = bytes.len().checked_sub(LEAST_REGION).ok_or(Corrupt)?;
         Ok(Self { bytes, last })
     }
 

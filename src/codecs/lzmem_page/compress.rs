@@ -5,7 +5,8 @@
 use super::{
     bits::{
         join,
-        Writer, //
+        Writer,
+        LEAST_REGION, //
     },
     codes::{
         escape,
@@ -114,10 +115,11 @@ unsafe fn find<const LAZY: bool>(state: &mut State, page: *const u8, limit: usiz
     let (pen, anchor) = unsafe { parse::<LAZY>(&mut state.table, page, &mut state.sequences) };
     let left = PAGE.wrapping_sub(anchor);
     let literals = pen.literals().wrapping_add(left);
+    let room = limit.saturating_sub(HEADER + LEAST_REGION);
     // SAFETY: `page` is valid for reads of a page. The last match ended at `anchor`, which is in
     // the page if anything is left of that.
     unsafe {
-        if left > 0 && literals > limit && is_noise(page, anchor, left * limit / literals) {
+        if left > 0 && literals > room && is_noise(page, anchor, left * room / literals) {
             return None;
         }
         pen.end(page, anchor);
