@@ -36,6 +36,11 @@ host-test: ## only the tests that need no kernel
 	@qemu/setup
 	@qemu/test host
 
+fuzz: MINUTES ?= 60
+fuzz: ## inputs for lzmem that reach new code, for MINUTES= (60) each for blocks and pages; T=lzmem_block only those
+	@qemu/setup
+	@MINUTES=$(MINUTES) qemu/fuzz $(T)
+
 lint: ## rustfmt --check, clippy and shellcheck, each warning an error
 	@qemu/setup
 	@qemu/lint
@@ -63,4 +68,4 @@ distclean: ## and the workbench in the cache
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all run test bench test-debug test-abuse soak shell host-test lint fmt rust-analyzer install clean distclean help
+.PHONY: all run test bench test-debug test-abuse soak shell host-test fuzz lint fmt rust-analyzer install clean distclean help

@@ -72,6 +72,8 @@ fn decompress_parts(block: &[u8], split: usize) -> Result<Vec<u8>, Corrupt> {
 struct Lz4;
 
 impl Format for Lz4 {
+    const ENDS: bool = true;
+
     fn compress(page: &[u8]) -> Vec<u8> {
         compress(page, BOUND).expect("there is room")
     }

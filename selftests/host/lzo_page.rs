@@ -66,6 +66,8 @@ fn decompress_parts(block: &[u8], split: usize) -> Result<Vec<u8>, Corrupt> {
 struct Lzo;
 
 impl Format for Lzo {
+    const ENDS: bool = true;
+
     fn compress(page: &[u8]) -> Vec<u8> {
         compress(page, BOUND).expect("there is room")
     }

@@ -41,7 +41,7 @@ pub(super) unsafe fn read<T>(from: *const u8) -> T {
     let value = unsafe { ptr::read_volatile(from.cast::<Unaligned<T>>()).0 };
     // The host test has others write to the page between any two reads.
     #[cfg(test)]
-    let value = crate::seen(value);
+    let value = crate::seen(from, value);
     value
 }
 

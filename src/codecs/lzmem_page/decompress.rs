@@ -65,7 +65,7 @@ pub(crate) unsafe fn decompress(
     // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement. After the
     // literals there are eight bytes of `room`.
     unsafe {
-        let now = Progress::start(header.sequences, literals, dst);
+        let now = Progress::start(header.sequences, room, dst);
         if codes.differences && !header.raw {
             let now = fast::<true>(codes, region, dst, now)?;
             exactly::<true>(codes, region, literals, dst, now)

@@ -8,6 +8,7 @@ use crate::zram::codecs::{
         write, //
     },
     lzmem_page::{
+        sequences::Bytes,
         FIRST_DISTANCE,
         LEAST_BACK, //
     }, //
@@ -42,7 +43,7 @@ pub(super) struct Progress {
 
 impl Progress {
     /// Begins a page.
-    pub(super) fn start(sequences: usize, literals: &[u8], dst: *mut u8) -> Self {
+    pub(super) fn start(sequences: usize, literals: &Bytes, dst: *mut u8) -> Self {
         // INVARIANT: Nothing is done.
         Self {
             left: sequences,

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-only
+
+//! Fuzzes the compressor of LZMEM: `qemu/fuzz lzmem_page`.
+//!
+//! The input is a page, which must become a block that both decompressors read, with each effort,
+//! whatever was in the state before. Then the page changes while it is compressed, and must become
+//! the block of some page.
+
+#![no_main]
+
+#[path = "../../../src"]
+mod zram {
+    pub mod codecs {
+        #[allow(dead_code)]
+        pub mod lz77;
+        #[allow(dead_code)]
+        pub mod lzmem_page;
+    }
+}
+
+#[allow(dead_code)]
+#[path = "../lz77/mod.rs"]
+mod lz77;
+#[allow(dead_code)]
+#[path = "../lzmem/mod.rs"]
+mod lzmem;
+
+use lz77::{
+    filled,
+    in_room,
+    lying,
+    to_page,
+    PAGE, //
+};
+use lzmem::meaning;
+use std::{
+    cell::RefCell,
+    slice, //
+};
+use zram::codecs::lzmem_page::{
+    self,
+    Effort,
+    State, //
+};
+
+/// Returns the value that `read` in lz77 gets for an integer that others may write to.
+pub(crate) use lz77::seen;
+
+thread_local! {
+    static STATE: RefCell<Box<State>> = {
+        // SAFETY: A `State` consists of integers, for which any bytes are a valid value.
+        RefCell::new(unsafe { filled(0) })
+    };
+}
+
+fn compress(page: &[u8], limit: usize, effort: Effort) -> Option<Vec<u8>> {
+    STATE.with_borrow_mut(|state| {
+        in_room(page, 2 * PAGE, |page, dst| {
+            let dst = dst.try_into().expect("it is that long");
+            // SAFETY: `page` is valid for reads of a page.
+            unsafe { lzmem_page::compress(state, page, dst, limit, effort) }
+        })
+    })
+}
+
+/// Returns the page of a block, which both decompressors must make of it.
+fn page_of(block: &[u8]) -> Vec<u8> {
+    let page = STATE.with_borrow_mut(|state| {
+        to_page(block, block.len(), |head, tail, bridge, dst| {
+            // SAFETY: `dst` is valid for reads and writes of a page.
+            unsafe { lzmem_page::decompress(state, head, tail, bridge, dst) }
+        })
+    });
+    assert!(page.as_ref().ok() == meaning(block).as_ref());
+    page.expect("a block")
+}
+
+/// Tries an input.
+///
+/// # Safety
+///
+/// `data` is valid for reads of `size` bytes.
+#[no_mangle]
+unsafe extern "C" fn LLVMFuzzerTestOneInput(data: *const u8, size: usize) -> i32 {
+    let Some(size) = size.checked_sub(2) else {
+        return 0;
+    };
+    // SAFETY: `data` is valid for reads of `size` bytes after the first two by the safety
+    // requirement.
+    let input = unsafe { slice::from_raw_parts(data.add(2), size) };
+    // SAFETY: `data` is valid for reads of two bytes by the safety requirement.
+    let choice = unsafe { data.cast::<u16>().read_unaligned() };
+    // A short input is the start of a page, or repeats itself.
+    let more: &[u8] = if choice & 1 > 0 && size > 0 {
+        input
+    } else {
+        &[0]
+    };
+    let all = input.iter().chain(more.iter().cycle());
+    let page: Vec<u8> = all.copied().take(PAGE).collect();
+    let limit = usize::from(choice >> 4);
+    for effort in [Effort::Fast, Effort::Lazy, Effort::Shortest] {
+        let block = compress(&page, usize::MAX, effort).expect("there is no limit");
+        assert!(page_of(&block) == page);
+        if let Some(other) = compress(&page, limit, effort) {
+            assert!(other.len() <= limit && other == block);
+        }
+        let share = 1 << (choice >> 1 & 7);
+        let block = lying(choice.into(), share, || compress(&page, usize::MAX, effort));
+        page_of(&block.expect("there is no limit"));
+    }
+    0
+}
