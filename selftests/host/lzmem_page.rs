@@ -196,6 +196,29 @@ fn matches_reach_the_end() {
     }
 }
 
+/// The document shows a page and its block: four structures, and zeroes.
+#[test]
+fn the_example_is_right() {
+    let mut page = vec![0; PAGE];
+    for (number, at) in (0_u64..4).zip((0..).step_by(24)) {
+        let pointer = 0x7f12_3456_7890 + 96 * number;
+        page[at..at + 8].copy_from_slice(&pointer.to_le_bytes());
+        page[at + 8..at + 16].copy_from_slice(&(number + 5).to_le_bytes());
+        page[at + 16..at + 22].copy_from_slice(b"memory");
+    }
+    let document = include_str!("../../doc/lzmem.md");
+    let (_, example) = document.split_once("### An example").unwrap();
+    let (example, _) = example.split_once("##").unwrap();
+    let lines = example.lines().filter_map(|line| line.strip_prefix("    "));
+    let digits = lines.flat_map(str::split_whitespace);
+    let block: Vec<u8> = digits
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect();
+    assert_eq!(compress(&page, NONE, Effort::Fast).unwrap(), block);
+    assert_eq!(decompress(&block).unwrap(), page);
+    assert_eq!(meaning(&block).unwrap(), page);
+}
+
 /// Checks pages that have matches everywhere, and mostly more than a block has sequences.
 #[test]
 fn there_are_no_more_sequences_than_that() {
