@@ -297,6 +297,26 @@ fn the_limit_is_kept() {
     }
 }
 
+/// Checks that a page that fits is not given up because of the last bytes after its last match.
+#[test]
+fn few_bytes_are_no_noise() {
+    let mut random = Random::from_environment();
+    for left in (0..PAGE / 4).step_by(7) {
+        // Hexadecimal digits, most of which are literals.
+        let page = random.bytes(PAGE).into_iter();
+        let mut page: Vec<u8> = page
+            .map(|byte| b"0123456789abcdef"[usize::from(byte % 16)])
+            .collect();
+        let end = PAGE - left;
+        page.copy_within(100..140, end - 40);
+        page[end..].iter_mut().for_each(|byte| *byte |= 128);
+        for effort in EFFORTS {
+            let block = compress(&page, NONE, effort).expect("there is no limit");
+            assert!(compress(&page, block.len(), effort) == Some(block));
+        }
+    }
+}
+
 /// Checks that a block and a page depend on nothing that was in the state before.
 #[test]
 fn what_was_in_the_state_does_not_matter() {

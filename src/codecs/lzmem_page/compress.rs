@@ -43,6 +43,11 @@ const SAMPLE: usize = 4;
 /// The number of bytes that are looked at to give a page up.
 const LOOKS: usize = 64;
 
+/// The least number of bytes after the last match for which a page is given up.
+///
+/// Few bytes say little of the literals before them.
+const NOISE: usize = PAGE / 4;
+
 /// The number of literals of which codes must save more than one byte to be worth their time.
 const WORTH: usize = 11;
 /// The same for [`Effort::Shortest`].
@@ -119,7 +124,7 @@ unsafe fn find<const LAZY: bool>(state: &mut State, page: *const u8, limit: usiz
     // SAFETY: `page` is valid for reads of a page. The last match ended at `anchor`, which is in
     // the page if anything is left of that.
     unsafe {
-        if left > 0 && literals > room && is_noise(page, anchor, left * room / literals) {
+        if left >= NOISE && literals > room && is_noise(page, anchor, left * room / literals) {
             return None;
         }
         pen.end(page, anchor);
