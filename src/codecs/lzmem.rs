@@ -24,8 +24,8 @@ use kernel::prelude::*;
 
 /// LZMEM with a level from 1 to 3.
 ///
-/// A higher level takes more time to compress, and makes smaller blocks, which take no more time to
-/// decompress. There is no dictionary: the codes are made for memory already.
+/// A higher level takes more time to compress, and makes most blocks smaller. They take no more
+/// time to decompress. There is no dictionary: the codes are made for memory already.
 pub(crate) struct Lzmem {
     effort: Effort,
 }

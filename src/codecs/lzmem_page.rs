@@ -11,6 +11,7 @@
 
 mod bits;
 mod chains;
+mod choose;
 mod codes;
 mod compress;
 mod decompress;

@@ -18,7 +18,7 @@ const PAGE: usize = 4096;
 pub const HEADER: usize = 7;
 
 /// The largest number of sequences.
-pub const MOST: usize = 640;
+pub const MOST: usize = 512;
 
 /// The least length of a match by class, and the number of bits that are added to it.
 const CLASSES: [(usize, usize); 14] = [

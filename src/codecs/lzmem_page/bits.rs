@@ -144,7 +144,8 @@ impl Writer<'_> {
 
     /// Adds the lowest `count` bits of `bits`, all others of which are zeroes.
     ///
-    /// After [`Self::flush`], no more than [`WORD_BITS`] may be added before the next one.
+    /// After [`Self::flush`], no more than 56 bits may be added before the next one, as up to seven
+    /// are left from before.
     #[inline(always)]
     pub(super) fn add(&mut self, bits: u64, count: u32) {
         self.bits |= bits.wrapping_shl(self.count);

@@ -16,7 +16,7 @@ use crate::zram::codecs::lz77::{
 const DEPTH: usize = 3;
 
 /// The length from which on a match is taken without looking further.
-pub(super) const GOOD: usize = 32;
+pub(super) const GOOD: usize = 28;
 
 /// For each position the one before it that has the same hash, or 0.
 pub(super) type Links = [u16; PAGE];

@@ -184,7 +184,9 @@ pub(super) static READ: [Read; SETS] = {
     sets
 };
 
-/// The numbers of bits that symbols take in four sets, each in 16 bits.
+/// The numbers of bits that symbols take in four sets, with those that follow their codes.
+///
+/// Each is in 16 bits of a word.
 pub(super) struct Prices {
     pub literals: [u64; 256],
     /// The pairs by [`row`].

@@ -5,8 +5,15 @@
 use super::{
     bits::{
         join,
-        Writer,
-        LEAST_REGION, //
+        Writer, //
+    },
+    choose::{
+        are_worth,
+        choose,
+        choose_exactly,
+        is_hopeless,
+        WORTH,
+        WORTH_OF_SHORTEST, //
     },
     codes::{
         escape,
@@ -16,7 +23,6 @@ use super::{
         LONG_MATCH,
         MANY_LITERALS,
         MATCHES,
-        PRICES,
         SAME,
         SETS,
         WRITE, //
@@ -32,26 +38,9 @@ use super::{
 use crate::zram::codecs::lz77::{
     cold,
     copy_exactly,
-    read,
     write,
     PAGE, //
 };
-
-/// One of so many literals is looked at to choose the set of codes.
-const SAMPLE: usize = 4;
-
-/// The number of bytes that are looked at to give a page up.
-const LOOKS: usize = 64;
-
-/// The least number of bytes after the last match for which a page is given up.
-///
-/// Few bytes say little of the literals before them.
-const NOISE: usize = PAGE / 4;
-
-/// The number of literals of which codes must save more than one byte to be worth their time.
-const WORTH: usize = 11;
-/// The same for [`Effort::Shortest`].
-const WORTH_OF_SHORTEST: usize = 14;
 
 /// Room for a block: no page needs all of it.
 ///
@@ -100,9 +89,15 @@ pub(crate) unsafe fn compress(
             }
             Effort::Shortest => {
                 find::<false>(state, src, limit)?;
-                let set = choose_exactly(&state.sequences);
+                let (set, bits) = choose_exactly(&state.sequences);
                 find_shortest(state, src, &WRITE[set % SETS]);
-                (set, WORTH_OF_SHORTEST)
+                let (mut best, fewer) = choose_exactly(&state.sequences);
+                // It does not foresee what a distance does to the literals after the next match.
+                if fewer > bits {
+                    find::<false>(state, src, limit)?;
+                    best = set;
+                }
+                (best, WORTH_OF_SHORTEST)
             }
         }
     };
@@ -118,13 +113,9 @@ pub(crate) unsafe fn compress(
 unsafe fn find<const LAZY: bool>(state: &mut State, page: *const u8, limit: usize) -> Option<()> {
     // SAFETY: `page` is valid for reads of a page by the safety requirement.
     let (pen, anchor) = unsafe { parse::<LAZY>(&mut state.table, page, &mut state.sequences) };
-    let left = PAGE.wrapping_sub(anchor);
-    let literals = pen.literals().wrapping_add(left);
-    let room = limit.saturating_sub(HEADER + LEAST_REGION);
-    // SAFETY: `page` is valid for reads of a page. The last match ended at `anchor`, which is in
-    // the page if anything is left of that.
+    // SAFETY: `page` is valid for reads of a page, and the last match ended at `anchor`.
     unsafe {
-        if left >= NOISE && literals > room && is_noise(page, anchor, left * room / literals) {
+        if is_hopeless(&pen, page, anchor, limit) {
             return None;
         }
         pen.end(page, anchor);
@@ -149,86 +140,6 @@ unsafe fn find_shortest(state: &mut State, page: *const u8, codes: &Write) {
     let count = unsafe { shortest(table, scratch, nodes, list, page, codes) };
     // SAFETY: `page` is valid for reads of a page, and `shortest` has found the sequences in it.
     unsafe { sequences.gather(page, count) };
-}
-
-/// Returns whether the bytes of the page from `anchor` on take more than `limit` bytes in all codes
-/// for literals as they are, by a sample of them.
-///
-/// # Safety
-///
-/// `page` is valid for reads of a page, and `anchor` is in it.
-unsafe fn is_noise(page: *const u8, anchor: usize, limit: usize) -> bool {
-    let left = PAGE.wrapping_sub(anchor);
-    let mut sum = 0_u64;
-    for look in 0..LOOKS {
-        let at = anchor.wrapping_add(left.wrapping_mul(look) / LOOKS);
-        // SAFETY: `at` is in the page, as `left` is not 0.
-        let byte: u8 = unsafe { read(page.add(at)) };
-        sum = sum.wrapping_add(PRICES[0].literals[usize::from(byte)]);
-    }
-    let least = (0..SETS / 2).map(|set| price(sum, set)).min();
-    least.map_or(0, usize::from).wrapping_mul(left) > limit.wrapping_mul(8 * LOOKS)
-}
-
-/// Returns the sum for one of four sets.
-#[inline(always)]
-fn price(sums: u64, set: usize) -> u16 {
-    sums.wrapping_shr(16 * set as u32) as u16
-}
-
-// No sum exceeds its 16 bits: the codes of a sequence take less than those of four literals.
-const _: () = assert!(PAGE * 11 <= u16::MAX as usize);
-
-/// Returns the set with the least sum.
-fn least(sums: [u64; 2]) -> usize {
-    let (mut best, mut least) = (0, u16::MAX);
-    for set in 0..SETS {
-        let price = price(sums[set / (SETS / 2)], set % (SETS / 2));
-        // Most pages are of the last sets.
-        if price <= least {
-            (best, least) = (set, price);
-        }
-    }
-    best
-}
-
-/// Returns the set of codes in which the literals take the fewest bits, by a sample of them.
-fn choose(sequences: &Sequences) -> usize {
-    let mut sums = [0_u64; 2];
-    let [plain, differences] = sequences.literals().map(|all| all.chunks_exact(SAMPLE));
-    for (a, b) in plain.zip(differences) {
-        sums[0] = sums[0].wrapping_add(PRICES[0].literals[usize::from(a[0])]);
-        sums[1] = sums[1].wrapping_add(PRICES[1].literals[usize::from(b[0])]);
-    }
-    least(sums)
-}
-
-/// Returns the set of codes in which the literals and the sequences take the fewest bits.
-fn choose_exactly(sequences: &Sequences) -> usize {
-    let mut sums = [0_u64; 2];
-    for ((sum, prices), literals) in sums.iter_mut().zip(&PRICES).zip(sequences.literals()) {
-        for literal in literals {
-            *sum = sum.wrapping_add(prices.literals[usize::from(*literal)]);
-        }
-    }
-    let mut last = FIRST_DISTANCE as u16;
-    for sequence in sequences.list() {
-        let class = MATCHES[usize::from(sequence.len).min(LONG_MATCH)].class;
-        let row = row(usize::from(sequence.literals), class);
-        let mut symbol = DISTANCE_SYMBOLS[usize::from(sequence.distance) % PAGE];
-        if sequence.distance == last {
-            symbol = SAME;
-        }
-        last = sequence.distance;
-        for (sum, prices) in sums.iter_mut().zip(&PRICES) {
-            let pair = prices.pairs.get(row).copied();
-            let distance = prices.distances.get(usize::from(symbol)).copied();
-            *sum = sum
-                .wrapping_add(pair.unwrap_or(0))
-                .wrapping_add(distance.unwrap_or(0));
-        }
-    }
-    least(sums)
 }
 
 /// Writes a block to `dst`, and returns its length.
@@ -272,7 +183,7 @@ fn encode(
         };
         header.second = two_streams(codes, third, fourth, body.add(header.first), scratch);
         let mut len = header.first.wrapping_add(header.second);
-        if len.wrapping_add(plain.len() / worth) >= plain.len() {
+        if !are_worth(len, plain.len(), worth) {
             header = Header {
                 raw: true,
                 first: 0,

@@ -8,6 +8,7 @@ mod exact;
 mod fast;
 mod literals;
 mod progress;
+mod sequence;
 
 use super::{
     bits::Region,

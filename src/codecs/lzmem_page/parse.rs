@@ -64,12 +64,12 @@ pub(super) unsafe fn parse<'s, const LAZY: bool>(
                     // match that begins a position or two before.
                     //
                     // SAFETY: `page` is valid for reads of a page by the safety requirement.
-                    // `at + 4` is at most `LAST_START`, as are the positions in the table, and
+                    // `at + 2` is at most `LAST_START`, as are the positions in the table, and
                     // `distance` is at most `at`.
                     unsafe {
-                        let second = at.wrapping_add(1);
-                        if repeats(page, second, distance) {
-                            at = second;
+                        let next = at.wrapping_add(1);
+                        if repeats(page, next, distance) {
+                            at = next;
                             break 'near at.wrapping_sub(distance);
                         }
                         let third = at.wrapping_add(2);
@@ -80,30 +80,12 @@ pub(super) unsafe fn parse<'s, const LAZY: bool>(
                         if let Some(from) = table.probe::<HASHED>(page, at) {
                             break 'near from;
                         }
-                        if let Some(from) = table.probe::<HASHED>(page, second) {
-                            at = second;
-                            break 'near from;
-                        }
-                        let fourth = at.wrapping_add(3);
-                        if repeats(page, fourth, distance) {
-                            at = fourth;
-                            break 'near at.wrapping_sub(distance);
-                        }
-                        let fifth = at.wrapping_add(4);
-                        if repeats(page, fifth, distance) {
-                            at = fifth;
-                            break 'near at.wrapping_sub(distance);
-                        }
-                        if let Some(from) = table.probe::<HASHED>(page, third) {
-                            at = third;
-                            break 'near from;
-                        }
-                        if let Some(from) = table.probe::<HASHED>(page, fourth) {
-                            at = fourth;
+                        if let Some(from) = table.probe::<HASHED>(page, next) {
+                            at = next;
                             break 'near from;
                         }
                     }
-                    at = at.wrapping_add(4);
+                    at = at.wrapping_add(2);
                 }
                 cold();
                 // SAFETY: `page` is valid for reads of a page by the safety requirement, the
@@ -155,9 +137,9 @@ pub(super) unsafe fn parse<'s, const LAZY: bool>(
         unsafe { table.insert::<HASHED>(page, anchor.wrapping_sub(1)) };
         at = anchor;
         stop = at.wrapping_add(WINDOW);
-        if stop > LAST_START - 3 {
+        if stop > LAST_START - 1 {
             cold();
-            stop = LAST_START - 3;
+            stop = LAST_START - 1;
         }
     }
     (pen, anchor)

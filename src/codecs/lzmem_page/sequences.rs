@@ -17,7 +17,7 @@ use core::marker::PhantomData;
 /// The largest number of sequences of a page.
 ///
 /// Hardly a page has so many. With more of them a page would take too long.
-pub(super) const MOST: usize = 640;
+pub(super) const MOST: usize = 512;
 
 /// The least distance by which literals are compared.
 ///
@@ -169,6 +169,22 @@ impl Pen<'_> {
         (self.literals as usize).wrapping_sub(self.start.1 as usize)
     }
 
+    /// Returns the byte `at` of the page as a literal after the last match: as it is, and as a
+    /// difference.
+    ///
+    /// # Safety
+    ///
+    /// `page` is valid for reads of a page, and `at` is in it, not before the end of that match.
+    #[inline(always)]
+    pub(super) unsafe fn literal(&self, page: *const u8, at: usize) -> [u8; 2] {
+        // SAFETY: `at` is in the page by the safety requirement, and `back` is at most that.
+        let (byte, before): (u8, u8) = unsafe {
+            let from = page.add(at);
+            (read(from), read(from.sub(self.back)))
+        };
+        [byte, byte ^ (before & self.mask as u8)]
+    }
+
     /// Adds the literals of the page from `anchor` to `at`, and the match from there to `end`.
     ///
     /// # Safety
@@ -232,14 +248,10 @@ impl Pen<'_> {
                 done = done.wrapping_add(8);
             }
             while done < left {
-                let byte: u8 = read(from.add(done));
-                let before: u8 = read(from.add(done).sub(self.back));
+                let [byte, difference] = self.literal(page, anchor.wrapping_add(done));
                 let to = self.literals.add(done);
                 write(to, byte);
-                write(
-                    to.add(size_of::<Bytes>()),
-                    byte ^ (before & self.mask as u8),
-                );
+                write(to.add(size_of::<Bytes>()), difference);
                 done = done.wrapping_add(1);
             }
         }

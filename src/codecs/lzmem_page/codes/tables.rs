@@ -281,12 +281,14 @@ impl Prices {
             symbol = 0;
             while symbol < PAIRS {
                 let row = symbol / CLASSES << 4 | symbol % CLASSES;
-                prices.pairs[row] |= (lengths.pairs[symbol] as u64) << shift;
+                let price = lengths.pairs[symbol] + EXTRA[symbol % CLASSES];
+                prices.pairs[row] |= (price as u64) << shift;
                 symbol += 1;
             }
             symbol = 0;
             while symbol < DISTANCES {
-                prices.distances[symbol] |= (lengths.distances[symbol] as u64) << shift;
+                let price = lengths.distances[symbol] + range(symbol as u8).1;
+                prices.distances[symbol] |= (price as u64) << shift;
                 symbol += 1;
             }
             set += 1;

@@ -2,9 +2,12 @@
 
 //! Sequences near the end of the page.
 
-use super::progress::{
-    run,
-    Progress, //
+use super::{
+    progress::{
+        run,
+        Progress, //
+    },
+    sequence::Sequence, //
 };
 use crate::zram::codecs::{
     lz77::{
@@ -17,14 +20,7 @@ use crate::zram::codecs::{
             shifted,
             Region, //
         },
-        codes::{
-            escaped,
-            Read,
-            DISTANCE_BITS,
-            LONG_MATCH,
-            MANY_LITERALS,
-            PAIR_BITS, //
-        }, //
+        codes::Read, //
     }, //
 };
 
@@ -51,46 +47,30 @@ pub(super) unsafe fn exactly<const DIFFERENCES: bool>(
     let mut done = (now.to as usize).wrapping_sub(dst as usize);
     while now.left > 0 {
         now.left = now.left.wrapping_sub(1);
-        let word = region.forward(now.lengths);
-        let pair = &codes.pairs[word as usize % (1 << PAIR_BITS)];
-        now.lengths = now.lengths.wrapping_add(usize::from(pair.len));
+        let mut pairs = region.forward(now.lengths);
         let mut word = region.backward(now.distances);
-        let code = &codes.distances[word as usize % (1 << DISTANCE_BITS)];
-        let more = word.wrapping_shr(u32::from(code.shift)) as usize;
-        now.distance = usize::from(code.least)
-            .wrapping_add(more & usize::from(code.mask))
-            .wrapping_add(now.distance & usize::from(code.keep));
-        word = word.wrapping_shr(u32::from(code.len));
-        let more = word as usize & usize::from(pair.mask);
-        let mut len = usize::from(pair.least).wrapping_add(more);
-        word = word.wrapping_shr(u32::from(pair.extra));
+        let mut one = Sequence::take(codes, &mut pairs, &mut word, now.distance);
+        now.lengths = now.lengths.wrapping_add(shifted(pairs));
         now.distances = now.distances.wrapping_add(shifted(word));
-        word = region.backward(now.distances);
-        let mut count = usize::from(pair.literals);
-        if count == MANY_LITERALS {
-            let (more, bits) = escaped(word);
-            count = count.wrapping_add(more);
-            word = word.wrapping_shr(bits);
+        now.distance = one.distance;
+        if one.goes_on {
+            word = region.backward(now.distances);
+            one.go_on(&mut word);
+            now.distances = now.distances.wrapping_add(shifted(word));
         }
-        if len == LONG_MATCH {
-            let (more, bits) = escaped(word);
-            len = len.wrapping_add(more);
-            word = word.wrapping_shr(bits);
-        }
-        now.distances = now.distances.wrapping_add(shifted(word));
 
-        let (some, rest) = literals.split_at_checked(count).ok_or(Corrupt)?;
+        let (some, rest) = literals.split_at_checked(one.literals).ok_or(Corrupt)?;
         literals = rest;
-        let start = done.wrapping_add(count);
-        if start.wrapping_add(len) > PAGE || now.distance > start {
+        let start = done.wrapping_add(one.literals);
+        if start.wrapping_add(one.len) > PAGE || now.distance > start {
             return Err(Corrupt);
         }
-        done = start.wrapping_add(len);
+        done = start.wrapping_add(one.len);
         // SAFETY: The literals and the match are within the page, and the distance is from 1 to
         // what is done before the match. `before` is at the page before `to`, or at `ZEROES`.
         unsafe {
-            run(now.to, some.as_ptr(), count, now.before);
-            copy_match_exactly(now.to.add(count), now.distance, len);
+            run(now.to, some.as_ptr(), some.len(), now.before);
+            copy_match_exactly(now.to.add(some.len()), now.distance, one.len);
             now.to = dst.add(done);
         }
         now.before = now.before::<DIFFERENCES>();

@@ -2,11 +2,14 @@
 
 //! Sequences while the end of the page is not near.
 
-use super::progress::{
-    run,
-    word,
-    Progress,
-    ZEROES, //
+use super::{
+    progress::{
+        run,
+        word,
+        Progress,
+        ZEROES, //
+    },
+    sequence::Sequence, //
 };
 use crate::zram::codecs::{
     lz77::{
@@ -26,12 +29,7 @@ use crate::zram::codecs::{
             Region, //
         },
         codes::{
-            escaped,
             Read,
-            DISTANCE_BITS,
-            LONG_MATCH,
-            MANY_LITERALS,
-            PAIR_BITS,
             SEQUENCE_BITS, //
         },
         LEAST_BACK, //
@@ -76,19 +74,8 @@ pub(super) unsafe fn fast<const DIFFERENCES: bool>(
             distances = region.backward(now.distances);
         }
         now.left = now.left.wrapping_sub(1);
-        let pair = &codes.pairs[lengths as usize % (1 << PAIR_BITS)];
-        let code = &codes.distances[distances as usize % (1 << DISTANCE_BITS)];
-        lengths = lengths.wrapping_shr(u32::from(pair.len));
-        let more = distances.wrapping_shr(u32::from(code.shift)) as usize;
-        // Without a branch, as it can't be foreseen whether the distance stays.
-        now.distance = usize::from(code.least)
-            .wrapping_add(more & usize::from(code.mask))
-            .wrapping_add(now.distance & usize::from(code.keep));
-        distances = distances.wrapping_shr(u32::from(code.len));
-        let more = distances as usize & usize::from(pair.mask);
-        let mut len = usize::from(pair.least).wrapping_add(more);
-        distances = distances.wrapping_shr(u32::from(pair.extra));
-        let mut count = usize::from(pair.literals);
+        let mut one = Sequence::take(codes, &mut lengths, &mut distances, now.distance);
+        now.distance = one.distance;
 
         // SAFETY: `to` is at most `limit`, so 16 bytes of the page are left. `before` is eight
         // bytes before that at least, or at `ZEROES`, which are 16. As `literals` has advanced as
@@ -97,26 +84,16 @@ pub(super) unsafe fn fast<const DIFFERENCES: bool>(
             word::<DIFFERENCES>(now.to, now.literals, now.before, 0);
             word::<DIFFERENCES>(now.to, now.literals, now.before, 8);
         }
-        if pair.escape {
+        if one.goes_on {
             cold();
             now.distances = now.distances.wrapping_add(shifted(distances));
             distances = region.backward(now.distances);
-            // Both numbers take 38 bits at most.
-            if count == MANY_LITERALS {
-                let (more, bits) = escaped(distances);
-                count = count.wrapping_add(more);
-                distances = distances.wrapping_shr(bits);
-            }
-            if len == LONG_MATCH {
-                let (more, bits) = escaped(distances);
-                len = len.wrapping_add(more);
-                distances = distances.wrapping_shr(bits);
-            }
-            if now.to.wrapping_add(count) <= limit {
+            one.go_on(&mut distances);
+            if now.to.wrapping_add(one.literals) <= limit {
                 let step = if now.before == ZEROES.as_ptr() { 0 } else { 8 };
                 let mut before = now.before.wrapping_add(step);
                 let mut done = 16_usize;
-                while done < count {
+                while done < one.literals {
                     before = before.wrapping_add(step);
                     // SAFETY: Each literal is before `limit`, so that eight bytes of the page are
                     // left, and of the literals. `before` is as far before that as at first, or at
@@ -130,7 +107,8 @@ pub(super) unsafe fn fast<const DIFFERENCES: bool>(
             }
         }
 
-        let to = now.to.wrapping_add(count);
+        let Sequence { literals, len, .. } = one;
+        let to = now.to.wrapping_add(literals);
         let end = to.wrapping_add(len);
         let from = to.wrapping_sub(now.distance);
         if from < dst {
@@ -139,13 +117,13 @@ pub(super) unsafe fn fast<const DIFFERENCES: bool>(
         if end > limit {
             cold();
             let left = (dst.wrapping_add(PAGE) as usize).wrapping_sub(now.to as usize);
-            if count.wrapping_add(len) > left {
+            if literals.wrapping_add(len) > left {
                 return Err(Corrupt);
             }
             // SAFETY: The literals and the match are within the page, and `from` is, too. As many
             // literals are left as there are bytes in the page.
             unsafe {
-                run(now.to, now.literals, count, now.before);
+                run(now.to, now.literals, literals, now.before);
                 copy_match_exactly(to, now.distance, len);
             }
         } else if now.distance >= LEAST_BACK {
@@ -175,7 +153,7 @@ pub(super) unsafe fn fast<const DIFFERENCES: bool>(
             unsafe { copy_match(dst, done, now.distance, len) };
         }
         // INVARIANT: The literals and the match are done, and the literals are in the page.
-        now.literals = now.literals.wrapping_add(count);
+        now.literals = now.literals.wrapping_add(literals);
         now.to = end;
         if end > limit {
             now.before = now.before::<DIFFERENCES>();
