@@ -3,18 +3,15 @@
 //! Codes for pages, and the sets that these belong to.
 
 use crate::zram::codecs::lzmem_page::{
+    HEADER,
     LIMITS,
     SETS,
-    SYMBOLS, //
+    SYMBOLS,
+    WORTH, //
 };
 
 pub const PAGE: usize = 4096;
 
-// As in `src/codecs/lzmem_page/compress.rs`.
-pub const SAMPLE: usize = 4;
-const WORTH: f64 = 11.0;
-/// The length of a block's header.
-const HEADER: f64 = 7.0;
 /// The length of a block from which on zram stores a page as it is.
 const HUGE: f64 = 3600.0;
 
@@ -96,7 +93,7 @@ impl Page {
         let literals = bits(&self.literals[form(set)], &lens[0]) / 8.0;
         let others = bits(&self.pairs, &lens[1]) + bits(&self.distances, &lens[2]) + self.more;
         let in_codes = literals + self.bytes / worth < self.bytes;
-        let len = HEADER + others / 8.0 + if in_codes { literals } else { self.bytes };
+        let len = HEADER as f64 + others / 8.0 + if in_codes { literals } else { self.bytes };
         let small = len < HUGE;
         Place {
             set,
@@ -120,7 +117,7 @@ impl Page {
             .rev()
             .min_by(|a, b| price(a).total_cmp(&price(b)))
             .unwrap();
-        self.place(set, &sets[set], WORTH)
+        self.place(set, &sets[set], WORTH as f64)
     }
 }
 

@@ -23,7 +23,9 @@ mod zram {
         pub mod lz77;
         // The files of the real module that find and number the symbols.
         pub mod lzmem_page {
+            mod bits;
             mod chains;
+            mod choose;
             mod codes;
             mod lengths;
             mod node;
@@ -34,8 +36,7 @@ mod zram {
             use crate::sets::{
                 tally,
                 Page,
-                PAGE,
-                SAMPLE, //
+                PAGE, //
             };
             use codes::*;
             use lengths::{
@@ -46,6 +47,12 @@ mod zram {
                 Sequences,
                 LEAST_BACK, //
             };
+
+            /// The length in bytes of what a block begins with.
+            pub const HEADER: usize = 7;
+            /// As the compressor chooses a set, and whether the literals are in codes.
+            const SAMPLE: usize = choose::SAMPLE;
+            pub const WORTH: usize = choose::WORTH;
 
             /// The number of symbols of literals, of pairs, and of distances.
             pub const SYMBOLS: [usize; 3] = [256, PAIRS, DISTANCES];

@@ -93,6 +93,8 @@ impl Format for Lz4 {
     }
 }
 
+lz77::tests_of_any_format!(Lz4);
+
 /// The content of a block, decoded byte by byte.
 struct Meaning {
     data: Vec<u8>,
@@ -334,16 +336,6 @@ fn any_block_is_read() {
     }
 }
 
-#[test]
-fn broken_blocks_do_no_harm() {
-    lz77::broken_blocks_do_no_harm::<Lz4>();
-}
-
-#[test]
-fn blocks_come_in_two_parts() {
-    lz77::blocks_come_in_two_parts::<Lz4>();
-}
-
 /// Checks that a match is found soon after noise.
 ///
 /// The compressor goes through noise in strides, and must not miss the repetition behind it for
@@ -441,9 +433,4 @@ fn pages_may_change_under_way() {
         }
     }
     assert!(came[0] > 100 && came[1] > 100, "{came:?}");
-}
-
-#[test]
-fn pages_may_change_while_they_are_made() {
-    lz77::pages_may_change_while_they_are_made::<Lz4>();
 }

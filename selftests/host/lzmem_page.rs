@@ -134,6 +134,8 @@ impl Format for Lzmem {
     }
 }
 
+lz77::tests_of_any_format!(Lzmem);
+
 /// Checks that `block` decompresses to `page`, and that the reference says so, too.
 fn check(block: &[u8], page: &[u8]) {
     assert!(meaning(block).as_deref() == Some(page), "another page");
@@ -523,16 +525,6 @@ fn the_bridge_may_be_too_short() {
     }
 }
 
-#[test]
-fn broken_blocks_do_no_harm() {
-    lz77::broken_blocks_do_no_harm::<Lzmem>();
-}
-
-#[test]
-fn blocks_come_in_two_parts() {
-    lz77::blocks_come_in_two_parts::<Lzmem>();
-}
-
 /// Checks that a page that changes while it is compressed becomes the block of some page.
 ///
 /// Every read of the page may return another value than the reads before it. No byte around the
@@ -555,11 +547,6 @@ fn pages_may_change_under_way() {
         }
     }
     assert!(came[0] > 100 && came[1] > 100, "{came:?}");
-}
-
-#[test]
-fn pages_may_change_while_they_are_made() {
-    lz77::pages_may_change_while_they_are_made::<Lzmem>();
 }
 
 /// Returns the times that a page takes to be compressed with each effort, and to be decompressed.

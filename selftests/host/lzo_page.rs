@@ -85,6 +85,8 @@ impl Format for Lzo {
     }
 }
 
+lz77::tests_of_any_format!(Lzo);
+
 /// What a block has of each instruction.
 #[derive(Clone, Copy, Default, Debug)]
 struct Counts {
@@ -475,16 +477,6 @@ fn runs_need_a_version() {
     }
 }
 
-#[test]
-fn broken_blocks_do_no_harm() {
-    lz77::broken_blocks_do_no_harm::<Lzo>();
-}
-
-#[test]
-fn blocks_come_in_two_parts() {
-    lz77::blocks_come_in_two_parts::<Lzo>();
-}
-
 /// Checks that a match is found soon after noise.
 ///
 /// The compressor goes through noise in strides, and must not miss the repetition behind it. The
@@ -592,9 +584,4 @@ fn pages_may_change_under_way() {
         }
     }
     assert!(came[0] > 100 && came[1] > 100, "{came:?}");
-}
-
-#[test]
-fn pages_may_change_while_they_are_made() {
-    lz77::pages_may_change_while_they_are_made::<Lzo>();
 }

@@ -9,7 +9,7 @@
       (while (search-forward "int" nil t) (replace-match "long" t))))) 
 (with-current-buffer (get-buffer-create "notes.org")
   (org-mode)
-  (dotimes (n 1500) (insert (format "* TODO Item %d :tag%d:\n  SCHEDULED: <2024-01-%02d>\n" n (% n 9) (1+ (% n 28)))
+  (dotimes (n 1500) (insert (format "* WAIT Item %d :tag%d:\n  SCHEDULED: <2024-01-%02d>\n" n (% n 9) (1+ (% n 28)))
                             (format "  - text with [[file:a%d][link]] and =code=\n" n)))
   (ignore-errors (setq tree (org-element-parse-buffer))))
 (setq table (make-hash-table :test 'equal))

@@ -8,50 +8,28 @@
 
 #![no_main]
 
-#[path = "../../../src"]
-mod zram {
-    pub mod codecs {
-        #[allow(dead_code)]
-        pub mod lz77;
-        #[allow(dead_code)]
-        pub mod lzmem_page;
-    }
-}
+mod common;
 
-#[allow(dead_code)]
-#[path = "../lz77/mod.rs"]
-mod lz77;
-#[allow(dead_code)]
-#[path = "../lzmem/mod.rs"]
-mod lzmem;
-
-use lz77::{
-    filled,
-    in_room,
-    lying,
-    to_page,
-    PAGE, //
-};
-use lzmem::meaning;
-use std::{
-    cell::RefCell,
-    slice, //
-};
-use zram::codecs::lzmem_page::{
-    self,
-    Effort,
-    State, //
+use common::{
+    decompress,
+    lz77::{
+        in_room,
+        lying,
+        PAGE, //
+    },
+    lzmem::meaning,
+    zram::{
+        self,
+        codecs::lzmem_page::{
+            self,
+            Effort, //
+        }, //
+    },
+    STATE, //
 };
 
 /// Returns the value that `read` in lz77 gets for an integer that others may write to.
-pub(crate) use lz77::seen;
-
-thread_local! {
-    static STATE: RefCell<Box<State>> = {
-        // SAFETY: A `State` consists of integers, for which any bytes are a valid value.
-        RefCell::new(unsafe { filled(0) })
-    };
-}
+pub(crate) use common::lz77::seen;
 
 fn compress(page: &[u8], limit: usize, effort: Effort) -> Option<Vec<u8>> {
     STATE.with_borrow_mut(|state| {
@@ -65,12 +43,7 @@ fn compress(page: &[u8], limit: usize, effort: Effort) -> Option<Vec<u8>> {
 
 /// Returns the page of a block, which both decompressors must make of it.
 fn page_of(block: &[u8]) -> Vec<u8> {
-    let page = STATE.with_borrow_mut(|state| {
-        to_page(block, block.len(), |head, tail, bridge, dst| {
-            // SAFETY: `dst` is valid for reads and writes of a page.
-            unsafe { lzmem_page::decompress(state, head, tail, bridge, dst) }
-        })
-    });
+    let page = decompress(block, block.len());
     assert!(page.as_ref().ok() == meaning(block).as_ref());
     page.expect("a block")
 }
@@ -82,16 +55,12 @@ fn page_of(block: &[u8]) -> Vec<u8> {
 /// `data` is valid for reads of `size` bytes.
 #[no_mangle]
 unsafe extern "C" fn LLVMFuzzerTestOneInput(data: *const u8, size: usize) -> i32 {
-    let Some(size) = size.checked_sub(2) else {
+    // SAFETY: `data` is valid for reads of `size` bytes by the safety requirement.
+    let Some((choice, input)) = (unsafe { common::input(data, size) }) else {
         return 0;
     };
-    // SAFETY: `data` is valid for reads of `size` bytes after the first two by the safety
-    // requirement.
-    let input = unsafe { slice::from_raw_parts(data.add(2), size) };
-    // SAFETY: `data` is valid for reads of two bytes by the safety requirement.
-    let choice = unsafe { data.cast::<u16>().read_unaligned() };
     // A short input is the start of a page, or repeats itself.
-    let more: &[u8] = if choice & 1 > 0 && size > 0 {
+    let more: &[u8] = if choice & 1 > 0 && !input.is_empty() {
         input
     } else {
         &[0]

@@ -354,3 +354,25 @@ pub fn pages_may_change_while_they_are_made<F: Format>() {
         let _ = lying(seed, share, || F::decompress(&block, split));
     }
 }
+
+/// Defines the tests that each format has.
+macro_rules! tests_of_any_format {
+    ($format:ty) => {
+        #[test]
+        fn broken_blocks_do_no_harm() {
+            $crate::lz77::broken_blocks_do_no_harm::<$format>();
+        }
+
+        #[test]
+        fn blocks_come_in_two_parts() {
+            $crate::lz77::blocks_come_in_two_parts::<$format>();
+        }
+
+        #[test]
+        fn pages_may_change_while_they_are_made() {
+            $crate::lz77::pages_may_change_while_they_are_made::<$format>();
+        }
+    };
+}
+#[allow(unused_imports)] // A fuzz target has no tests.
+pub(crate) use tests_of_any_format;
