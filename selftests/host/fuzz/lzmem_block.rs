@@ -11,16 +11,17 @@ mod common;
 
 use common::{
     decompress,
-    lz77::Random,
+    lz77,
     lzmem::{
         blocks::of_any,
         meaning, //
     },
     zram, //
 };
+use lz77::Random;
 
 /// Returns the value that `read` in lz77 gets for an integer that others may write to.
-pub(crate) use common::lz77::seen;
+pub(crate) use lz77::seen;
 
 /// Checks a block, also in two parts, and returns whether it is one.
 fn check(block: &[u8], choice: u16) -> bool {

@@ -12,24 +12,23 @@ mod common;
 
 use common::{
     decompress,
-    lz77::{
-        in_room,
-        lying,
-        PAGE, //
-    },
+    lz77,
     lzmem::meaning,
-    zram::{
-        self,
-        codecs::lzmem_page::{
-            self,
-            Effort, //
-        }, //
-    },
+    zram,
     STATE, //
+};
+use lz77::{
+    in_room,
+    lying,
+    PAGE, //
+};
+use zram::codecs::lzmem_page::{
+    self,
+    Effort, //
 };
 
 /// Returns the value that `read` in lz77 gets for an integer that others may write to.
-pub(crate) use common::lz77::seen;
+pub(crate) use lz77::seen;
 
 fn compress(page: &[u8], limit: usize, effort: Effort) -> Option<Vec<u8>> {
     STATE.with_borrow_mut(|state| {

@@ -356,6 +356,7 @@ pub fn pages_may_change_while_they_are_made<F: Format>() {
 }
 
 /// Defines the tests that each format has.
+#[allow(unused_macros)] // A fuzz target has no tests.
 macro_rules! tests_of_any_format {
     ($format:ty) => {
         #[test]
@@ -374,5 +375,5 @@ macro_rules! tests_of_any_format {
         }
     };
 }
-#[allow(unused_imports)] // A fuzz target has no tests.
+#[allow(unused_imports)]
 pub(crate) use tests_of_any_format;

@@ -48,7 +48,7 @@ const TIME: u32 = 4;
 const TRIED: usize = 3;
 
 /// The number of bits by which a way must be ahead of the one that has got farthest to be followed.
-const AHEAD: u32 = 9;
+const AHEAD: u32 = 8;
 
 /// Finds the sequences of a page, and returns their number.
 ///

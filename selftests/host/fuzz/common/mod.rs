@@ -7,7 +7,7 @@ pub mod zram {
     pub mod codecs {
         #[allow(dead_code)]
         pub mod lz77;
-        #[allow(dead_code)]
+        #[allow(dead_code, unused_imports)] // Each target uses one direction.
         pub mod lzmem_page;
     }
 }
