@@ -10,6 +10,12 @@ all: ## build rust_zram.ko for the stock kernel
 	@qemu/setup
 	@qemu/build
 
+kernels: ## which kernels the mirror has, and whether the module can be built for them: KVER=… makes any command use one
+	@qemu/kernels
+
+reach: ## build, boot and test for every kind of kernel that README names, cross-built where need be; K="…" only those
+	@qemu/reach $(K)
+
 run: all ## demonstrate: swap under memory pressure in a VM while CPUs come and go; ALGORITHM=lzmem
 	@qemu/run
 
@@ -68,4 +74,4 @@ distclean: ## and the workbench in the cache
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all run test bench test-debug test-abuse soak shell host-test fuzz lint fmt rust-analyzer install clean distclean help
+.PHONY: all kernels reach run test bench test-debug test-abuse soak shell host-test fuzz lint fmt rust-analyzer install clean distclean help

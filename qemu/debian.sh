@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # shellcheck shell=bash disable=SC2154
-# How the scripts in qemu/ make a Debian root: of which suite, from which mirror, with which keys.
+# How the scripts in qemu/ make a Debian root: from which mirror, with which keys.
 
-suite=trixie
 keyring=${KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}
 
 # The Debian mirror that the host's own apt uses; deb.debian.org where the host is not Debian.
@@ -16,10 +15,12 @@ host_mirror() {
 	printf '%s' "${uri:-http://deb.debian.org/debian}"
 }
 
+# What apt reads for $suite: a release has updates and backports, sid and experimental have not.
 sources() {
-	local s
-	for s in "$suite" "$suite-updates" "$suite-backports"; do
-		echo "deb [arch=$arch signed-by=$keyring] $mirror $s main"
+	local name names=("$suite")
+	[[ $suite =~ ^(sid|experimental)$ ]] || names+=("$suite-updates" "$suite-backports")
+	for name in "${names[@]}"; do
+		echo "deb [arch=$arch signed-by=$keyring] $mirror $name main"
 	done
 }
 

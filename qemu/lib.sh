@@ -10,7 +10,6 @@ top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 home=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
 cache=${RUST_ZRAM_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/rust_zram}
 root=$cache/root
-arch=amd64 # Debian's name for the one architecture that the workbench knows
 
 die() {
 	printf 'error: %s\n' "$*" >&2
@@ -22,12 +21,30 @@ die() {
 kernel=${KERNEL:-stock}
 [[ $kernel == stock || -e $top/qemu/kernel/$kernel.config ]] || die "there is no kernel '$kernel' in qemu/kernel/"
 
-# use_kernel VERSION: what belongs to the version is in $kdir, what is built for the one kernel in $kout.
+# use_kernel VERSION: sets what follows from Debian's name for a kernel. 7.3.4+deb13-rt-arm64 has the source 7.3.4+deb13, which all
+# flavours share, is of series 7.3, built with the toolchain of Debian 13, for arm64. Without +deb it comes from experimental.
 use_kernel() {
-	kver=$1 kdir=$cache/kernel/$1
+	kver=$1 arch=amd64 suite=trixie series=''
+	if [[ $kver ]]; then
+		[[ $kver =~ ^([0-9]+\.[0-9]+)(\.[0-9]+)?(\+deb([0-9]+))?-((cloud|rt)-)?(amd64|arm64(-16k)?)$ ]] ||
+			die "KVER=$kver is no kernel that the workbench can build for: 'make kernels' prints those that it can"
+		series=${BASH_REMATCH[1]} arch=${BASH_REMATCH[7]%-16k}
+		case ${BASH_REMATCH[4]} in
+		13) suite=trixie ;;
+		14) suite=sid ;;
+		'') suite=experimental ;;
+		*) die "KVER=$kver is of Debian ${BASH_REMATCH[4]}, which the workbench does not know: see use_kernel in qemu/lib.sh" ;;
+		esac
+		[[ $kernel == stock || $arch.$suite == amd64.trixie ]] || die "there is a $kernel kernel only for amd64, of Debian 13"
+	fi
+	kdir=$cache/kernel/$kver ksrc=$cache/source/${kver%%-*}
+	# What is built for the one kernel is in $kout.
 	kout=$kdir
 	[[ $kernel == stock ]] || kout+=/$kernel
-	export kver kernel kout
+	# The root with its compilers, the suite of which experimental shares with sid.
+	compilers=$root
+	[[ $suite == trixie ]] || compilers=$cache/root.sid
+	export kver kernel kout ksrc
 }
 use_kernel "${KVER:-$(cat "$cache/kver" 2>/dev/null || true)}"
 
@@ -45,9 +62,14 @@ in_root() {
 		mount --bind "$top" "$root/tree"
 		mount --bind "$cache" "$root/cache"
 		exec chroot "$root" env -i --chdir=/tree HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" \
-			kver="$kver" kernel="$kernel" kout="/cache${kout#"$cache"}" \
+			kver="$kver" kernel="$kernel" kout="/cache${kout#"$cache"}" ksrc="/cache${ksrc#"$cache"}" \
 			PATH=/usr/lib/llvm-19/bin:/usr/sbin:/usr/bin "$@"
 	' in_root "$root" "$top" "$cache" "$@"
+}
+
+# The same in the root that has the kernel's compilers.
+with_compilers() {
+	root=$compilers in_root "$@"
 }
 
 # QEMU's TCG may take a CPU that comes up for one that still waits to be started, and start it a second time while it runs: then

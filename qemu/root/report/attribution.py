@@ -21,7 +21,7 @@ CALLS = re.compile(
 
 def defined_in(*patterns):
     """Names of the functions that C files define."""
-    kernel = f"/cache/kernel/{os.environ['kver']}/src"
+    kernel = os.environ["ksrc"]
     names = set()
     for pattern in patterns:
         for path in glob.glob(f"{kernel}/{pattern}"):

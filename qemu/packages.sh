@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# shellcheck shell=bash disable=SC2154
+# Which kernels the mirror has, and whether a module can be built for one: what qemu/setup and qemu/kernels share.
+
+oldest_series=7.2
+
+# The host's apt, looking at the packages of $suite and $arch and nothing else.
+suite_apt() {
+	local tool=$1 state=$cache/apt/$suite.$arch
+	shift
+	"$tool" -q -o Dir::Etc::SourceList="$state/sources.list" -o Dir::Etc::SourceParts=- \
+		-o Dir::State="$state" -o Dir::State::status="$state/status" -o Dir::Cache="$state" \
+		-o APT::Architecture="$arch" -o APT::Architectures="$arch" -o APT::Sandbox::User=root "$@"
+}
+
+package_lists() {
+	local state=$cache/apt/$suite.$arch
+	mkdir -p "$state/lists/partial" "$state/archives/partial"
+	touch "$state/status"
+	sources >"$state/sources.list"
+	suite_apt apt-get update -o APT::Update::Error-Mode=any
+}
+
+# package_version PACKAGE: the newest version of it, or nothing.
+package_version() {
+	suite_apt apt-cache show "$1" 2>/dev/null | sed -n 's/^Version: //p' | sort -V | tail -n 1
+}
+
+# config NAME [FILE]: a setting of the kernel, or of the one with that .config, without quotes.
+config() {
+	sed -nE "s/^CONFIG_$1=\"?([^\"]*)\"?\$/\1/p" "${2:-$kdir/pkg/usr/src/linux-headers-$kver/.config}"
+}
+
+# unfit KVER FILE: fails, and says why, where no module of Rust can be built for that kernel, which has this .config.
+unfit() {
+	if [[ $(config RUST "$2") != y ]]; then
+		echo 'it is built without CONFIG_RUST'
+	elif printf '%s\n' "${1%%[-+]*}" "$oldest_series" | sort -VC && [[ $1 != "$oldest_series"[-+]* ]]; then
+		echo "the module is not made for kernels before $oldest_series"
+	else
+		return 0
+	fi
+	return 1
+}
