@@ -35,5 +35,5 @@ debian_root() {
 	sources | unshare --mount --propagation private -- mmdebstrap --variant="${variant:-apt}" --architectures="$arch" --mode=root \
 		--aptopt="$cache/apt/host.conf" --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "0"' \
 		--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-		--include="$(IFS=,; echo "$*")" "$suite" "$target" -
+		"${@/#/--include=}" "$suite" "$target" -
 }
