@@ -76,7 +76,8 @@ needs() {
 			exit
 		fi
 	done
-	mapfile -t removable < <(cd "$CPUS" && grep -l 1 cpu[0-9]*/online 2>/dev/null | tr -dc '0-9\n' | sort -n)
+	# CPU 0, which some architectures can take down, is the one that stays.
+	mapfile -t removable < <(cd "$CPUS" && grep -l 1 cpu[1-9]*/online 2>/dev/null | tr -dc '0-9\n' | sort -n)
 	work=$(mktemp -d)
 	trap clean_up EXIT
 	trap 'exit 1' INT TERM
@@ -318,7 +319,7 @@ algorithms() { tr -d '[]' <"/sys/block/${PREFIX}0/comp_algorithm"; }
 # cpu N 0|1: take a CPU down, or bring it up.
 cpu() { echo "$2" 2>/dev/null >"$CPUS/cpu$1/online"; }
 
-# Bring up all CPUs that were up when the test began and could be taken down: those in $removable.
+# Bring up all CPUs that were up when the test began and may be taken down: those in $removable.
 cpus_online() {
 	local n
 	for n in "${removable[@]}"; do
