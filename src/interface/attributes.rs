@@ -41,30 +41,33 @@ use kernel::{
     prelude::*, //
 };
 
+/// A file of a device.
+type File = Attribute<Device>;
+
 /// The name, mode and functions of each file.
 #[rustfmt::skip]
-pub(super) static ATTRIBUTES: [Attribute<Device>; 21] = [
-    Attribute::rw(c"disksize", disksize_show, disksize_store),
-    Attribute::ro(c"initstate", initstate_show),
-    Attribute::wo(c"reset", reset_store),
-    Attribute::wo(c"compact", compact_store),
-    Attribute::wo(c"mem_limit", mem_limit_store),
-    Attribute::wo(c"mem_used_max", mem_used_max_store),
-    Attribute::wo(c"idle", idle_store),
-    Attribute::rw(c"comp_algorithm", comp_algorithm_show, comp_algorithm_store),
-    Attribute::ro(c"bd_stat", bd_stat_show),
-    Attribute::rw(c"backing_dev", backing_dev_show, backing_dev_store),
-    Attribute::wo(c"writeback", writeback_store),
-    Attribute::rw(c"writeback_limit", limit_show, limit_store),
-    Attribute::rw(c"writeback_limit_enable", limit_enable_show, limit_enable_store),
-    Attribute::rw(c"writeback_batch_size", batch_size_show, batch_size_store),
-    Attribute::rw(c"compressed_writeback", compressed_show, compressed_store),
-    Attribute::ro(c"io_stat", io_stat_show),
-    Attribute::ro(c"mm_stat", mm_stat_show),
-    Attribute::ro(c"debug_stat", debug_stat_show),
-    Attribute::rw(c"recomp_algorithm", recomp_algorithm_show, recomp_algorithm_store),
-    Attribute::wo(c"recompress", recompress_store),
-    Attribute::wo(c"algorithm_params", algorithm_params_store),
+pub(super) static ATTRIBUTES: [File; 21] = [
+    File::rw(c"disksize", disksize_show, disksize_store),
+    File::ro(c"initstate", initstate_show),
+    File::wo(c"reset", reset_store),
+    File::wo(c"compact", compact_store),
+    File::wo(c"mem_limit", mem_limit_store),
+    File::wo(c"mem_used_max", mem_used_max_store),
+    File::wo(c"idle", idle_store),
+    File::rw(c"comp_algorithm", comp_algorithm_show, comp_algorithm_store),
+    File::ro(c"bd_stat", bd_stat_show),
+    File::rw(c"backing_dev", backing_dev_show, backing_dev_store),
+    File::wo(c"writeback", writeback_store),
+    File::rw(c"writeback_limit", limit_show, limit_store),
+    File::rw(c"writeback_limit_enable", limit_enable_show, limit_enable_store),
+    File::rw(c"writeback_batch_size", batch_size_show, batch_size_store),
+    File::rw(c"compressed_writeback", compressed_show, compressed_store),
+    File::ro(c"io_stat", io_stat_show),
+    File::ro(c"mm_stat", mm_stat_show),
+    File::ro(c"debug_stat", debug_stat_show),
+    File::rw(c"recomp_algorithm", recomp_algorithm_show, recomp_algorithm_store),
+    File::wo(c"recompress", recompress_store),
+    File::wo(c"algorithm_params", algorithm_params_store),
 ];
 
 /// The disk that a file belongs to.
