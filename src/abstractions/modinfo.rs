@@ -13,7 +13,9 @@ const KEY: &str = "version=";
 const LEN: usize = KEY.len() + VERSION.len() + 1;
 
 /// The line of `.modinfo` that `MODULE_VERSION()` makes in C.
-#[used]
+// As `module!` has it: what only the linker keeps comes into a second section of that name, in
+// which modpost looks for a license.
+#[used(compiler)]
 #[link_section = ".modinfo"]
 static MODULE_VERSION: [u8; LEN] = {
     let (key, version) = (KEY.as_bytes(), VERSION.as_bytes());
