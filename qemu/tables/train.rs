@@ -14,7 +14,14 @@
 //!
 //! The same files give the same codes: all chance has a fixed seed.
 
+extern crate self as kernel;
+
 mod sets;
+
+/// The module of that name in the `kernel` crate.
+mod page {
+    pub const PAGE_SIZE: usize = crate::sets::PAGE;
+}
 
 #[allow(dead_code)]
 #[path = "../../src"]
@@ -33,6 +40,7 @@ mod zram {
             mod sequences;
             mod shortest;
 
+            use super::lz77::matches::last_start;
             use crate::sets::{
                 tally,
                 Page,
@@ -48,6 +56,8 @@ mod zram {
                 LEAST_BACK, //
             };
 
+            /// The last position in a page where a match may start.
+            const LAST_START: usize = last_start(PAGE);
             /// The length in bytes of what a block begins with.
             pub const HEADER: usize = 7;
             /// As the compressor chooses a set, and whether the literals are in codes.

@@ -18,8 +18,7 @@ mod output;
 
 use crate::zram::codecs::lz77::{
     self,
-    matches::LAST_START,
-    MIN_MATCH,
+    matches::last_start,
     PAGE, //
 };
 
@@ -30,8 +29,11 @@ pub(crate) use lz77::Corrupt;
 /// The last position in the page where a match may end, as a block ends with five literals or more.
 const MATCH_END: usize = PAGE - 5;
 
+/// The last position in the page where a match may start.
+const LAST_START: usize = last_start(PAGE);
+
 /// The value of half a token whose number goes on in further bytes.
 const LONG: usize = 15;
 
-// A match that has its first bytes at `LAST_START`, and seven more, does not end after that.
-const _: () = assert!(LAST_START + MIN_MATCH + 7 == MATCH_END);
+// A distance has 16 bits in the format. Those of a page are less than its size.
+const _: () = assert!(PAGE <= 1 << 16);

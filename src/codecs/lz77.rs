@@ -8,6 +8,7 @@
 //! that were read once, and is limited after it was made; nothing relies on two reads agreeing.
 
 pub(super) mod matches;
+pub(super) mod number;
 pub(super) mod repeat;
 pub(crate) mod table;
 
@@ -17,8 +18,8 @@ use core::ptr;
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Corrupt;
 
-/// The size in bytes of the page that a block decompresses to.
-pub(super) const PAGE: usize = 4096;
+/// The size in bytes of a page of the kernel.
+pub(super) const PAGE: usize = kernel::page::PAGE_SIZE;
 
 /// The length in bytes of the shortest match that a compressor makes.
 pub(super) const MIN_MATCH: usize = 4;

@@ -24,8 +24,8 @@ mod shortest;
 
 use crate::zram::codecs::lz77::{
     self,
-    table::Table,
-    PAGE, //
+    matches::last_start,
+    table::Table, //
 };
 use codes::FIRST_DISTANCE;
 use sequences::{
@@ -41,11 +41,17 @@ pub(crate) use compress::{
 pub(crate) use decompress::decompress;
 pub(crate) use lz77::Corrupt;
 
+/// The number of bytes that a block stands for.
+pub(crate) const PAGE: usize = 4096;
+
+/// The last position in a page where a match may start.
+const LAST_START: usize = last_start(PAGE);
+
 /// The memory of one compression or decompression at a time.
 ///
 /// It need not be cleared between two of them. All zeroes is a valid value.
 pub(crate) struct State {
-    table: Table,
+    table: Table<PAGE>,
     sequences: Sequences,
     /// The links of the table's chains, and later a stream that is being written.
     scratch: [u16; PAGE],

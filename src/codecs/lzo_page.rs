@@ -20,7 +20,7 @@
 //!
 //! In front of all that, two bytes say that there may be runs of zeroes ([`PREFIX`]), and then a
 //! byte may stand for the first literals ([`FIRST`]). The block ends with [`END`], which would be a
-//! match beyond 16 KiB. There is no other such match, as a page is not that long.
+//! match beyond 16 KiB. There is no other such match, as a page is not longer than that.
 //!
 //! Both directions work on pages that others may write to at the same time, and keep the rule of
 //! [`lz77`].
@@ -32,11 +32,18 @@ mod output;
 mod room;
 mod zeroes;
 
-use crate::zram::codecs::lz77;
+use crate::zram::codecs::lz77::{
+    self,
+    matches::last_start,
+    PAGE, //
+};
 
 pub(crate) use compress::compress;
 pub(crate) use decompress::decompress;
 pub(crate) use lz77::Corrupt;
+
+// A match beyond 16 KiB, which only larger pages have, is an instruction of another kind.
+const _: () = assert!(PAGE <= 16 << 10);
 
 /// The bytes before a block that may have runs of zeroes: a mark and the version.
 const PREFIX: [u8; 2] = [17, 1];
@@ -87,3 +94,6 @@ const RUN_MIN: usize = 4;
 
 /// The longest run of zeroes.
 const RUN_MAX: usize = RUN_MIN + 2047;
+
+/// The last position in the page where a match may start.
+const LAST_START: usize = last_start(PAGE);

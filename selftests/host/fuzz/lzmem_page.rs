@@ -8,6 +8,9 @@
 
 #![no_main]
 
+extern crate self as kernel;
+pub(crate) use lz77::page;
+
 mod common;
 
 use common::{

@@ -12,13 +12,33 @@ use std::{
     time::Instant, //
 };
 
-pub const PAGE: usize = 4096;
+pub const PAGE: usize = page::PAGE_SIZE;
+
+/// The module of that name in the `kernel` crate; `--cfg page_size="16384"` is for larger pages.
+pub mod page {
+    pub const PAGE_SIZE: usize = if cfg!(page_size = "16384") {
+        16 << 10
+    } else if cfg!(page_size = "65536") {
+        64 << 10
+    } else {
+        4 << 10
+    };
+}
+
+/// The number of times that a page has 4 KiB. Where there are more, tests try fewer pages.
+pub const TIMES: usize = PAGE / 4096;
+
+/// No less than what [`Random::length`] returns: more than its bytes can count if a page has many.
+pub const LONGEST: usize = if TIMES > 1 { PAGE / 2 } else { 600 };
+
+/// A room that is about as long as a block may be before zram stores its page as it is.
+pub const TIGHT: usize = PAGE / 8 * 7 + 40;
 
 /// Number of bytes before and after a buffer that must not change.
 const GUARD: usize = 64;
 
 /// Returns an empty hash table.
-pub fn table() -> Box<Table> {
+pub fn table() -> Box<Table<PAGE>> {
     // SAFETY: A `Table` consists of integers, for which all zeroes is a valid value.
     unsafe { filled(0) }
 }
@@ -115,7 +135,7 @@ impl Random {
 
     /// Returns a length that is mostly small and sometimes large.
     pub fn length(&mut self) -> usize {
-        let end = [4, 16, 40, 600][self.below(4)];
+        let end = [4, 16, 40, LONGEST][self.below(4)];
         self.below(end)
     }
 
@@ -151,7 +171,7 @@ impl Random {
                 7 => {
                     let new = 1 + self.below(12);
                     page.extend(self.bytes(new));
-                    let end = [12, 40, 300, 5000][self.below(4)];
+                    let end = [12, 40, 300, 5000 * TIMES][self.below(4)];
                     page.resize(page.len() + self.below(end), 0);
                 }
                 // Copies from any distance, which may overlap themselves.
@@ -169,6 +189,28 @@ impl Random {
         page.truncate(PAGE);
         page
     }
+}
+
+/// Returns pages with a number of literals and the length of a match that are about `number`.
+///
+/// The literals go before a match up to the end of the page, and the match of bytes `byte` before
+/// literals. In front of both is a short match.
+pub fn with_numbers(number: usize, byte: u8) -> [Vec<u8>; 2] {
+    [(number, PAGE), (20, number)].map(|(literals, len)| {
+        let mut page = Random(number as u64).bytes(PAGE);
+        page.copy_within(10..20, 30);
+        let start = (40 + literals).min(PAGE);
+        page[start..(start + len).min(PAGE)].fill(byte);
+        page
+    })
+}
+
+/// Returns rooms that end near the match of either page of [`with_numbers`], or near the end of its
+/// block, which is `len` bytes long.
+pub fn rooms_for_numbers(len: usize) -> impl Iterator<Item = usize> {
+    let span = PAGE / 255 + 60;
+    let near = |room: usize| room.saturating_sub(span)..room + span;
+    near(60).chain(near(len)).step_by(TIMES.div_ceil(4))
 }
 
 /// The number of textures of [`Random::page`].
@@ -298,16 +340,16 @@ pub fn agree<F: Format>(block: &[u8]) {
 pub fn broken_blocks_do_no_harm<F: Format>() {
     let mut random = Random::from_environment();
     let refused = |block: &[u8]| F::decompress(block, block.len()).is_none();
-    for round in 0..60 {
+    for round in 0..60 / TIMES {
         let (block, _) = some_block::<F>(&mut random, round);
-        for len in 0..block.len() {
+        for len in (round % TIMES..block.len()).step_by(TIMES) {
             assert!(!F::ENDS || refused(&block[..len]), "cut off at {len}");
             agree::<F>(&block[..len]);
         }
         let more = [&block[..], &[0]].concat();
         assert!(!F::ENDS || refused(&more));
         agree::<F>(&more);
-        for _ in 0..400 {
+        for _ in 0..400 / TIMES {
             let mut broken = block.clone();
             for _ in 0..1 + random.below(3) {
                 let at = random.below(broken.len());
@@ -321,7 +363,7 @@ pub fn broken_blocks_do_no_harm<F: Format>() {
             agree::<F>(&broken);
         }
     }
-    for _ in 0..20_000 {
+    for _ in 0..20_000 / TIMES {
         let len = random.length();
         let mut garbage = random.bytes(len);
         if random.below(2) == 0 {
@@ -334,9 +376,9 @@ pub fn broken_blocks_do_no_harm<F: Format>() {
 /// Checks blocks that are split anywhere, as an object across two pages of the pool is.
 pub fn blocks_come_in_two_parts<F: Format>() {
     let mut random = Random::from_environment();
-    for round in 0..20 * TEXTURES {
+    for round in 0..20 * TEXTURES / TIMES {
         let (block, page) = some_block::<F>(&mut random, round);
-        for split in 0..=block.len() {
+        for split in (round % TIMES..=block.len()).step_by(TIMES) {
             assert!(F::decompress(&block, split).as_ref() == Some(&page));
         }
     }
@@ -345,7 +387,7 @@ pub fn blocks_come_in_two_parts<F: Format>() {
 /// Checks that decompression touches nothing around a page that others write to meanwhile.
 pub fn pages_may_change_while_they_are_made<F: Format>() {
     let mut random = Random::from_environment();
-    for round in 0..1000 * TEXTURES {
+    for round in 0..1000 * TEXTURES / TIMES {
         let (block, _) = some_block::<F>(&mut random, round);
         let split = [block.len(), random.below(block.len())][random.below(2)];
         let share = [2, 10, 100, 1000][random.below(4)];

@@ -3,6 +3,7 @@
 //! Blocks that no compressor would write, valid and nearly so.
 
 use super::{
+    meaning,
     sequence,
     Codes,
     Content,
@@ -188,6 +189,21 @@ pub fn of_any(bytes: &[u8]) -> Vec<u8> {
     block.extend(more.by_ref().take(codes));
     block.extend(region);
     block
+}
+
+/// Returns a valid block of any kind, and its page.
+pub fn any(random: &mut Random) -> (Vec<u8>, Vec<u8>) {
+    let kind = random.below(KINDS + 1);
+    let block = if kind < KINDS {
+        let content = random.content(kind);
+        let spare = [0; 3].map(|_| random.below(3) * random.below(40));
+        content.block(random, spare, kind == LONG_CODES)
+    } else {
+        let len = 12 + random.below(2000);
+        of_any(&random.bytes(len))
+    };
+    let page = meaning(&block).expect("a block");
+    (block, page)
 }
 
 /// The kinds of [`Random::content`].

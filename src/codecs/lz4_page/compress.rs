@@ -8,6 +8,7 @@ use super::{
         Miss,
         Output, //
     },
+    LAST_START,
     MATCH_END, //
 };
 use crate::zram::codecs::lz77::{
@@ -16,8 +17,7 @@ use crate::zram::codecs::lz77::{
         match_end,
         same_before,
         same_byte,
-        BACK,
-        LAST_START, //
+        BACK, //
     },
     table::{
         Far,
@@ -44,8 +44,9 @@ const FINE_WINDOW: usize = 512;
 
 /// The distance beyond the room for literals from which on no match is looked for.
 ///
-/// Such a match would have to grow back over as many bytes.
-const AFTER_ROOM: usize = 24;
+/// Such a match would have to grow back over as many bytes: two strides, the longest of which is
+/// about `sqrt(2 * PAGE / TRIES)`.
+const AFTER_ROOM: usize = PAGE.isqrt() * 3 / 8;
 
 /// Compresses the page at `src`, and returns the length of the block at the start of `dst`.
 ///
@@ -58,7 +59,7 @@ const AFTER_ROOM: usize = 24;
 /// `src` is valid for reads of a page during the call. Others may write to it meanwhile: then the
 /// block still decompresses to some page.
 pub(crate) unsafe fn compress(
-    table: &mut Table,
+    table: &mut Table<PAGE>,
     src: *const u8,
     dst: &mut [u8],
     acceleration: u32,
@@ -107,7 +108,7 @@ pub(crate) unsafe fn compress(
 /// with the same `page` and `dst`. The table is clear, or has only positions before `start.done`.
 /// `stride` is at least one.
 unsafe fn pass<const BYTES: u32>(
-    table: &mut Table,
+    table: &mut Table<PAGE>,
     page: *const u8,
     dst: &mut [u8],
     start: Mark,
@@ -175,13 +176,13 @@ unsafe fn pass<const BYTES: u32>(
             };
 
             // SAFETY: `at` is at most `LAST_START`, and `from`, out of the table, is before `at`.
-            let mut end = unsafe { match_end::<MATCH_END>(page, at, from) };
+            let mut end = unsafe { match_end::<PAGE, MATCH_END>(page, at, from) };
             if fine && at < LAST_START {
                 let later = at.wrapping_add(1);
                 // SAFETY: `later` is at most `LAST_START`.
                 if let Some(other) = unsafe { table.probe::<BYTES>(page, later) } {
                     // SAFETY: `later` is at most `LAST_START`, and `other` is before `later`.
-                    let farther = unsafe { match_end::<MATCH_END>(page, later, other) };
+                    let farther = unsafe { match_end::<PAGE, MATCH_END>(page, later, other) };
                     if farther > end {
                         (at, from, end) = (later, other, farther);
                     }
@@ -223,7 +224,7 @@ unsafe fn pass<const BYTES: u32>(
                 break;
             };
             // SAFETY: `anchor` is at most `LAST_START`, and `from` is before `anchor`.
-            let end = unsafe { match_end::<MATCH_END>(page, anchor, from) };
+            let end = unsafe { match_end::<PAGE, MATCH_END>(page, anchor, from) };
             let (distance, len) = (anchor.wrapping_sub(from), end.wrapping_sub(anchor));
             // SAFETY: `distance` and `len` are below a page's size, and `len` is at least
             // `MIN_MATCH`.

@@ -153,7 +153,7 @@ unsafe fn sequences(src: &[u8], dst: *mut u8, start: usize) -> (usize, usize) {
             }
             // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement,
             // `distance` is at most `done`, and `done` is at most `PAGE`.
-            if !unsafe { copy_match(dst, done, distance, len.wrapping_add(MIN_MATCH)) } {
+            if !unsafe { copy_match::<PAGE>(dst, done, distance, len.wrapping_add(MIN_MATCH)) } {
                 return (0, start);
             }
         }

@@ -2,13 +2,18 @@
 
 //! The block that is being written: a cursor that checks the room only near the end.
 
-use super::LONG;
+use super::{
+    LAST_START,
+    LONG, //
+};
 use crate::zram::codecs::lz77::{
     cold,
     copy_16,
     copy_exactly,
+    number,
     write,
-    MIN_MATCH, //
+    MIN_MATCH,
+    PAGE, //
 };
 use core::{
     marker::PhantomData,
@@ -18,8 +23,9 @@ use core::{
 
 /// The number of bytes that a sequence may write besides its literals, at most.
 ///
-/// These are a token, 17 bytes for either number, a distance, and 15 bytes after the literals.
-const SLACK: usize = 56;
+/// These are a token, either number, a distance, and 15 bytes after the literals, rounded up to
+/// whole words.
+const SLACK: usize = (1 + 2 * number::MOST + 2 + 15).next_multiple_of(8);
 
 /// A position in the block, and the one in the page that goes with it.
 #[derive(Clone, Copy)]
@@ -29,6 +35,9 @@ pub(super) struct Mark {
     /// The number of bytes of the page that the block stands for.
     pub(super) done: u16,
 }
+
+// A position is only noted where another sequence begins.
+const _: () = assert!(LAST_START <= u16::MAX as usize);
 
 impl Mark {
     /// The start of both.
@@ -114,7 +123,9 @@ impl<'a> Output<'a> {
     fn note(&mut self, done: usize) {
         let len = (self.end as usize).wrapping_sub(self.start as usize);
         let last = self.start.wrapping_add(len.saturating_sub(SLACK));
-        if self.easy < last {
+        // In a room of 64 KiB, a block that takes all of it is too long for a mark.
+        let fits = PAGE <= u16::MAX as usize || self.len() <= u16::MAX as usize;
+        if self.easy < last && fits {
             self.mark = Mark {
                 written: self.len() as u16,
                 done: done as u16,
@@ -261,12 +272,12 @@ impl<'a> Output<'a> {
 ///
 /// # Safety
 ///
-/// `token` is valid for writes of a byte, and `at` for writes of 19 bytes. `len` is at least
-/// [`MIN_MATCH`] and below a page's size.
+/// `token` is valid for writes of a byte, and `at` for writes of a distance and of
+/// [`number::MOST`] bytes. `len` is at least [`MIN_MATCH`] and below a page's size.
 #[inline(always)]
 unsafe fn finish(token: *mut u8, high: usize, at: *mut u8, distance: usize, len: usize) -> *mut u8 {
     // SAFETY: `token` is valid for writes of a byte, and `at` for writes of 2 bytes for the
-    // distance and 17 for the number, by the safety requirement.
+    // distance and `MOST` for the number, by the safety requirement.
     unsafe {
         write(at, (distance as u16).to_le());
         let at = at.add(2);
@@ -284,16 +295,14 @@ unsafe fn finish(token: *mut u8, high: usize, at: *mut u8, distance: usize, len:
 ///
 /// # Safety
 ///
-/// `at` is valid for writes of 17 bytes, and `rest` is below a page's size.
+/// `at` is valid for writes of [`number::MOST`] bytes, and `rest` is below a page's size.
 #[inline(always)]
 unsafe fn go_on(at: *mut u8, rest: usize) -> *mut u8 {
-    // `rest / 255`, exact for more than a page.
-    let full = (rest as u32).wrapping_mul(0x8081) >> 23;
-    // SAFETY: `full` is at most 16, and `at` is valid for writes of 17 bytes by the safety
+    let full = number::full(rest);
+    // SAFETY: `full` is below `MOST`, and `at` is valid for writes of so many bytes by the safety
     // requirement.
     unsafe {
-        write::<u64>(at, !0);
-        write::<u64>(at.add(8), !0);
+        number::fill(at, !0, full);
         let last = at.add(full as usize);
         // `rest - 255 * full`, modulo 256.
         *last = (rest as u8).wrapping_add(full as u8);

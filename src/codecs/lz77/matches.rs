@@ -4,32 +4,41 @@
 
 use super::{
     read,
-    MIN_MATCH,
-    PAGE, //
+    MIN_MATCH, //
 };
 use core::num::NonZeroU64;
 
-/// The last position where a match may start.
+/// Returns the last position where a match may start in a page of so many bytes.
 ///
-/// The format's limit is four bytes later. With this one, 16 bytes can be read from wherever a
-/// match starts, or the literals before it.
-pub(crate) const LAST_START: usize = PAGE - 16;
+/// The limit of LZ4's format is four bytes later. With this one, 16 bytes can be read from wherever
+/// a match starts, or the literals before it.
+pub(crate) const fn last_start(page: usize) -> usize {
+    page.wrapping_sub(16)
+}
 
 /// The number of bytes by which a match may grow over the literals before it.
 pub(crate) const BACK: usize = 7;
 
 /// Returns the position where the match at `at` stops repeating what is at `from`.
 ///
-/// The first [`MIN_MATCH`] bytes are known to be the same.
+/// The first [`MIN_MATCH`] bytes are known to be the same. The result is at most `END`, which is
+/// the end of the page or up to five bytes before that.
 ///
 /// # Safety
 ///
-/// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and `from` is before `at`.
+/// `page` is valid for reads of `PAGE` bytes, `at` is at most their [`last_start`], and `from` is
+/// before `at`.
 #[inline(always)]
-pub(crate) unsafe fn match_end<const END: usize>(page: *const u8, at: usize, from: usize) -> usize {
+pub(crate) unsafe fn match_end<const PAGE: usize, const END: usize>(
+    page: *const u8,
+    at: usize,
+    from: usize,
+) -> usize {
+    // A match that starts at `last_start`, and goes on for MIN_MATCH bytes and seven, ends there.
+    const { assert!(END <= PAGE && END >= last_start(PAGE) + MIN_MATCH + 7) };
     let mut end = at.wrapping_add(MIN_MATCH);
     let mut from = from.wrapping_add(MIN_MATCH);
-    // SAFETY: `LAST_START` is followed by 16 bytes of the page, and neither `at` nor `from` is
+    // SAFETY: `last_start` is followed by 16 bytes of the page, and neither `at` nor `from` is
     // after it.
     if let Some(same) = unsafe { same_from(page, end, from) } {
         // `same` is at most seven, so the end is at most `END`.

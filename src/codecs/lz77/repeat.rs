@@ -6,8 +6,7 @@ use super::{
     cold,
     copy_16,
     read,
-    write,
-    PAGE, //
+    write, //
 };
 
 /// The number of bytes of a step, in which longer literals and matches are copied.
@@ -163,10 +162,15 @@ pub(crate) unsafe fn repeat_word(to: *mut u8, from: *const u8, distance: usize) 
 ///
 /// # Safety
 ///
-/// `dst` is valid for reads and writes of a page, of which `done` bytes are done; `done` is at most
-/// a page, and `distance` at most `done`.
+/// `dst` is valid for reads and writes of a page, which has `PAGE` bytes; `done` of them are done,
+/// and `distance` is at most `done`.
 #[inline(always)]
-pub(crate) unsafe fn copy_match(dst: *mut u8, done: usize, distance: usize, len: usize) -> bool {
+pub(crate) unsafe fn copy_match<const PAGE: usize>(
+    dst: *mut u8,
+    done: usize,
+    distance: usize,
+    len: usize,
+) -> bool {
     // SAFETY: `done` is at most a page by the safety requirement, and `dst` is valid for a page.
     let to = unsafe { dst.add(done) };
     if done.wrapping_add(len) > PAGE - STEP {

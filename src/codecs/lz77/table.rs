@@ -4,9 +4,9 @@
 
 use super::{
     matches::{
+        last_start,
         match_end,
-        same_byte,
-        LAST_START, //
+        same_byte, //
     },
     read, //
 };
@@ -14,20 +14,26 @@ use super::{
 use core::arch::asm;
 use core::mem;
 
-/// The base two logarithm of the number of slots.
+/// The position where the compressor last saw some bytes of a page of `PAGE` bytes, by a hash of
+/// them.
 ///
-/// With half as many slots, the library's size is missed by more than a hundredth; twice as many
-/// take longer to clear than they save.
-const LOG: u32 = 12;
-/// The number of slots.
-const SLOTS: usize = 1 << LOG;
-
-/// The position where the compressor last saw some bytes, by a hash of them.
+/// There is a slot for each position: in a page of 4 KiB, the library's size is missed by more than
+/// a hundredth with half as many; twice as many take longer to clear than they save.
 ///
 /// Each compression clears the table first. All zeroes is a valid value.
-pub(crate) struct Table([u16; SLOTS]);
+pub(crate) struct Table<const PAGE: usize>([u16; PAGE]);
 
-impl Table {
+impl<const PAGE: usize> Table<PAGE> {
+    /// The base two logarithm of the number of slots.
+    const LOG: u32 = {
+        // A hash of so many bits is the number of a slot, and a position has 16 bits.
+        assert!(PAGE.is_power_of_two() && PAGE <= 1 << 16);
+        PAGE.ilog2()
+    };
+
+    /// The last position that is ever in the table.
+    pub const LAST_START: usize = last_start(PAGE);
+
     /// Sets all slots to 0.
     #[cfg(target_arch = "x86_64")]
     pub fn clear(&mut self) {
@@ -58,14 +64,14 @@ impl Table {
         // 2^40 by the golden ratio. The other bytes of the word are shifted out.
         const RATIO: u64 = 0x9e_3779_b185;
         let hash = u64::from_le(word).wrapping_mul(RATIO << (64 - 8 * BYTES));
-        &mut self.0[(hash >> (64 - LOG)) as usize]
+        &mut self.0[(hash >> (64 - Self::LOG)) as usize]
     }
 
     /// Stores `at` as the position of the bytes there.
     ///
     /// # Safety
     ///
-    /// `page` is valid for reads of a page, and `at` is at most [`LAST_START`].
+    /// `page` is valid for reads of a page, and `at` is at most [`Self::LAST_START`].
     #[inline(always)]
     pub unsafe fn insert<const BYTES: u32>(&mut self, page: *const u8, at: usize) {
         // SAFETY: `page` is valid for reads of a page, and `at` is at most `LAST_START`, by the
@@ -92,7 +98,7 @@ impl Table {
     ///
     /// # Safety
     ///
-    /// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and the table has only
+    /// `page` is valid for reads of a page, `at` is at most [`Self::LAST_START`], and the table has only
     /// positions for which that is true.
     #[inline(always)]
     pub unsafe fn probe<const BYTES: u32>(&mut self, page: *const u8, at: usize) -> Option<usize> {
@@ -115,7 +121,7 @@ impl Table {
     ///
     /// `page` is valid for reads of a page.
     pub unsafe fn insert_some<const BYTES: u32>(&mut self, page: *const u8, end: usize) {
-        for at in (0..end.min(LAST_START)).step_by(2) {
+        for at in (0..end.min(Self::LAST_START)).step_by(2) {
             // SAFETY: `page` is valid for reads of a page by the safety requirement, and `at` is
             // before `LAST_START`.
             unsafe { self.insert::<BYTES>(page, at) };
@@ -130,7 +136,7 @@ impl Table {
     /// # Safety
     ///
     /// `page` is valid for reads of a page. The table has only positions that are before `at` and
-    /// at most [`LAST_START`]. `anchor` is at most `at`.
+    /// at most [`Self::LAST_START`]. `anchor` is at most `at`.
     #[inline(never)]
     pub unsafe fn find_far<const BYTES: u32, const END: usize, const TRIES: usize>(
         &mut self,
@@ -140,7 +146,7 @@ impl Table {
         mut stride: usize,
         last: usize,
     ) -> Option<Far> {
-        let last = last.min(LAST_START);
+        let last = last.min(Self::LAST_START);
         while at <= last {
             let stop = at.wrapping_add(stride.wrapping_mul(TRIES)).min(last);
             while at <= stop {
@@ -149,7 +155,7 @@ impl Table {
                 if let Some(from) = unsafe { self.probe::<BYTES>(page, at) } {
                     // SAFETY: `page` is valid for reads of a page by the safety requirement, `at`
                     // is at most `LAST_START` and at least `anchor`, and `from` is before `at`.
-                    return Some(unsafe { grown::<END>(page, anchor, at, from) });
+                    return Some(unsafe { grown::<PAGE, END>(page, anchor, at, from) });
                 }
                 at = at.wrapping_add(stride);
             }
@@ -175,17 +181,19 @@ pub(crate) struct Far {
 ///
 /// # Safety
 ///
-/// `page` is valid for reads of a page, `at` is at most [`LAST_START`], and `anchor` is at most
+/// `page` is valid for reads of a page, `at` is at most its [`last_start`], and `anchor` is at most
 /// `at`. `from` is before `at`.
-unsafe fn grown<const END: usize>(
+unsafe fn grown<const PAGE: usize, const END: usize>(
     page: *const u8,
     anchor: usize,
     mut at: usize,
     mut from: usize,
 ) -> Far {
-    // SAFETY: `page` is valid for reads of a page, `at` is at most `LAST_START`, and `from` is
-    // before `at`, by the safety requirement.
-    let end = unsafe { match_end::<END>(page, at, from) };
+    // No field is more than that.
+    const { assert!(END <= u16::MAX as usize) };
+    // SAFETY: `page` is valid for reads of a page, `at` is at most its `last_start`, and `from`
+    // is before `at`, by the safety requirement.
+    let end = unsafe { match_end::<PAGE, END>(page, at, from) };
     while at > anchor && from > 0 {
         let (before, same) = (at.wrapping_sub(1), from.wrapping_sub(1));
         // SAFETY: `before` and `same` are positions in the page.

@@ -3,13 +3,13 @@
 //! Chains of positions that have the same hash, in which matches are found.
 
 #[cfg(doc)]
-use crate::zram::codecs::lz77::matches::LAST_START;
+use super::LAST_START;
+use super::PAGE;
 use crate::zram::codecs::lz77::{
     matches::match_end,
     read,
     table::Table,
-    MIN_MATCH,
-    PAGE, //
+    MIN_MATCH, //
 };
 
 /// The number of positions of a chain that are tried.
@@ -32,7 +32,7 @@ pub(super) struct Found {
 pub(super) struct Finder<'a> {
     pub page: *const u8,
     /// The last position of each chain.
-    table: &'a mut Table,
+    table: &'a mut Table<PAGE>,
     links: &'a mut Links,
     /// The position from which on none is in a chain.
     next: usize,
@@ -43,7 +43,7 @@ pub(super) struct Finder<'a> {
 
 impl<'a> Finder<'a> {
     /// Begins a page.
-    pub(super) fn new(page: *const u8, table: &'a mut Table, links: &'a mut Links) -> Self {
+    pub(super) fn new(page: *const u8, table: &'a mut Table<PAGE>, links: &'a mut Links) -> Self {
         table.clear();
         Self {
             page,
@@ -102,7 +102,7 @@ impl<'a> Finder<'a> {
         // SAFETY: `same` is before `at`.
         if unsafe { read::<u32>(page.add(same)) } == word {
             // SAFETY: `at` is at most `LAST_START`, and `same` is before `at`.
-            best = unsafe { match_end::<PAGE>(page, at, same) }.wrapping_sub(at);
+            best = unsafe { match_end::<PAGE, PAGE>(page, at, same) }.wrapping_sub(at);
             self.found[0] = Found {
                 len: best as u16,
                 distance,
@@ -125,7 +125,7 @@ impl<'a> Finder<'a> {
             };
             if equal {
                 // SAFETY: `at` is at most `LAST_START`, and `from` is before `at`.
-                let len = unsafe { match_end::<PAGE>(page, at, from) }.wrapping_sub(at);
+                let len = unsafe { match_end::<PAGE, PAGE>(page, at, from) }.wrapping_sub(at);
                 if len > best {
                     best = len;
                     if let Some(to) = self.found.get_mut(self.count) {

@@ -20,9 +20,9 @@ use super::{
         Sequences, //
     },
     FIRST_DISTANCE,
-    HEADER, //
+    HEADER,
+    PAGE, //
 };
-use crate::zram::codecs::lz77::PAGE;
 
 /// One of so many literals is looked at to choose the set of codes.
 pub(super) const SAMPLE: usize = 4;

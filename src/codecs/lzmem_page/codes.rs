@@ -6,13 +6,15 @@
 
 mod tables;
 
-use super::lengths::{
-    Lengths,
-    DISTANCES,
-    LENGTHS,
-    PAIRS, //
+use super::{
+    lengths::{
+        Lengths,
+        DISTANCES,
+        LENGTHS,
+        PAIRS, //
+    },
+    PAGE, //
 };
-use crate::zram::codecs::lz77::PAGE;
 
 pub(super) use super::lengths::SETS;
 

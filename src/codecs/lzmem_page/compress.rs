@@ -33,13 +33,13 @@ use super::{
     Header,
     State,
     FIRST_DISTANCE,
-    HEADER, //
+    HEADER,
+    PAGE, //
 };
 use crate::zram::codecs::lz77::{
     cold,
     copy_exactly,
-    write,
-    PAGE, //
+    write, //
 };
 
 /// Room for a block: no page needs all of it.

@@ -7,7 +7,9 @@ use super::{
         Pen,
         Sequences, //
     },
-    FIRST_DISTANCE, //
+    FIRST_DISTANCE,
+    LAST_START,
+    PAGE, //
 };
 use crate::zram::codecs::lz77::{
     cold,
@@ -15,15 +17,13 @@ use crate::zram::codecs::lz77::{
         match_end,
         same_before,
         same_byte,
-        BACK,
-        LAST_START, //
+        BACK, //
     },
     read,
     table::{
         Far,
         Table, //
-    },
-    PAGE, //
+    }, //
 };
 
 /// The number of bytes by whose hash a match is found.
@@ -44,7 +44,7 @@ const TRIES: usize = 64;
 /// `page` is valid for reads of a page. Others may write to it meanwhile.
 #[inline(always)]
 pub(super) unsafe fn parse<'s, const LAZY: bool>(
-    table: &mut Table,
+    table: &mut Table<PAGE>,
     page: *const u8,
     sequences: &'s mut Sequences,
 ) -> (Pen<'s>, usize) {
@@ -99,13 +99,13 @@ pub(super) unsafe fn parse<'s, const LAZY: bool>(
             };
             let mut from = from;
             // SAFETY: `at` is at most `LAST_START`, and `from` is before `at`.
-            let mut end = unsafe { match_end::<PAGE>(page, at, from) };
+            let mut end = unsafe { match_end::<PAGE, PAGE>(page, at, from) };
             if LAZY && at < LAST_START && at.wrapping_sub(from) != distance {
                 let later = at.wrapping_add(1);
                 // SAFETY: `later` is at most `LAST_START`, and so are the positions in the table.
                 if let Some(other) = unsafe { table.probe::<HASHED>(page, later) } {
                     // SAFETY: `later` is at most `LAST_START`, and `other` is before `later`.
-                    let farther = unsafe { match_end::<PAGE>(page, later, other) };
+                    let farther = unsafe { match_end::<PAGE, PAGE>(page, later, other) };
                     if farther > end {
                         (at, from, end) = (later, other, farther);
                     }

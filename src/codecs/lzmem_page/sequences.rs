@@ -2,15 +2,17 @@
 
 //! What a parse finds of a page, before it is written in codes.
 
-use super::node::{
-    Node,
-    NODES, //
+use super::{
+    node::{
+        Node,
+        NODES, //
+    },
+    PAGE, //
 };
 use crate::zram::codecs::lz77::{
     cold,
     read,
-    write,
-    PAGE, //
+    write, //
 };
 use core::marker::PhantomData;
 

@@ -30,10 +30,11 @@ use super::{
         MOST, //
     },
     FIRST_DISTANCE,
-    LEAST_BACK, //
+    LAST_START,
+    LEAST_BACK,
+    PAGE, //
 };
 use crate::zram::codecs::lz77::{
-    matches::LAST_START,
     read,
     table::Table,
     MIN_MATCH, //
@@ -56,7 +57,7 @@ const AHEAD: u32 = 8;
 ///
 /// `page` is valid for reads of a page. Others may write to it meanwhile.
 pub(super) unsafe fn shortest(
-    table: &mut Table,
+    table: &mut Table<PAGE>,
     links: &mut Links,
     nodes: &mut [Node; NODES],
     list: &mut [Sequence; MOST],

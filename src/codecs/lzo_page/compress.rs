@@ -8,7 +8,8 @@ use super::{
     zeroes::{
         run_end,
         write_run, //
-    }, //
+    },
+    LAST_START, //
 };
 use crate::zram::codecs::lz77::{
     cold,
@@ -16,8 +17,7 @@ use crate::zram::codecs::lz77::{
         match_end,
         same_before,
         same_byte,
-        BACK,
-        LAST_START, //
+        BACK, //
     },
     table::{
         Far,
@@ -40,8 +40,9 @@ const TRIES: usize = 16;
 
 /// The distance beyond the room for literals from which on no match is looked for.
 ///
-/// Such a match would have to grow back over as many bytes.
-const AFTER_ROOM: usize = 64;
+/// Such a match would have to grow back over as many bytes: more than two strides, the longest of
+/// which is about `sqrt(2 * PAGE / TRIES)`.
+const AFTER_ROOM: usize = PAGE.isqrt();
 
 /// Compresses the page at `src`, and returns the length of the block at the start of `dst`.
 ///
@@ -52,7 +53,11 @@ const AFTER_ROOM: usize = 64;
 ///
 /// `src` is valid for reads of a page during the call. Others may write to it meanwhile: then the
 /// block still decompresses to some page.
-pub(crate) unsafe fn compress(table: &mut Table, src: *const u8, dst: &mut [u8]) -> Option<usize> {
+pub(crate) unsafe fn compress(
+    table: &mut Table<PAGE>,
+    src: *const u8,
+    dst: &mut [u8],
+) -> Option<usize> {
     let page = src;
     // From here on the table has only positions up to `LAST_START`, all before the position that is
     // tried next. A slot that is not used yet has the start of the page, which is compared like any
@@ -127,7 +132,7 @@ pub(crate) unsafe fn compress(table: &mut Table, src: *const u8, dst: &mut [u8])
                 break 'sequence;
             }
             // SAFETY: `at` is at most `LAST_START`, and `from`, out of the table, is before `at`.
-            let end = unsafe { match_end::<PAGE>(page, at, from) };
+            let end = unsafe { match_end::<PAGE, PAGE>(page, at, from) };
             let mut literals = at.wrapping_sub(anchor);
             // Most often a match can't grow, as one byte says.
             //
@@ -163,7 +168,7 @@ pub(crate) unsafe fn compress(table: &mut Table, src: *const u8, dst: &mut [u8])
                 continue;
             }
             // SAFETY: `anchor` is at most `LAST_START`, and `from` is before `anchor`.
-            let end = unsafe { match_end::<PAGE>(page, anchor, from) };
+            let end = unsafe { match_end::<PAGE, PAGE>(page, anchor, from) };
             let (distance, len) = (anchor.wrapping_sub(from), end.wrapping_sub(anchor));
             // SAFETY: `distance` and `len` are below a page's size, and `len` is at least four.
             if !unsafe { out.repeat(distance, len) } {

@@ -202,7 +202,7 @@ unsafe fn instructions(src: &[u8], dst: *mut u8, start: Progress) -> (usize, Pro
                 }
                 // SAFETY: `dst` is valid for reads and writes of a page by the safety requirement,
                 // `distance` is at most `done`, and `done` is at most `PAGE`.
-                if !unsafe { copy_match(dst, done, distance, len) } {
+                if !unsafe { copy_match::<PAGE>(dst, done, distance, len) } {
                     break;
                 }
             }

@@ -24,6 +24,7 @@ use super::{
 use crate::zram::codecs::lz77::{
     cold,
     copy_16,
+    number,
     read,
     write, //
 };
@@ -34,9 +35,15 @@ use core::{
 
 /// The number of bytes that literals and a match may write besides the literals, at most.
 ///
-/// These are 18 bytes for the number of literals, and then either 15 bytes after the literals, or
-/// 20 bytes for the match.
-const SLACK: usize = 40;
+/// These are the number of literals, and then either 15 bytes after the literals, or the match,
+/// rounded up to whole words.
+const SLACK: usize = (1 + number::MOST + MATCH).next_multiple_of(8);
+
+/// The number of bytes that a match may write, at most: one, the number, and two for the distance.
+const MATCH: usize = 1 + number::MOST + 2;
+
+// A match writes more than the copy of literals after these.
+const _: () = assert!(MATCH >= 15);
 
 /// A cursor that writes a block.
 ///
@@ -205,11 +212,11 @@ impl<'a> Output<'a> {
     ///
     /// # Safety
     ///
-    /// There are 20 bytes from `at` to `end`. `len` is below a page's size.
+    /// There are [`MATCH`] bytes from `at` to `end`. `len` is below a page's size.
     #[inline(always)]
     unsafe fn copy(&mut self, distance: usize, len: usize) {
         let distance = distance.wrapping_sub(1);
-        // SAFETY: `at` is valid for writes of 20 bytes by the safety requirement: one, 17 for the
+        // SAFETY: `at` is valid for writes of `MATCH` bytes by the safety requirement: one, the
         // number, and two for the distance.
         // INVARIANT: For the same reason the new `at` is not after `end`, and `few` is before it.
         unsafe {
@@ -299,16 +306,15 @@ impl<'a> Output<'a> {
 ///
 /// # Safety
 ///
-/// `at` is valid for writes of 17 bytes. `rest` is at least one and below a page's size.
+/// `at` is valid for writes of [`number::MOST`] bytes. `rest` is at least one and below a page's
+/// size.
 #[inline(always)]
 unsafe fn go_on(at: *mut u8, rest: usize) -> *mut u8 {
-    // `(rest - 1) / 255`, exact for more than a page.
-    let full = (rest.wrapping_sub(1) as u32).wrapping_mul(0x8081) >> 23;
-    // SAFETY: `full` is at most 16, and `at` is valid for writes of 17 bytes by the safety
+    let full = number::full(rest.wrapping_sub(1));
+    // SAFETY: `full` is below `MOST`, and `at` is valid for writes of so many bytes by the safety
     // requirement.
     unsafe {
-        write::<u64>(at, 0);
-        write::<u64>(at.add(8), 0);
+        number::fill(at, 0, full);
         let last = at.add(full as usize);
         // `rest - 255 * full`, modulo 256.
         *last = (rest as u8).wrapping_add(full as u8);

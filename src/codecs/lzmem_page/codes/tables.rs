@@ -33,9 +33,9 @@ use super::{
     SAME,
     SETS, //
 };
-use crate::zram::codecs::lz77::{
-    MIN_MATCH,
-    PAGE, //
+use crate::zram::codecs::{
+    lz77::MIN_MATCH,
+    lzmem_page::PAGE, //
 };
 
 /// Returns the codes of the lengths `lens`, the longest of which is `most`.

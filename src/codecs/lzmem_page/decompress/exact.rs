@@ -12,15 +12,15 @@ use super::{
 use crate::zram::codecs::{
     lz77::{
         repeat::copy_match_exactly,
-        Corrupt,
-        PAGE, //
+        Corrupt, //
     },
     lzmem_page::{
         bits::{
             shifted,
             Region, //
         },
-        codes::Read, //
+        codes::Read,
+        PAGE, //
     }, //
 };
 

@@ -19,8 +19,7 @@ use crate::zram::codecs::{
             copy_match,
             copy_match_exactly, //
         },
-        Corrupt,
-        PAGE, //
+        Corrupt, //
     },
     lzmem_page::{
         bits::{
@@ -32,7 +31,8 @@ use crate::zram::codecs::{
             Read,
             SEQUENCE_BITS, //
         },
-        LEAST_BACK, //
+        LEAST_BACK,
+        PAGE, //
     }, //
 };
 
@@ -150,7 +150,7 @@ pub(super) unsafe fn fast<const DIFFERENCES: bool>(
             let done = (to as usize).wrapping_sub(dst as usize);
             // SAFETY: `dst` is valid for reads and writes of a page, of which `done` bytes are
             // done, and `distance` is at most that.
-            unsafe { copy_match(dst, done, now.distance, len) };
+            unsafe { copy_match::<PAGE>(dst, done, now.distance, len) };
         }
         // INVARIANT: The literals and the match are done, and the literals are in the page.
         now.literals = now.literals.wrapping_add(literals);
