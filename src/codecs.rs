@@ -9,6 +9,7 @@ mod lz4hc;
 mod lz77;
 mod lzmem;
 mod lzmem_page;
+mod lzmem_pieces;
 mod lzo;
 mod lzo_page;
 mod sw842;

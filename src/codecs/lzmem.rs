@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! LZMEM, this module's own algorithm for pages of memory: [`lzmem_page`].
+//! LZMEM, this module's own algorithm for pages of memory: [`lzmem_pieces`].
 
 use super::{
     lzmem_page::{
-        self,
         Corrupt,
         Effort,
         State, //
     },
+    lzmem_pieces,
     Backend,
     CompressBuf,
     Params, //
@@ -66,7 +66,7 @@ impl Backend for Lzmem {
         limit: usize,
     ) -> Option<usize> {
         // SAFETY: `src` is valid for reads of a page by the invariants of `RacyPage`.
-        unsafe { lzmem_page::compress(&mut context.0, src.as_ptr(), dst, limit, self.effort) }
+        unsafe { lzmem_pieces::compress(&mut context.0, src.as_ptr(), dst, limit, self.effort) }
     }
 
     #[inline(never)]
@@ -103,6 +103,6 @@ fn decompress(
     mut dst: RacyPageMut<'_>,
 ) -> Result {
     // SAFETY: `dst` is valid for reads and writes of a page by the invariants of `RacyPageMut`.
-    unsafe { lzmem_page::decompress(&mut context.0, head, tail, room, dst.as_ptr()) }
+    unsafe { lzmem_pieces::decompress(&mut context.0, head, tail, room, dst.as_ptr()) }
         .map_err(|Corrupt| EINVAL)
 }

@@ -6,6 +6,9 @@
 //! codes of its own, which take zstd most of its time. `doc/lzmem.md` describes the format and says
 //! why it is so.
 //!
+//! In here a page is the 4 KiB that a block stands for, for which the codes are made. Where the
+//! kernel's pages are larger, [`lzmem_pieces`](super::lzmem_pieces) makes pieces of them.
+//!
 //! Both directions work on pages that others may write to at the same time, and keep the rule of
 //! [`lz77`]. The block itself is read by one task, and not changed.
 
