@@ -22,13 +22,20 @@ use kernel::{
     prelude::*, //
 };
 
-// The table, the formats and the limits of the disk are made for this size.
-const _: () = assert!(PAGE_SIZE == 4096, "rust_zram needs 4 KiB pages");
-
 /// The bytes of a page, aligned like a page.
-#[repr(C, align(4096))]
+// An alignment is written as a number, and nothing else.
+#[repr(C)]
+#[cfg_attr(CONFIG_PAGE_SIZE_4KB, repr(align(4096)))]
+#[cfg_attr(CONFIG_PAGE_SIZE_16KB, repr(align(16384)))]
 #[derive(Zeroable)]
 pub(crate) struct PageBuf(pub(crate) [u8; PAGE_SIZE]);
+
+// In pages of 64 KiB, LZO has matches so far apart that they are instructions of another kind.
+// These are not written.
+const _: () = assert!(
+    align_of::<PageBuf>() == PAGE_SIZE,
+    "rust_zram needs pages of 4 or 16 KiB"
+);
 
 /// A `T` that fills a page of its own; the page is freed when dropped.
 ///
