@@ -4,7 +4,7 @@
 //!
 //! The rule for this room is that a safe function is sound for every argument and in every order of
 //! calls. The C items themselves are in [`ffi`], which only this room and `codecs` use; what
-//! differs by architecture is in [`arch`].
+//! differs by architecture is in [`arch`], and what differs by kernel in [`compat`].
 //!
 //! Each of the other files is about one C API, and names the file of the kernel tree that it would
 //! become upstream. They are written for one driver, which shows in three ways: what no driver but
@@ -16,6 +16,7 @@ pub(crate) mod atomic;
 pub(crate) mod backing_device;
 pub(crate) mod bio;
 pub(crate) mod class;
+pub(crate) mod compat;
 pub(crate) mod cpuhp;
 pub(crate) mod debugfs;
 pub(crate) mod disk;

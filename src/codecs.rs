@@ -17,6 +17,7 @@ mod table;
 mod zstd;
 
 use crate::zram::abstractions::{
+    compat::eopnotsupp,
     files::Contents,
     racy::{
         RacyPage,
@@ -344,7 +345,7 @@ impl Workspace {
 /// `EOPNOTSUPP` if one of them is set.
 fn no_level_no_dict(params: &Params) -> Result {
     if params.level.is_some() || !params.dict.is_empty() {
-        return Err(EOPNOTSUPP);
+        return Err(eopnotsupp());
     }
     Ok(())
 }

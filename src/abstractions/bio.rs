@@ -94,7 +94,7 @@ impl Direction for Writing {
 ///             }
 ///             Ok(())
 ///         }
-///         _ => Err(EOPNOTSUPP),
+///         _ => Err(EINVAL),
 ///     }
 /// }
 /// ```

@@ -11,14 +11,16 @@
 //!
 //! Upstream this would be a fix of `rust/kernel/debugfs/file_ops.rs`.
 
-use super::ffi;
+use super::{
+    compat,
+    ffi, //
+};
 use core::{
     marker::PhantomData,
     ptr, //
 };
 use kernel::{
     error::from_result,
-    module::this_module,
     prelude::*,
     sync::{
         Arc,
@@ -206,7 +208,7 @@ impl<W: Writer> File<W> {
     const ROOM: usize = 1 << 20;
 
     const READ_ONLY: ffi::file_operations = ffi::file_operations {
-        owner: this_module::<crate::LocalModule>().as_ptr(),
+        owner: compat::this_module(),
         open: Some(ffi::simple_open),
         read: Some(Self::read),
         llseek: Some(ffi::default_llseek),
@@ -248,7 +250,7 @@ impl<W: Writer> File<W> {
 #[cfg(CONFIG_FAULT_INJECTION)]
 impl<R: Reader> File<R> {
     const WRITE_ONLY: ffi::file_operations = ffi::file_operations {
-        owner: this_module::<crate::LocalModule>().as_ptr(),
+        owner: compat::this_module(),
         open: Some(ffi::simple_open),
         write: Some(Self::write),
         ..pin_init::zeroed()

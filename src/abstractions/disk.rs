@@ -35,6 +35,7 @@ use super::{
         Ordering, //
     },
     bio::Bio,
+    compat,
     ffi,
     major::Major,
     sched::AtomicContext,
@@ -68,18 +69,11 @@ use kernel::{
         to_result, //
     },
     fmt::Write as _,
-    module::this_module,
     page::PAGE_SIZE,
     prelude::*,
     static_lock_class,
     str::NullTerminatedFormatter,
-    sync::{
-        barrier::{
-            smp_mb,
-            Read, //
-        },
-        Arc, //
-    },
+    sync::Arc,
     types::ScopeGuard, //
 };
 
@@ -140,7 +134,7 @@ impl<T: Operations> Private<T> {
     /// As for [`Private::live`].
     #[cold]
     unsafe fn live_again<'a>(&self) -> Option<&'a T::Live> {
-        smp_mb(Read);
+        compat::smp_rmb();
         // SAFETY: The pointer is null, or was published and stays during `'a` by the safety
         // requirement of `live_again`.
         unsafe { self.live.load(Ordering::Acquire).as_ref() }
@@ -283,7 +277,7 @@ impl<T: Operations> Disk<T> {
     }
 
     const FOPS: ffi::block_device_operations = ffi::block_device_operations {
-        owner: this_module::<crate::LocalModule>().as_ptr(),
+        owner: compat::this_module(),
         open: Some(Self::open_trampoline),
         submit_bio: Some(Self::submit_trampoline),
         swap_slot_free_notify: Some(Self::swap_slot_free_trampoline),

@@ -13,6 +13,7 @@ use super::{
         AtomicI64,
         Ordering, //
     },
+    compat,
     ffi, //
 };
 use core::{
@@ -79,7 +80,7 @@ impl<T: Sync> PerCpu<T> {
         for cpu in possible_cpus() {
             // SAFETY: `base` was allocated for a `T` above, nobody else has it yet, and `cpu` is
             // possible.
-            unsafe { pin_init::raw_init(remote(base, cpu).as_ptr(), init()) };
+            unsafe { compat::raw_init(remote(base, cpu).as_ptr(), init()) };
         }
         // INVARIANT: All copies were initialised above.
         Ok(Self {

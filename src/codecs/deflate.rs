@@ -11,6 +11,7 @@ use super::{
     Workspace, //
 };
 use crate::zram::abstractions::{
+    compat::eopnotsupp,
     ffi,
     racy::{
         RacyPage,
@@ -55,7 +56,7 @@ impl Backend for Deflate {
 
     fn new(params: Params) -> Result<Self> {
         if !params.dict.is_empty() {
-            return Err(EOPNOTSUPP);
+            return Err(eopnotsupp());
         }
         let level = params.level.unwrap_or(ffi::Z_DEFAULT_COMPRESSION);
         if !(ffi::Z_DEFAULT_COMPRESSION..=ffi::Z_BEST_COMPRESSION as c_int).contains(&level) {

@@ -14,6 +14,7 @@ use super::{
     Params, //
 };
 use crate::zram::abstractions::{
+    compat::eopnotsupp,
     racy::{
         RacyPage,
         RacyPageMut, //
@@ -42,7 +43,7 @@ impl Backend for Lzmem {
 
     fn new(params: Params) -> Result<Self> {
         if !params.dict.is_empty() {
-            return Err(EOPNOTSUPP);
+            return Err(eopnotsupp());
         }
         let effort = match params.level {
             None | Some(1) => Effort::Fast,

@@ -13,6 +13,13 @@ use crate::zram::abstractions::{
         AtomicPtr,
         Ordering, //
     },
+    compat::{
+        srcu::{
+            self,
+            Srcu, //
+        },
+        synchronize_rcu, //
+    },
     disk::OutsideIo,
     page::PageBox,
     sched::{
@@ -25,14 +32,10 @@ use core::ptr::{
     NonNull, //
 };
 use kernel::{
-    new_srcu,
     page::PAGE_SIZE,
     prelude::*,
-    sync::{
-        rcu,
-        srcu,
-        Srcu, //
-    }, //
+    static_lock_class,
+    sync::rcu, //
 };
 
 /// The number of pointers in a node.
@@ -92,7 +95,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
         }
         Ok(Self {
             len,
-            sleepers: KBox::pin_init(new_srcu!("zram_table"), GFP_KERNEL)?,
+            sleepers: KBox::pin_init(Srcu::new(c"zram_table", static_lock_class!()), GFP_KERNEL)?,
             root,
         })
     }
@@ -199,7 +202,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
         let mut chunks = KVVec::new();
         let release = |chunks: &mut KVVec<_>| {
             if !chunks.is_empty() {
-                rcu::synchronize_rcu();
+                synchronize_rcu();
                 self.sleepers.synchronize();
                 chunks.clear();
             }

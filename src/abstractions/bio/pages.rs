@@ -12,6 +12,7 @@ use super::{
     SECTORS_PER_PAGE, //
 };
 use crate::zram::abstractions::{
+    compat,
     ffi,
     kmap::{
         KmapLocal,
@@ -41,11 +42,11 @@ impl<T> Bio<T> {
         let iter = self.iter();
         // SAFETY: `self.0` is a live bio by the type invariant.
         let vecs = unsafe { (*self.0.as_ptr()).bi_io_vec };
-        // INVARIANT: `bi_iter` says that the bio has `bi_size` bytes from byte `bi_offset` of
+        // INVARIANT: `bi_iter` says that the bio has `bi_size` bytes from byte `offset` of
         // vector `bi_idx` on, and its operation was compared with that of `D` above.
         Ok(BioPages {
             vec: vecs.wrapping_add(iter.bi_idx as usize),
-            done: iter.bi_offset as usize,
+            done: compat::offset(&iter) as usize,
             left: iter.bi_size as usize,
             index: (iter.bi_sector / SECTORS_PER_PAGE) as usize,
             bio: self,

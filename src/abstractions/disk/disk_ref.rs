@@ -11,6 +11,7 @@ use super::{
 use crate::zram::abstractions::{
     atomic::Ordering,
     bio::Bio,
+    compat,
     ffi,
     sysfs::Owner, //
 };
@@ -26,13 +27,7 @@ use kernel::{
     container_of,
     page::PAGE_SIZE,
     prelude::*,
-    sync::{
-        barrier::{
-            smp_mb,
-            Write, //
-        },
-        Arc, //
-    },
+    sync::Arc,
     types::NotThreadSafe, //
 };
 
@@ -112,7 +107,7 @@ impl<'a, T: Operations> DiskRef<'a, T> {
         }
         // The capacity is stored and read without a barrier. With this one, a task that sees the
         // capacity sees the state: if not at once, then in `Private::live_again`.
-        smp_mb(Write);
+        compat::smp_wmb();
         self.set_capacity(pages);
         Ok(())
     }
