@@ -39,6 +39,7 @@ mod zram {
 
     pub(crate) use abstractions::{
         class::Class,
+        compat,
         disk::ModuleExit, //
     };
     pub(crate) use interface::devices::{
@@ -48,6 +49,10 @@ mod zram {
 }
 
 use zram::{
+    compat::{
+        module,
+        parameter, //
+    },
     Class,
     Devices,
     ModuleExit,
@@ -84,13 +89,13 @@ struct RustZram {
 impl kernel::Module for RustZram {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let exit = ModuleExit::new();
-        let coexist = module_parameters::coexist.value();
+        let coexist = parameter!(coexist);
         let names = if coexist {
             &Names::COEXIST
         } else {
             &Names::MAINLINE
         };
-        let devices = module_parameters::num_devices.value();
+        let devices = parameter!(num_devices);
         Ok(Self {
             _devices: Devices::new(names, devices, coexist)?,
             _exit: exit,
