@@ -88,7 +88,7 @@ struct RustZram {
 
 impl kernel::Module for RustZram {
     fn init(_module: &'static ThisModule) -> Result<Self> {
-        let exit = ModuleExit::new();
+        let exit = ModuleExit::new()?;
         let coexist = parameter!(coexist);
         let names = if coexist {
             &Names::COEXIST

@@ -13,6 +13,20 @@ use kernel::{
     sync::barrier, //
 };
 
+// --- `bio_complete_in_task`: 7.3 and later have `BIO_COMPLETE_IN_TASK` ---
+
+#[cfg(kernel_has = "bio_complete_in_task")]
+#[path = "compat/task_bio_by_flag.rs"]
+mod task_bio;
+#[cfg(not(kernel_has = "bio_complete_in_task"))]
+#[path = "compat/task_bio_by_work.rs"]
+mod task_bio;
+
+pub(super) use task_bio::{
+    TaskBio,
+    TaskBioQueue, //
+};
+
 // --- `bool_parameter`: in 7.3 and later `module!` knows parameters of type `bool` ---
 
 #[cfg(not(kernel_has = "bool_parameter"))]

@@ -14,6 +14,7 @@ use crate::zram::abstractions::{
         Destination,
         Reading, //
     },
+    compat::TaskBio,
     disk::{
         live_of,
         Operations, //
@@ -32,8 +33,7 @@ use kernel::{
     container_of,
     error::to_result,
     prelude::*,
-    sync::Arc,
-    types::Opaque, //
+    sync::Arc, //
 };
 
 /// A driver's part of a read from a backing device: called when the device has answered.
@@ -67,24 +67,23 @@ impl BackingDevice {
     ) {
         let ReadRequest { place, destination } = request;
         let read = place.write(ChainedRead {
-            raw: Opaque::uninit(),
+            bio: TaskBio::uninit(),
             vec: pin_init::zeroed(),
             device: self.clone(),
             end,
             destination,
         });
-        let (raw, flags) = (read.raw.get(), read.destination.bio().flags());
+        let (raw, flags) = (read.bio.get(), read.destination.bio().flags());
         let read = KBox::into_raw(read);
-        // SAFETY: `raw` and `vec` are fields of `read`, which stays in its own allocation until
-        // `end` takes it back. `self.bdev` is open by the type invariant, and stays open until
-        // `read` lets go of the device, after the bio has ended. The bio has room for one vector,
-        // and `destination` is dropped after it has ended.
+        // SAFETY: `raw` and `vec` are in `read`, which stays in its own allocation until `end`
+        // takes it back. `self.bdev` is open by the type invariant, and stays open until `read`
+        // lets go of the device, after the bio has ended. The bio has room for one vector, and
+        // `destination` is dropped after it has ended. Until then there is a disk, so that there is
+        // a `ModuleExit`, too.
         unsafe {
             ffi::bio_init(raw, self.bdev, &raw mut (*read).vec, 1, flags);
             (*raw).bi_iter.bi_sector = sector(index);
-            (*raw).bi_end_io = Some(ChainedRead::<T, E>::end);
-            // `end` may sleep.
-            (*raw).bi_flags |= 1 << ffi::BIO_COMPLETE_IN_TASK;
+            TaskBio::set_end(&raw mut (*read).bio, ChainedRead::<T, E>::end);
             (*read).destination.add_to(raw);
             ffi::submit_bio(raw);
         }
@@ -162,7 +161,7 @@ impl<T: Operations, E: ReadEnd<T>> ReadRequest<T, E> {
 
 /// A read that is under way.
 struct ChainedRead<T: Operations, E> {
-    raw: Opaque<ffi::bio>,
+    bio: TaskBio,
     vec: ffi::bio_vec,
     // Keeps the device open for the bio. Two atomic operations for each read, which are little
     // beside a request to a device.
@@ -174,14 +173,16 @@ struct ChainedRead<T: Operations, E> {
 impl<T: Operations, E: ReadEnd<T>> ChainedRead<T, E> {
     /// Finishes the read, and drops the share in the parent bio.
     ///
+    /// Context: Process context. May sleep.
+    ///
     /// # Safety
     ///
-    /// `raw` is the field of a `Self` that `KBox::into_raw` returned, and has ended.
+    /// `raw` is that of the `bio` of a `Self` that `KBox::into_raw` returned, and has ended.
     unsafe extern "C" fn end(raw: *mut ffi::bio) {
-        // SAFETY: `raw` is a field of a `Self` from `KBox::into_raw`, and has ended, by the safety
+        // SAFETY: `raw` is in a `Self` from `KBox::into_raw`, and has ended, by the safety
         // requirement of `end`: so nobody else uses either.
         let (read, status) = unsafe {
-            let read = KBox::from_raw(container_of!(Opaque::cast_from(raw), Self, raw).cast_mut());
+            let read = KBox::from_raw(container_of!(TaskBio::from_raw(raw), Self, bio));
             ffi::bio_uninit(raw);
             (read, (*raw).bi_status)
         };

@@ -10,12 +10,16 @@ use crate::zram::abstractions::{
         AtomicUsize,
         Ordering, //
     },
+    compat::TaskBioQueue,
     sched, //
 };
 use core::mem::ManuallyDrop;
-use kernel::time::{
-    delay::fsleep,
-    Delta, //
+use kernel::{
+    prelude::*,
+    time::{
+        delay::fsleep,
+        Delta, //
+    }, //
 };
 
 /// Number of gendisks.
@@ -71,12 +75,23 @@ impl Drop for Counted {
 ///     _exit: ModuleExit,
 /// }
 /// ```
-pub(crate) struct ModuleExit(());
+pub(crate) struct ModuleExit {
+    // Dropped after the last disk is gone, which may have been the last one to read.
+    _queue: TaskBioQueue,
+}
 
 impl ModuleExit {
     /// Makes the value, before the module has any disk.
-    pub fn new() -> Self {
-        Self(())
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, or `EBUSY` if there is one already; only from kernels where it needs memory.
+    pub fn new() -> Result<Self> {
+        Ok(Self {
+            _queue: TaskBioQueue::new()?,
+        })
     }
 }
 
