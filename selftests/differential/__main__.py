@@ -3,6 +3,7 @@
 
 import sys
 
+from differential.older import OLDER
 from differential.pair import INTENDED, Pair, met
 from differential.randomised import randomised
 from differential.scripted import scripted
@@ -19,7 +20,7 @@ def main(command, *arguments):
         randomised(pair, arguments[0], int(arguments[1]))
     if not pair.full:
         met["build"] += 1
-    for name, reason in INTENDED.items():
+    for name, reason in {**INTENDED, **(OLDER if pair.older else {})}.items():
         note(f"intended: {reason}" + (f" ({met[name]} times)" if met[name] else ""))
     end()
 

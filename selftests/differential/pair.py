@@ -5,6 +5,7 @@ import collections
 import os
 import re
 
+from differential.older import is_older
 from zramtest.driver import Driver
 from zramtest.pages import PAGE
 
@@ -44,7 +45,8 @@ IGNORE = os.environ.get("IGNORE", "").split()
 
 
 class Pair:
-    """Both drivers, and what was done to them since both were fresh. Where `exact`, no device is left with one of OTHERS."""
+    """Both drivers, and what was done to them since both were fresh. Where `exact`, no device is left with one of OTHERS; with
+    `older`, nothing is done that OLDER is about."""
 
     def __init__(self, backings):
         self.exact = True
@@ -52,6 +54,7 @@ class Pair:
         self.c = Driver("zram", backings[:half])
         self.ours = Driver("rzram", backings[half:])
         self.full = "recomp_algorithm" in self.c.attributes()
+        self.older = is_older(self.c)
         listed = [driver.algorithms() for driver in (self.c, self.ours)]
         self.algorithms = [n for n in listed[0] if n in listed[1]]
         self.attributes = sorted((self.c.attributes() & self.ours.attributes()).difference(IGNORE))

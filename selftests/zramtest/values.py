@@ -1,10 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Odd values for files that take text: numbers at the edges, words, and good values that were damaged."""
 
+import re
+
 NUMBERS = b"""0 1 2 7 32 100 4095 4096 65536 2147483647 2147483648 4294967295 4294967296 18446744073709551615
     18446744073709551616 -1 -0 +5 007 0x10""".split() + [b""]
 WORDS = b"foo yes no on off Y N all none 1,2 [lz4] = a=b \" 1K 0K K".split() + [
     b"\n", b" ", b"1 2", b'a="b c"', b"lz4\n", b"\xff\xfe", "４２".encode(), "algo=ŀz4".encode()]
+
+
+def size(data):
+    """Returns what the kernel's memparse would."""
+    match = re.match(rb"(0[xX][0-9a-fA-F]+|0[0-7]*|\d+)([KMGTPE]?)", data.upper().replace(b"0X", b"0x"))
+    if not match:
+        return 0
+    digits = match[1]
+    base = 16 if digits.startswith(b"0x") else 8 if digits.startswith(b"0") else 10
+    return min(int(digits, base) << 10 * (b"KMGTPE".find(match[2]) + 1 if match[2] else 0), (1 << 64) - 1)
 
 
 def damaged(rng, data):
