@@ -41,6 +41,20 @@ is 'num_devices=100' "$(disks)" "$(echo zram{0..99})"
 works 'num_devices=100: the last one works' use zram99
 works 'num_devices=100: unloads' unload
 is 'num_devices=100: all gone' "$(disks)" ''
+if ! is_c; then
+	is 'modinfo shows the parameters' "$(modinfo -F parmtype "$KO" | sort | xargs)" 'coexist:bool num_devices:u32'
+	for word in 1 y T on 0 N f off; do
+		wanted=rzram0
+		[[ $word != [0Nf]* && $word != off ]] || wanted=zram0
+		load "coexist=$word"
+		is "insmod with coexist=$word" "$(disks)" "$wanted"
+		unload
+	done
+	for parameters in coexist=2 coexist= coexist 'coexist=1 coexist=1'; do
+		# shellcheck disable=SC2086 # a list
+		refused "insmod with $parameters" 'Invalid\|exists' load $parameters
+	done
+fi
 for parameters in num_devices=foo num_devices=-1 num_devices= num_devices=4294967296; do
 	refused "insmod with $parameters" 'Invalid\|out of range' load "$parameters"
 	is "$parameters: nothing stays" "$(disks) $(ls -d "/sys/module/$MODULE" "$CLASS" 2>/dev/null)" ' '
