@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
+// pages: 4096 16384
 
 //! Model check of the slot's word, on the source itself: `rustc -O --test --edition 2021
-//! selftests/host/word.rs`; `--show-output` tells how much was explored.
+//! selftests/host/word.rs`; `--show-output` tells how much was explored. With `--cfg
+//! page_size="16384"` or `"65536"` it is the word for pages of that size.
 //!
 //! `src/store/word.rs` is compiled with atomics whose operations are steps. Its users in `slot.rs`,
 //! `slot/lookup.rs`, `table.rs`, `bio_slots.rs` and `waiters.rs` need the kernel, so that what they
@@ -28,10 +30,10 @@ use std::{
 };
 
 // Bits of the word, as in `src/store/word.rs`.
-const LOCKED: u64 = 1 << 13;
-const WAITED: u64 = 1 << 14;
-const FREED: u64 = 1 << 15;
-const SAME: u64 = 1 << 16;
+const LOCKED: u64 = page::PAGE_SIZE as u64 * 2;
+const WAITED: u64 = LOCKED << 1;
+const FREED: u64 = LOCKED << 2;
+const SAME: u64 = LOCKED << 3;
 const CONTENT: u64 = (1 << 32) - 1;
 const TIME: u32 = 32;
 
@@ -250,7 +252,13 @@ fn step(step: Step) -> Reply {
 }
 
 pub mod page {
-    pub const PAGE_SIZE: usize = 4096;
+    pub const PAGE_SIZE: usize = if cfg!(page_size = "16384") {
+        16384
+    } else if cfg!(page_size = "65536") {
+        65536
+    } else {
+        4096
+    };
 }
 
 #[path = "../../src"]
@@ -393,6 +401,56 @@ mod zram {
                     });
                     if waited && slots.bug != Bug::NoWake {
                         slots.waiters.wake();
+                    }
+                }
+            }
+
+            /// Checks that attributes come out of a word as they were put in, for a whole page as
+            /// well, and that none changes another.
+            pub fn check_layout() {
+                let sizes = [
+                    1,
+                    page::PAGE_SIZE / 2 + 1,
+                    page::PAGE_SIZE - 1,
+                    page::PAGE_SIZE,
+                ];
+                let times = [0, 1, 1 << 31, u32::MAX];
+                let flags = || [false, true];
+                for (size, time) in sizes.into_iter().flat_map(|s| times.map(|t| (s, t))) {
+                    for priority in 0..4 {
+                        for (idle, job, worse) in flags()
+                            .into_iter()
+                            .flat_map(|i| flags().map(|c| (i, c)))
+                            .flat_map(|(i, c)| flags().map(|w| (i, c, w)))
+                        {
+                            let mut held = Held::of_empty();
+                            held.set_content(SlotAttr::of_object(size, priority));
+                            held.touch(time);
+                            held.set_idle(idle);
+                            held.set_candidate(job);
+                            if worse {
+                                held.set_incompressible();
+                            }
+                            let attr = held.attr();
+                            assert_eq!((attr.size(), attr.priority()), (size, priority));
+                            assert_eq!(attr.is_huge(), size == page::PAGE_SIZE);
+                            assert_eq!((attr.is_idle(), attr.is_candidate()), (idle, job));
+                            assert_eq!(attr.is_incompressible(), worse);
+                            assert_eq!(attr.time(), time);
+                            assert!(attr.is_object() && !attr.is_same() && !attr.is_written());
+                            held.set_content(attr.on_backing_device());
+                            let attr = held.attr();
+                            assert_eq!((attr.size(), attr.priority()), (size, priority));
+                            assert_eq!(attr.is_incompressible(), worse);
+                            assert_eq!(attr.time(), time);
+                            assert!(attr.is_written() && !attr.is_object() && !attr.is_same());
+                            assert!(!attr.is_idle() && !attr.is_candidate());
+                            held.set_content(SlotAttr::SAME);
+                            let attr = held.attr();
+                            assert_eq!((attr.size(), attr.priority()), (0, 0));
+                            assert_eq!(attr.time(), time);
+                            assert!(attr.is_same() && !attr.is_object() && !attr.is_written());
+                        }
                     }
                 }
             }
@@ -799,6 +857,11 @@ fn found(bug: Bug, flaw: Flaw) {
         "{}",
         way.unwrap_or_else(|| panic!("{flaw:?} is not in {others:?}"))
     );
+}
+
+#[test]
+fn attributes_come_out_as_they_were_put_in() {
+    zram::store::users::check_layout();
 }
 
 macro_rules! tests {

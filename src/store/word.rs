@@ -17,31 +17,39 @@ use kernel::page::PAGE_SIZE;
 
 /// The bits of a word: size, lock, requests, flags and priority, and above them the time.
 mod bits {
+    use super::PAGE_SIZE;
+
+    /// The number of bits of [`SIZE`].
+    const SIZE_BITS: u32 = PAGE_SIZE.ilog2() + 1;
     /// The size of the object in bytes, up to a page; 0 without an object.
-    pub(super) const SIZE: u64 = (1 << 13) - 1;
+    pub(super) const SIZE: u64 = (1 << SIZE_BITS) - 1;
     /// The word is locked.
-    pub(super) const LOCKED: u64 = 1 << 13;
+    pub(super) const LOCKED: u64 = 1 << SIZE_BITS;
     /// A task sleeps until the word is unlocked.
-    pub(super) const WAITED: u64 = 1 << 14;
+    pub(super) const WAITED: u64 = LOCKED << 1;
     /// Swap freed the slot while it was locked: the holder empties it before it unlocks.
-    pub(super) const FREED: u64 = 1 << 15;
+    pub(super) const FREED: u64 = LOCKED << 2;
     /// The page is same-filled.
-    pub(super) const SAME: u64 = 1 << 16;
+    pub(super) const SAME: u64 = LOCKED << 3;
     /// The page is on the backing device; [`SIZE`] is that of the object it was written from.
-    pub(super) const WRITTEN: u64 = 1 << 17;
+    pub(super) const WRITTEN: u64 = LOCKED << 4;
     /// The page was marked as idle and not accessed since.
-    pub(super) const IDLE: u64 = 1 << 18;
+    pub(super) const IDLE: u64 = LOCKED << 5;
     /// Recompression with the highest priority did not make the page smaller.
-    pub(super) const INCOMPRESSIBLE: u64 = 1 << 19;
+    pub(super) const INCOMPRESSIBLE: u64 = LOCKED << 6;
     /// A job selected the page, which was neither accessed nor changed since.
-    pub(super) const CANDIDATE: u64 = 1 << 20;
+    pub(super) const CANDIDATE: u64 = LOCKED << 7;
     /// The lowest bit of the priority, which has two.
-    pub(super) const PRIORITY: u32 = 21;
+    pub(super) const PRIORITY: u32 = SIZE_BITS + 8;
     /// All bits but those of the time.
     pub(super) const CONTENT: u64 = (1 << TIME) - 1;
     /// The lowest bit of the time of the last access, in seconds since boot.
     pub(super) const TIME: u32 = 32;
 }
+
+// A whole page is a size, and the highest priority ends below the time.
+const _: () = assert!(PAGE_SIZE as u64 <= bits::SIZE);
+const _: () = assert!(bits::PRIORITY + 2 <= bits::TIME);
 
 /// A slot's word.
 ///
