@@ -32,7 +32,10 @@ use crate::zram::{
         ZcompGuard, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    page::PAGE_SIZE,
+    prelude::*, //
+};
 
 /// The page of a bio that is being written.
 #[derive(Clone, Copy)]
@@ -72,8 +75,8 @@ enum Refusal {
 }
 
 impl PoolLimit {
-    /// The most pages to keep for replacements and metadata.
-    const RESERVE: usize = 512;
+    /// The most pages to keep for replacements and metadata, which are 2 MiB.
+    const RESERVE: usize = (2 << 20) / PAGE_SIZE;
 
     /// Returns the limits of a bio, from a `mem_limit` of `pages`, which is 0 if there is none.
     ///

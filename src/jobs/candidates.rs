@@ -74,7 +74,7 @@ struct IndexArray(KVec<PageBox<[usize; ENTRIES]>>);
 
 impl IndexArray {
     /// The most pages to allocate, which are 512 KiB.
-    const PAGES: usize = 128;
+    const PAGES: usize = (512 << 10) / PAGE_SIZE;
 
     /// Returns the number of entries.
     fn len(&self) -> usize {
