@@ -70,6 +70,10 @@ pub(super) static ATTRIBUTES: [File; 21] = [
     File::wo(c"algorithm_params", algorithm_params_store),
 ];
 
+/// The number of 4 KiB in a page: files count the backing device's blocks in that unit, whatever
+/// the size of a page.
+const FOUR_K: u64 = PAGE_SIZE as u64 / 4096;
+
 /// The disk that a file belongs to.
 type Disk<'a> = DiskRef<'a, Device>;
 /// The text of a file that is read.
@@ -144,15 +148,17 @@ fn stat(live: Option<&Live>, stat: Stat) -> u64 {
     live.map_or(0, |live| live.store.stats().get(stat))
 }
 
-/// Shows the blocks in use on the backing device, the pages read from it, and those written to it.
+/// Shows what is in use of the backing device, and what was read from it and written to it, in 4
+/// KiB.
 fn bd_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     disk.with_live(|live| {
+        let used = live.map_or(0, |live| live.store.blocks().used());
         Ok(writeln!(
             out,
             "{:>8} {:>8} {:>8}",
-            live.map_or(0, |live| live.store.blocks().used()),
-            stat(live, Stat::BdReads),
-            stat(live, Stat::BdWrites)
+            (used as u64).wrapping_mul(FOUR_K),
+            stat(live, Stat::BdReads).wrapping_mul(FOUR_K),
+            stat(live, Stat::BdWrites).wrapping_mul(FOUR_K)
         )?)
     })
 }

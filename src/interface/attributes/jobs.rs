@@ -7,7 +7,8 @@
 use super::{
     algorithms::priority_of,
     Disk,
-    Out, //
+    Out,
+    FOUR_K, //
 };
 use crate::zram::{
     abstractions::{
@@ -118,15 +119,16 @@ pub(super) fn writeback_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     })
 }
 
-/// Shows the number of pages that may still be written back.
+/// Shows how much may still be written back, in 4 KiB.
 pub(super) fn limit_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
-    Ok(writeln!(out, "{}", disk.settings.limit().pages)?)
+    let pages = disk.settings.limit().pages;
+    Ok(writeln!(out, "{}", pages.saturating_mul(FOUR_K))?)
 }
 
-/// Takes the number of pages that may be written back from now on.
+/// Takes how much may be written back from now on, in 4 KiB; what is less than a page is left out.
 pub(super) fn limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
-    let limit = args::kstrtouint(arg).map_err(|_| EINVAL)?;
-    disk.settings.set_limit(limit);
+    let limit: u64 = args::kstrtouint(arg).map_err(|_| EINVAL)?;
+    disk.settings.set_limit(limit / FOUR_K);
     Ok(())
 }
 
