@@ -7,6 +7,7 @@
 mod read;
 mod read_back;
 mod write;
+mod write_part;
 
 use crate::zram::{
     abstractions::{

@@ -9,6 +9,7 @@
 
 mod chained_read;
 mod page_write;
+mod part_read;
 
 use super::{
     ffi,
@@ -32,6 +33,10 @@ use kernel::{
     prelude::*, //
 };
 pub(crate) use page_write::PageWrite;
+pub(crate) use part_read::{
+    PartEnd,
+    PartRequest, //
+};
 
 const PAGE_LEN: c_uint = PAGE_SIZE as c_uint;
 

@@ -11,7 +11,9 @@
 //! C header: [`include/linux/bio.h`](srctree/include/linux/bio.h)
 
 mod destination;
+mod kept_part;
 mod pages;
+mod share;
 
 use super::{
     atomic::{
@@ -29,17 +31,30 @@ use core::{
     ptr::NonNull, //
 };
 pub(super) use destination::Destination;
+pub(crate) use kept_part::KeptPart;
 use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
 };
-use pages::BioPages;
 pub(crate) use pages::{
     BioPage,
     Pieces, //
 };
 
+/// Size of a block of the disk in bytes: bios are for whole blocks.
+///
+/// It is the same whatever the size of a page, so that a file system made on one machine can be
+/// used on another.
+pub(super) const BLOCK_SIZE: usize = 4096;
+/// A constant that says whether a page has more than one block, so that bios may be for parts of
+/// pages.
+///
+/// Where it is false, nothing of what is done for parts is in the machine code.
+pub(super) const HAS_PARTS: bool = PAGE_SIZE > BLOCK_SIZE;
+const _: () = assert!(PAGE_SIZE % BLOCK_SIZE == 0);
+
 const SECTOR_SIZE: usize = 512;
+const SECTORS_PER_BLOCK: u64 = (BLOCK_SIZE / SECTOR_SIZE) as u64;
 const SECTORS_PER_PAGE: u64 = (PAGE_SIZE / SECTOR_SIZE) as u64;
 const REQ_META: ffi::blk_opf_t = 1 << ffi::req_flag_bits___REQ_META;
 const REQ_SWAP: ffi::blk_opf_t = 1 << ffi::req_flag_bits___REQ_SWAP;
@@ -163,20 +178,29 @@ impl<T> Bio<T> {
         self.flags() & REQ_META != 0
     }
 
-    /// Returns the index of the bio's first page on the disk, and the number of its pages.
+    /// Returns the index of the first page on the disk that is the bio's as a whole, and the number
+    /// of such pages.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the bio is not for whole pages. The block layer checks that for user space, but
+    /// `EINVAL` if the bio is not for whole blocks. The block layer checks that for user space, but
     /// other drivers that send bios to this disk must check it themselves.
     #[inline]
     pub fn page_range(&self) -> Result<(usize, usize)> {
         let iter = self.iter();
         let (sector, size) = (iter.bi_sector, iter.bi_size as usize);
-        if sector % SECTORS_PER_PAGE != 0 || size % PAGE_SIZE != 0 {
+        if sector % SECTORS_PER_BLOCK != 0 || size % BLOCK_SIZE != 0 {
             return Err(EINVAL);
         }
-        Ok(((sector / SECTORS_PER_PAGE) as usize, size / PAGE_SIZE))
+        // The sectors of a page that began before the bio.
+        let skipped = if HAS_PARTS {
+            sector.wrapping_neg() % SECTORS_PER_PAGE
+        } else {
+            0
+        };
+        let first = sector.wrapping_add(skipped) / SECTORS_PER_PAGE;
+        let size = size.saturating_sub(skipped as usize * SECTOR_SIZE);
+        Ok((first as usize, size / PAGE_SIZE))
     }
 
     /// Returns the operation and the flags, for another bio that does a part of this one's work.

@@ -34,7 +34,11 @@ use super::{
         AtomicPtr,
         Ordering, //
     },
-    bio::Bio,
+    bio::{
+        Bio,
+        BLOCK_SIZE,
+        HAS_PARTS, //
+    },
     compat,
     ffi,
     major::Major,
@@ -219,12 +223,13 @@ impl<T: Operations> Disk<T> {
         let mut private = KBox::new(private, GFP_KERNEL)?;
 
         let mut limits = ffi::queue_limits {
-            logical_block_size: PAGE_SIZE as u32,
+            logical_block_size: BLOCK_SIZE as u32,
             physical_block_size: PAGE_SIZE as u32,
             io_min: PAGE_SIZE as u32,
             io_opt: PAGE_SIZE as u32,
             max_hw_discard_sectors: u32::MAX,
-            max_write_zeroes_sectors: u32::MAX,
+            // What is discarded of a part of a page stays as it is, so zeroes are written there.
+            max_write_zeroes_sectors: if HAS_PARTS { 0 } else { u32::MAX },
             features: ffi::ZRAM_BLK_FEATURES,
             ..pin_init::zeroed()
         };

@@ -179,7 +179,7 @@ impl<'a> RacyPageMut<'a> {
 
     /// Fills the page with `word`.
     #[inline]
-    pub(super) fn fill(&mut self, word: usize) {
+    pub fn fill(&mut self, word: usize) {
         // SAFETY: `self.0` is page-aligned and valid for writes of a page, by the type invariant.
         unsafe { arch::fill(self.0.as_ptr().cast(), word) };
     }

@@ -111,6 +111,7 @@ impl AtomicContext {
 /// The clock is that of the last timer tick, which is cheap to read.
 ///
 /// Context: Any context except NMI.
+#[inline]
 pub(crate) fn boot_seconds() -> u32 {
     // SAFETY: The call has no requirements.
     let time = unsafe { ffi::ktime_get_coarse_with_offset(ffi::tk_offsets_TK_OFFS_BOOT) };

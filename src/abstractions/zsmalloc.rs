@@ -131,6 +131,7 @@ impl Pool {
     /// Returns the number of pages that the pool has taken.
     ///
     /// Context: Any context.
+    #[inline]
     pub fn total_pages(&self) -> usize {
         // SAFETY: `self.0` is live by the type invariant.
         unsafe { ffi::zs_get_total_pages(self.0.as_ptr()) }
@@ -191,6 +192,7 @@ impl<'p> Object<'p> {
     /// Shortens the object to `size` bytes, if it is longer.
     ///
     /// It goes on to take the memory that it was allocated with.
+    #[inline]
     pub fn truncate(&mut self, size: usize) {
         self.size = self.size.min(size);
     }

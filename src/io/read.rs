@@ -95,8 +95,9 @@ fn decompress_to_pieces(
         .decompress_to_pieces(object, pieces)
 }
 
+/// Logs that page `index` can't be decompressed.
 #[cold]
-fn log_failure(index: usize, error: Error) {
+pub(super) fn log_failure(index: usize, error: Error) {
     pr_err!(
         "Decompression failed! err={}, page={}\n",
         error.to_errno(),

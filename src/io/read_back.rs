@@ -81,13 +81,24 @@ pub(super) fn read_back(
 }
 
 impl ReadEnd<Device> for ReadBack {
-    /// Decompresses `page` in place, if it is compressed on the backing device.
     fn end(self, live: &Live, page: RacyPageMut<'_>) -> Result {
-        let attr = self.attr;
-        if !live.compressed_writeback || attr.is_huge() {
-            return Ok(());
-        }
-        let mut stream = live.zcomp(attr.priority()).ok_or(EINVAL)?.stream();
-        stream.decompress_in_place(page, attr.size())
+        unpack(live, self.attr, page)
     }
+}
+
+/// Decompresses `page` in place, if it is compressed on the backing device.
+///
+/// `attr` is that of the page's slot.
+///
+/// Context: Process context. Sleeps while another task has this CPU's stream.
+///
+/// # Errors
+///
+/// `EINVAL` if the data is corrupt.
+pub(super) fn unpack(live: &Live, attr: SlotAttr, page: RacyPageMut<'_>) -> Result {
+    if !live.compressed_writeback || attr.is_huge() {
+        return Ok(());
+    }
+    let mut stream = live.zcomp(attr.priority()).ok_or(EINVAL)?.stream();
+    stream.decompress_in_place(page, attr.size())
 }

@@ -39,7 +39,7 @@ use kernel::{
 
 /// The page of a bio that is being written.
 #[derive(Clone, Copy)]
-enum Data<'a> {
+pub(super) enum Data<'a> {
     /// A whole page.
     Page(RacyPage<'a>),
     /// Pieces that make up a page.
@@ -47,21 +47,21 @@ enum Data<'a> {
 }
 
 /// The data that all pages of a bio to write share.
-struct BioWriter<'a> {
-    live: &'a Live,
-    bio: &'a Bio,
-    slots: BioSlots<'a>,
+pub(super) struct BioWriter<'a> {
+    pub(super) live: &'a Live,
+    pub(super) bio: &'a Bio,
+    pub(super) slots: BioSlots<'a>,
     /// The time of the access, in seconds since boot.
-    now: u32,
-    limit: PoolLimit,
+    pub(super) now: u32,
+    pub(super) limit: PoolLimit,
 }
 
 /// The number of pages that the pool may use, by `mem_limit`.
-struct PoolLimit {
+pub(super) struct PoolLimit {
     /// For a page whose slot is empty.
-    new_pages: usize,
+    pub(super) new_pages: usize,
     /// For a page that replaces another one.
-    replacements: usize,
+    pub(super) replacements: usize,
 }
 
 /// A reason why a page could not be stored at once.
@@ -111,20 +111,14 @@ impl PoolLimit {
 /// `ENOMEM`, see [`BioWriter::write_scarce`]. The pages before are stored then, and the one that
 /// failed still has its old content.
 pub(super) fn write(live: &Live, bio: &Bio) -> Result {
-    let limit = live.limit_pages.load(Ordering::Relaxed);
-    let writer = BioWriter {
-        live,
-        bio,
-        slots: live.store.for_bio(),
-        now: boot_seconds(),
-        limit: PoolLimit::new(limit, bio.is_metadata()),
-    };
+    let writer = BioWriter::new(live, bio);
     for (index, page) in bio.pages::<Writing>()? {
         match page {
             BioPage::Whole(page) => {
                 let mapped = page.map();
                 writer.write_page(index, mapped.page(), page.nid())?;
             }
+            BioPage::Pieces(part) if part.is_part() => writer.write_part(index, &part)?,
             BioPage::Pieces(pieces) => writer.write_pieces(index, &pieces)?,
         }
     }
@@ -132,6 +126,21 @@ pub(super) fn write(live: &Live, bio: &Bio) -> Result {
 }
 
 impl<'t> BioWriter<'t> {
+    /// Prepares to store the pages of `bio`.
+    ///
+    /// Context: Process context. May sleep until the result is dropped.
+    #[inline]
+    pub(super) fn new(live: &'t Live, bio: &'t Bio) -> Self {
+        let limit = live.limit_pages.load(Ordering::Relaxed);
+        Self {
+            live,
+            bio,
+            slots: live.store.for_bio(),
+            now: boot_seconds(),
+            limit: PoolLimit::new(limit, bio.is_metadata()),
+        }
+    }
+
     /// Stores `page`, which is on memory node `nid`, as page `index` of the disk.
     #[inline]
     fn write_page(&self, index: usize, page: RacyPage<'_>, nid: i32) -> Result {
@@ -248,7 +257,7 @@ impl<'t> BioWriter<'t> {
 
     /// Returns the algorithm that pages are written with.
     #[inline]
-    fn primary(&self) -> Result<&'t Zcomp> {
+    pub(super) fn primary(&self) -> Result<&'t Zcomp> {
         self.live.zcomp(0).ok_or(EINVAL)
     }
 
@@ -281,7 +290,7 @@ impl<'t> BioWriter<'t> {
     ///
     /// `ENOMEM` if the pool uses more.
     #[inline(always)]
-    fn check(&self, limit: usize) -> Result {
+    pub(super) fn check(&self, limit: usize) -> Result {
         let used = self.live.store.pool().total_pages();
         self.live.store.stats().note_used_pages(used);
         if used > limit {
@@ -303,7 +312,11 @@ impl<'t> BioWriter<'t> {
 impl<'a> Data<'a> {
     /// Compresses the page, and returns the page itself if the result would not be smaller than
     /// `limit` bytes.
-    fn compress<'s>(self, stream: &'s mut ZcompGuard<'_>, limit: usize) -> Result<RacyBytes<'s>>
+    pub(super) fn compress<'s>(
+        self,
+        stream: &'s mut ZcompGuard<'_>,
+        limit: usize,
+    ) -> Result<RacyBytes<'s>>
     where
         'a: 's,
     {

@@ -88,8 +88,14 @@ impl<'t> BioSlots<'t> {
     /// Locks slot `index`, and allocates memory for it first if there is none.
     ///
     /// Loops because [`Store::shrink`] may free the memory again before the slot is locked.
+    ///
+    /// Context: Process context. May sleep. The caller holds no slot and no stream.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`BioSlots::store`].
     #[cold]
-    fn lock_new(&self, index: usize, patience: Patience) -> Result<SlotGuard<'t>> {
+    pub fn lock_new(&self, index: usize, patience: Patience) -> Result<SlotGuard<'t>> {
         loop {
             patience.allocate(|| self.slots.store().slots.populate(index))?;
             if let Some(slot) = self.lock(index) {

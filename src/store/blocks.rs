@@ -213,6 +213,13 @@ pub(crate) struct BlockRead {
     index: usize,
 }
 
+impl BlockRead {
+    /// Returns the index of the block on the backing device, in pages.
+    pub fn index(&self) -> usize {
+        self.index
+    }
+}
+
 impl Drop for BlockRead {
     fn drop(&mut self) {
         let mut reads = self.blocks.reads.lock();

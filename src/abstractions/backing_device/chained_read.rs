@@ -97,7 +97,7 @@ impl BackingDevice {
 /// # Errors
 ///
 /// `ENOMEM`, without a message in the log.
-fn allocate_noio<T>() -> Result<KBox<MaybeUninit<T>>> {
+pub(super) fn allocate_noio<T>() -> Result<KBox<MaybeUninit<T>>> {
     // SAFETY: A null pointer makes the call allocate, which has no requirements.
     let raw = unsafe {
         ffi::krealloc_node_align_noprof(

@@ -5,17 +5,14 @@
 //! Upstream this would be `rust/kernel/block/bio/destination.rs`.
 
 use super::{
+    pages::Place,
+    share::Parent,
     Bio,
     BioPage,
-    BioPages,
     Pieces,
     Reading, //
 };
 use crate::zram::abstractions::{
-    atomic::{
-        AtomicI32,
-        Ordering, //
-    },
     ffi,
     kmap::KmapLocalMut,
     page::{
@@ -24,44 +21,10 @@ use crate::zram::abstractions::{
     },
     racy::RacyPageMut, //
 };
-use core::marker::PhantomData;
 use kernel::{
     page::PAGE_SIZE,
     prelude::*, //
 };
-
-impl<T> Bio<T> {
-    /// Takes a share in the bio, which does not end before the result is dropped.
-    ///
-    /// This is `bio_inc_remaining()`, which is inline in C.
-    fn chain(&self) -> Parent<T> {
-        let raw = self.0.as_ptr();
-        // SAFETY: `self.0` is a live bio by the type invariant, by which nobody else changes its
-        // flags. The count is an `atomic_t`, which is as large and as aligned as `AtomicI32`.
-        unsafe {
-            (*raw).bi_flags |= 1 << ffi::BIO_CHAIN;
-            let remaining = (&raw mut (*raw).__bi_remaining.counter).cast::<AtomicI32>();
-            (*remaining).fetch_add(1, Ordering::SeqCst);
-        }
-        // INVARIANT: `__bi_remaining` was incremented for this share above.
-        Parent(Self(self.0, PhantomData))
-    }
-}
-
-/// A share in a bio, which ends when `submit` and all shares are done with it.
-///
-/// # Invariants
-///
-/// The bio in `0` does not end before `bio_endio` is called for this share.
-struct Parent<T>(Bio<T>);
-
-impl<T> Drop for Parent<T> {
-    fn drop(&mut self) {
-        // SAFETY: The bio is live by the type invariant, and `bio_endio` is called once for this
-        // share.
-        unsafe { ffi::bio_endio((self.0).0.as_ptr()) };
-    }
-}
 
 impl<T> BioPage<'_, T, Reading> {
     /// Keeps the memory, and the bio, for a read that fills it later.
@@ -80,14 +43,12 @@ impl<T> BioPage<'_, T, Reading> {
                 memory: Memory::Whole(page.raw),
                 parent: page.bio.chain(),
             },
-            Self::Pieces(Pieces(pages)) => Destination {
+            Self::Pieces(pieces) => Destination {
                 memory: Memory::Pieces {
                     bounce: PageBox::new_noio()?,
-                    vec: pages.vec,
-                    done: pages.done,
-                    left: pages.left,
+                    place: pieces.place(),
                 },
-                parent: pages.bio.chain(),
+                parent: pieces.bio().chain(),
             },
         })
     }
@@ -108,20 +69,17 @@ pub(in super::super) struct Destination<T> {
 enum Memory {
     /// A page of the bio.
     Whole(*mut ffi::page),
-    /// Pieces of pages of the bio, which are filled from the page `bounce`; the other fields are
-    /// those of [`BioPages`].
+    /// Pieces of pages of the bio, which begin at `place` and are filled from the page `bounce`.
     Pieces {
         bounce: PageBox<PageBuf>,
-        vec: *const ffi::bio_vec,
-        done: usize,
-        left: usize,
+        place: Place,
     },
 }
 
 impl<T> Destination<T> {
     /// Returns the bio that the memory belongs to.
     pub(in super::super) fn bio(&self) -> &Bio<T> {
-        &self.parent.0
+        self.parent.bio()
     }
 
     /// Adds a page to `bio`, which is to read it: the whole page, or the one that pieces are filled
@@ -160,26 +118,15 @@ impl<T> Destination<T> {
                 // SAFETY: `page` belongs to the parent, which has not ended, and its data goes to
                 // memory, by the type invariant: so it stays, and may be written to.
                 let mut mapped = unsafe { KmapLocalMut::new(*page) };
-                f(&self.parent.0, mapped.page_mut())
+                f(self.parent.bio(), mapped.page_mut())
             }
-            Memory::Pieces {
-                bounce,
-                vec,
-                done,
-                left,
-            } => {
-                f(&self.parent.0, RacyPageMut::from(&mut **bounce))?;
-                // INVARIANT: `vec`, `done` and `left` are those of a `BioPages` of the same bio,
-                // whose data goes to memory.
-                let pages = BioPages::<T, Reading> {
-                    vec: *vec,
-                    done: *done,
-                    left: *left,
-                    bio: &self.parent.0,
-                    index: 0,
-                    _direction: PhantomData,
-                };
-                Pieces(pages).scatter(&bounce.0);
+            Memory::Pieces { bounce, place } => {
+                let bio = self.parent.bio();
+                f(bio, RacyPageMut::from(&mut **bounce))?;
+                // SAFETY: `place` was returned by pieces of the same bio, whose data goes to
+                // memory, by the type invariant.
+                let pieces: Pieces<'_, T, Reading> = unsafe { Pieces::at(*place, bio) };
+                pieces.scatter(&bounce.0);
                 Ok(())
             }
         }
@@ -191,6 +138,6 @@ impl<T> Destination<T> {
             0 => ffi::ZRAM_STS_IOERR,
             status => status,
         };
-        self.parent.0.set_status(status);
+        self.parent.bio().set_status(status);
     }
 }

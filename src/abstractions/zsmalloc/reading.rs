@@ -68,6 +68,7 @@ impl Object<'_> {
     /// Maps an object of a whole page, which never lies across two; returns `None` for any other.
     ///
     /// Holds the read lock like [`Object::read`].
+    #[inline]
     pub fn read_huge(&self) -> Option<Reading<'_>> {
         if self.size != PAGE_SIZE {
             return None;
