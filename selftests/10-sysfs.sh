@@ -115,15 +115,15 @@ disksize|K|EINVAL|disksize|0
 disksize|0x|EINVAL|disksize|0
 disksize|16E|EINVAL|disksize|0
 disksize|18446744073709551615|EINVAL|disksize|0
-disksize|1|OK|disksize|4096
-disksize|4096|OK|disksize|4096
-disksize|4097|OK|disksize|8192
+disksize|1|OK|disksize|$PAGE
+disksize|4096|OK|disksize|$PAGE
+disksize|4097|OK|disksize|$(rounded 4097)
 disksize|16777216\n|OK|disksize|16777216
-disksize|16777217|OK|disksize|16781312
+disksize|16777217|OK|disksize|$(rounded 16777217)
 disksize|16Mfoo|OK|disksize|16777216
 disksize|16M 1|OK|disksize|16777216
 disksize|0x100000|OK|disksize|1048576
-disksize|010000|OK|disksize|4096
+disksize|010000|OK|disksize|$PAGE
 disksize|64K|OK|disksize|65536
 disksize|64k|OK|disksize|65536
 disksize|3m|OK|disksize|3145728
@@ -152,10 +152,10 @@ mem_limit|-1|EINVAL|mm_stat/4|0
 mem_limit| 1M|EINVAL|mm_stat/4|0
 mem_limit|1M|OK|mm_stat/4|1048576
 mem_limit|bar|EINVAL|mm_stat/4|1048576
-mem_limit|1|OK|mm_stat/4|4096
-mem_limit|4097\n|OK|mm_stat/4|8192
+mem_limit|1|OK|mm_stat/4|$PAGE
+mem_limit|4097\n|OK|mm_stat/4|$(rounded 4097)
 mem_limit|2Mfoo|OK|mm_stat/4|2097152
-mem_limit|0x2000|OK|mm_stat/4|8192
+mem_limit|0x2000|OK|mm_stat/4|$(rounded 0x2000)
 mem_limit|0|OK|mm_stat/4|0
 mem_limit|3M|OK|mm_stat/4|3145728
 reset|1|OK|mm_stat/4|0
@@ -221,12 +221,12 @@ END
 works 'writes 256 compressible pages' "$here/pages.py" write /dev/zram0 0 256 text
 works 'writes 128 incompressible pages' "$here/pages.py" write /dev/zram0 256 128 random
 peak=$(mm max)
-holds 'mem_used_max follows mem_used_total' "$(mm used) > 128 * 4096 && $(mm used) <= $peak" "$(<$disk/mm_stat)"
+holds 'mem_used_max follows mem_used_total' "$(mm used) > 128 * PAGE && $(mm used) <= $peak" "$(<$disk/mm_stat)"
 blkdiscard /dev/zram0
 holds 'mem_used_max stays when data goes' "$(mm max) == $peak && $(mm used) < $peak" "$(<$disk/mm_stat)"
 put $disk/mem_used_max 0
 holds 'mem_used_max <- 0 sets it to what is used now' "$(mm max) == $(mm used)" "$(<$disk/mm_stat)"
-is 'the number of discarded pages is in io_stat' "$(io notify_free)" 4096
+is 'the number of discarded pages is in io_stat' "$(io notify_free)" $((16777216 / PAGE))
 
 # Opened: reset is refused, and nothing has changed.
 exec 3<>/dev/zram0
@@ -256,7 +256,7 @@ END
 echo 16M >$disk/disksize
 while IFS='|' read -r file value; do
 	is "$file" "$(<"$disk/$file")" "$value"
-done <<'END'
+done <<END
 size|32768
 range|1
 ext_range|1
@@ -266,16 +266,16 @@ hidden|0
 partscan|0
 alignment_offset|0
 discard_alignment|0
-queue/logical_block_size|4096
-queue/physical_block_size|4096
-queue/hw_sector_size|4096
-queue/minimum_io_size|4096
-queue/optimal_io_size|4096
-queue/discard_granularity|4096
+queue/logical_block_size|$BLOCK
+queue/physical_block_size|$PAGE
+queue/hw_sector_size|$BLOCK
+queue/minimum_io_size|$PAGE
+queue/optimal_io_size|$PAGE
+queue/discard_granularity|$PAGE
 queue/discard_max_bytes|2199023255040
 queue/discard_max_hw_bytes|2199023255040
 queue/max_discard_segments|1
-queue/write_zeroes_max_bytes|2199023255040
+queue/write_zeroes_max_bytes|$((PAGE == BLOCK ? 2199023255040 : 0))
 queue/stable_writes|1
 queue/rotational|0
 queue/write_cache|write through
@@ -296,7 +296,7 @@ queue/nr_zones|0
 queue/atomic_write_max_bytes|0
 END
 
-for pair in getsize64:16777216 getss:4096 getpbsz:4096 getiomin:4096 getioopt:4096 getalignoff:0 getro:0 getdiscardzeroes:0; do
+for pair in getsize64:16777216 getss:$BLOCK getpbsz:$PAGE getiomin:$PAGE getioopt:$PAGE getalignoff:0 getro:0 getdiscardzeroes:0; do
 	is "blockdev --${pair%:*}" "$(blockdev "--${pair%:*}" /dev/zram0 2>&1)" "${pair#*:}"
 done
 major=$(awk '$2 == "zram" {print $1}' /proc/devices)

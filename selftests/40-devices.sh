@@ -16,10 +16,10 @@ works 'zram0: write' "$here/pages.py" write /dev/zram0 0 1000 mix 1
 works 'zram1: write' "$here/pages.py" write /dev/zram1 0 2000 mix 2
 works 'zram0: its data' "$here/pages.py" verify /dev/zram0 0 1000 mix 1
 works 'zram1: its data' "$here/pages.py" verify /dev/zram1 0 2000 mix 2
-is 'each its counts' "$(mm orig zram0) $(mm orig zram1)" "$((1000 * 4096)) $((2000 * 4096))"
+is 'each its counts' "$(mm orig zram0) $(mm orig zram1)" "$((1000 * PAGE)) $((2000 * PAGE))"
 works 'reset of zram0' device 8M deflate zram0
 works 'does nothing to zram1' "$here/pages.py" verify /dev/zram1 0 2000 mix 2
-is 'zram0 is empty' "$(mm orig zram0) $(mm orig zram1)" "0 $((2000 * 4096))"
+is 'zram0 is empty' "$(mm orig zram0) $(mm orig zram1)" "0 $((2000 * PAGE))"
 
 # --- in use: neither reset nor removed ---
 

@@ -13,16 +13,16 @@ load num_devices=1
 
 # --- mem_limit ---
 
-device 64M
+device $((16384 * PAGE))
 works 'limit: write compressible pages' "$here/pages.py" write /dev/zram0 0 1000 text
-echo 4M >$disk/mem_limit
+echo $((1024 * PAGE)) >$disk/mem_limit
 "$here/pages.py" write /dev/zram0 4000 4000 random 1 1 >"$work/out"
 read -r written error <"$work/out"
 is 'limit: writes fail in the end' "$error" EIO
 holds 'limit: and not before it is reached' "$written > 250 && $written < 1024" "written: $written"
 is 'limit: one failure was counted' "$(io failed_writes)" 1
-holds 'limit: it is kept' "$(mm used) <= 4 << 20" "$(<$disk/mm_stat)"
-is 'limit: what failed was not stored' "$(mm orig)" "$(((1000 + written) * 4096))"
+holds 'limit: it is kept' "$(mm used) <= 1024 * PAGE" "$(<$disk/mm_stat)"
+is 'limit: what failed was not stored' "$(mm orig)" "$(((1000 + written) * PAGE))"
 works 'limit: older data is there' "$here/pages.py" verify /dev/zram0 0 1000 text
 works 'limit: all before the failure is there' "$here/pages.py" verify /dev/zram0 4000 "$written" random
 works 'limit: the page that failed is still empty' "$here/pages.py" verify /dev/zram0 $((4000 + written)) 1 zero
@@ -32,7 +32,7 @@ is 'limit: larger data over old data fails in the end as well' "$error" EIO
 # A thirty-second of the limit is kept for that.
 c_bug 'keeps no reserve'
 holds 'limit: there is a reserve for it' "$replaced >= 16 && $replaced <= 200" "written: $replaced"
-holds 'limit: it is still kept' "$(mm used) <= 4 << 20" "$(<$disk/mm_stat)"
+holds 'limit: it is still kept' "$(mm used) <= 1024 * PAGE" "$(<$disk/mm_stat)"
 works 'limit: what replaced something is there' "$here/pages.py" verify /dev/zram0 0 "$replaced" random 2
 works 'limit: the rest is as it was' "$here/pages.py" verify /dev/zram0 "$replaced" $((1000 - replaced)) text
 is 'limit: a request counts once' "$(io failed_writes)" 2
@@ -42,7 +42,7 @@ works 'limit: then there is room again' "$here/pages.py" write /dev/zram0 9000 5
 echo 0 >$disk/mem_limit
 works 'limit: none, and everything works' "$here/pages.py" write /dev/zram0 4000 2000 random 3
 works 'limit: and is there' "$here/pages.py" verify /dev/zram0 4000 2000 random 3
-echo 1M >$disk/mem_limit
+echo $((256 * PAGE)) >$disk/mem_limit
 works 'limit: below what is used: reads work' "$here/pages.py" verify /dev/zram0 4000 2000 random 3
 "$here/pages.py" write /dev/zram0 15000 1 text >"$work/out"
 is 'limit: below what is used: writes fail' "$(<"$work/out")" '0 EIO'
@@ -53,13 +53,14 @@ works 'limit: below what is used: text over incompressible pages' "$here/pages.p
 c_bug 'fails what takes no more memory'
 works 'limit: below what is used: from memory that is not aligned' python3 -c '
 import mmap, os
-memory = mmap.mmap(-1, 8192)
-memory[512:4608] = bytes(range(1, 129)) * 32
+PAGE = mmap.PAGESIZE
+memory = mmap.mmap(-1, 2 * PAGE)
+memory[512:512 + PAGE] = bytes(range(1, 129)) * (PAGE // 128)
 fd = os.open("/dev/zram0", os.O_RDWR | os.O_DIRECT)
-os.pwritev(fd, [memoryview(memory)[512:4608]], 4200 * 4096)
-got = mmap.mmap(-1, 4096)
-os.preadv(fd, [got], 4200 * 4096)
-assert got[:] == memory[512:4608]'
+os.pwritev(fd, [memoryview(memory)[512:512 + PAGE]], 4200 * PAGE)
+got = mmap.mmap(-1, PAGE)
+os.preadv(fd, [got], 4200 * PAGE)
+assert got[:] == memory[512:512 + PAGE]'
 holds 'limit: below what is used: it takes no more' "$(mm used) <= $used" "$used, then $(mm used)"
 holds 'limit: below what is used: what is no longer huge is not counted so' "$(mm huge) <= $huge - 101" "$huge, then $(mm huge)"
 c_bug 'fails what takes no more memory'
@@ -97,7 +98,7 @@ free() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	echo 1 >/proc/sys/vm/stat_refresh
-	awk '$1 == "count:" {pages += $2} END {print pages * 4 + '"$(meminfo MemFree)"'}' /proc/zoneinfo
+	awk '$1 == "count:" {pages += $2} END {print pages * '$((PAGE / 1024))' + '"$(meminfo MemFree)"'}' /proc/zoneinfo
 }
 
 # costs NAME LIMIT COMMAND...: the command takes less than that many kilobytes of memory, in the best of four turns; each
@@ -127,7 +128,7 @@ costs 'an empty device of 1 TiB takes less than 1 MiB' 1024 sized 1T
 echo 1 >$disk/reset
 c_bug 'allocates the whole table at once'
 works 'a device of 1 TiB can be set up' sized 1T
-last=$(((1 << 40) / 4096 - 100))
+last=$(((1 << 40) / PAGE - 100))
 if [[ $(<$disk/initstate) == 1 ]]; then
 	works '1 TiB: its last pages can be written' "$here/pages.py" write /dev/zram0 "$last" 100 mix
 	works '1 TiB: and read' "$here/pages.py" verify /dev/zram0 "$last" 100 mix
@@ -139,7 +140,7 @@ if [[ $(<$disk/initstate) == 1 ]]; then
 fi
 
 # A full device of same-filled pages, which need no memory but the table's.
-pages=$((512 * 1024 / 4))
+pages=$(((512 << 20) / PAGE))
 full() { echo 512M >"$disk/disksize" && "$here/pages.py" write /dev/zram0 0 "$pages" same 1 256; }
 costs "a full device's table takes no more than 16 bytes a page" $((pages * 16 / 1024 + 512)) full
 discarded() { full && blkdiscard /dev/zram0 && echo 1 >"$disk/compact"; }

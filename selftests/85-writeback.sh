@@ -13,8 +13,8 @@ load_helper null_blk nr_devices=0
 remove_nullb() { [[ ! -d /sys/kernel/config/nullb/selftest ]] || rmdir /sys/kernel/config/nullb/selftest; }
 at_exit remove_nullb
 mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
-for size in $((10 * 4096 + 2048)) 16M 16M; do loop_device "$size"; done
-dmsetup create zram-selftest --table "0 $((4096 * 8)) linear ${loop_devices[2]} 0"
+for size in $((10 * PAGE + PAGE / 2)) $((4096 * PAGE)) $((4096 * PAGE)); do loop_device "$size"; done
+dmsetup create zram-selftest --table "0 $((PAGE * 8)) linear ${loop_devices[2]} 0"
 at_exit dmsetup remove --retry zram-selftest
 mapper=/dev/$(dmsetup info --columns --noheadings -o blkdevname zram-selftest)
 cd "$work" || exit

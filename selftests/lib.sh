@@ -18,6 +18,9 @@ if [[ $MODULE == zram && -z ${KO:-} ]]; then is_c() { true; }; else is_c() { fal
 if ! is_c; then KO=${KO:-$here/../$MODULE.ko}; fi
 PEER_KO=$here/../zram_full.ko
 CPUS=/sys/devices/system/cpu
+PAGE=$(getconf PAGESIZE)
+# Blocks are of 4096 bytes whatever the size of a page.
+BLOCK=4096
 count=0 failures=0 bug='' finished=''
 
 # The names that the module takes; `load … coexist=1` changes them.
@@ -238,6 +241,12 @@ errno_of() {
 	*) echo "$1" ;;
 	esac
 }
+
+# rounded BYTES: rounded up to whole pages.
+rounded() { echo $((($1 + PAGE - 1) / PAGE * PAGE)); }
+
+# pages N: the number of pages that are as large as N pages of 4 KiB.
+pages() { echo $(($1 * 4096 / PAGE)); }
 
 # field FILE N: the N-th number of a file's last line, as awk counts.
 field() { awk -v n="$2" 'END {print $n}' "$1"; }

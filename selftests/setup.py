@@ -10,6 +10,7 @@ from zramtest.driver import Driver
 from zramtest.files import meminfo, vmstat, write
 from zramtest.ktap import check, end
 from zramtest.nbd import Server
+from zramtest.pages import PAGE
 from zramtest.tasks import Background, result_of_child
 
 STATISTICS = ("initstate", "mm_stat", "io_stat", "bd_stat", "comp_algorithm", "recomp_algorithm", "disksize", "backing_dev")
@@ -54,7 +55,7 @@ def slow_open():
 
 def odd():
     """Backing devices that can't be written to, or not by the page."""
-    for options, wanted in (["-r"], "EROFS"), (["-b", "16384"], "EINVAL"), (["-b", "4096"], "all"):
+    for options, wanted in (["-r"], "EROFS"), (["-b", str(4 * PAGE)], "EINVAL"), (["-b", "4096"], "all"):
         device = loop(1 << 20, *options)
         disk.fresh()
         check(f"backing_dev, losetup {' '.join(options)}", disk.put(0, "backing_dev", device.encode()), wanted)

@@ -16,17 +16,19 @@ from zramtest.pages import PAGE
 GUARD = 0xA5
 ARENA = 64 * PAGE
 BLOCKS = 40
+# An eighth of a page: 512 bytes where that has 4 KiB.
+PIECE = PAGE // 8
 
 rng = random.Random(11)
 plain = mmap.mmap(-1, ARENA)
 
 
 def block(kind):
-    """4096 bytes that differ from call to call: same-filled, compressible or not."""
+    """A page of bytes that differ from call to call: same-filled, compressible or not."""
     if kind == "same":
         return rng.randbytes(8) * (PAGE // 8)
     if kind == "text":
-        return (rng.randbytes(256) * 16)[:PAGE]
+        return (rng.randbytes(256) * (PAGE // 256))
     return rng.randbytes(PAGE)
 
 
@@ -101,21 +103,23 @@ def write(device, first, places):
 
 def layouts():
     """Names, and lists of (place in memory, size): together whole blocks."""
-    for offset in range(0, PAGE, 512):
+    offsets = sorted({512, PAGE - 512, *range(PIECE, PAGE, PIECE)})
+    for offset in [0] + offsets:
         yield f"one block at page + {offset}", [(PAGE + offset, PAGE)]
-    for offset in range(512, PAGE, 512):
+    for offset in offsets:
         yield f"nine blocks at page + {offset}", [(PAGE + offset, 9 * PAGE)]
-    for cut in range(512, PAGE, 512):
+    for cut in offsets:
         yield f"one block in two pieces, {cut} first", [(PAGE, cut), (8 * PAGE + 512, PAGE - cut)]
-    yield "one block in eight pieces", [(2 * i * PAGE + 512 * i, 512) for i in range(8)]
-    yield "one block in eight pieces, backwards", [((20 - 2 * i) * PAGE + 3584, 512) for i in range(8)]
-    yield "pieces that end blocks elsewhere", [(PAGE, 512), (4 * PAGE + 1024, 2 * PAGE), (9 * PAGE, 3584), (15 * PAGE, PAGE)]
+    yield "one block in eight pieces", [(2 * i * PAGE + 512 * i, PIECE) for i in range(8)]
+    yield "one block in eight pieces, backwards", [((20 - 2 * i) * PAGE + 7 * PIECE, PIECE) for i in range(8)]
+    yield "pieces that end blocks elsewhere", [
+        (PAGE, PIECE), (4 * PAGE + 1024, 2 * PAGE), (9 * PAGE, 7 * PIECE), (15 * PAGE, PAGE)]
     yield "aligned pages, then a shifted one", [(PAGE, PAGE), (5 * PAGE, PAGE), (9 * PAGE + 1536, PAGE), (14 * PAGE, PAGE)]
-    yield "two pieces that touch", [(3 * PAGE + 512, 1024), (3 * PAGE + 1536, 3072)]
+    yield "two pieces that touch", [(3 * PAGE + 512, 2 * PIECE), (3 * PAGE + 512 + 2 * PIECE, 6 * PIECE)]
     for number in range(12):
         sizes, left, start, places = [], rng.randint(1, 9) * PAGE, 0, []
         while left:
-            sizes.append(min(left, 512 * rng.randint(1, 24)))
+            sizes.append(min(left, PIECE * rng.randint(1, 24)))
             left -= sizes[-1]
         for size in sizes:
             start += 512 * rng.randint(1, 12)

@@ -9,7 +9,7 @@ import time
 
 from writeback.disk import ALGORITHMS, READ, WRITE, pages_in, test
 from zramtest.files import write
-from zramtest.pages import PAGE
+from zramtest.pages import FOUR_K, PAGE
 from zramtest.tasks import Background
 
 
@@ -18,8 +18,8 @@ from zramtest.tasks import Background
 @test((1, "0"), (4, "0"), (32, "0"), (32, "1"))
 def bad_writes(disk, server, batch, compressed):
     """3 of 16 writes fail, batch size {}, compressed_writeback {}"""
-    disk.set_up(16, backing_dev=server.path, writeback_batch_size=batch, compressed_writeback=compressed, writeback_limit=100,
-                writeback_limit_enable=1)
+    disk.set_up(16, backing_dev=server.path, writeback_batch_size=batch, compressed_writeback=compressed,
+                writeback_limit=100 * FOUR_K, writeback_limit_enable=1)
     disk.fill("text", 0, 8)
     disk.fill("random", 8, 8)
     disk.must("idle", "all")
@@ -28,7 +28,7 @@ def bad_writes(disk, server, batch, compressed):
     yield from disk.expect("outcome", disk.set("writeback", "idle"), "EIO")
     yield from disk.expect("written back", len(disk.written()), 13)
     yield from disk.expect("bd_stat", [disk.bd(0, "count"), disk.bd(0, "writes")], [13, 13])
-    yield from disk.expect("the limit", disk.get(0, "writeback_limit"), b"87\n")
+    yield from disk.expect("the limit", disk.get(0, "writeback_limit"), b"%d\n" % (87 * FOUR_K))
     left = set(disk.model) - disk.written()
     yield from disk.expect("still idle", disk.flags(0, "i"), left)
     yield from disk.verify()
@@ -125,7 +125,7 @@ def mapped(disk, _, target, writes, reads):
 
 def remap(disk, target):
     """Puts another device-mapper target in place."""
-    table = f"0 {4096 * 8} {target.format(disk.base)}"
+    table = f"0 {8 * PAGE} {target.format(disk.base)}"
     for command in ["suspend", "--noflush"], ["load", "--table", table], ["resume"]:
         subprocess.run(["dmsetup", *command, "zram-selftest"], check=True, stdout=subprocess.DEVNULL)
 

@@ -194,5 +194,5 @@ def swap(disk, server, compressed):
 def memory_of(area):
     """Read by another process: this one cannot answer requests while it waits for a page itself."""
     page = ctypes.addressof(ctypes.c_char.from_buffer(area)) // PAGE
-    command = ["dd", f"if=/proc/{os.getpid()}/mem", "bs=4k", f"skip={page}", f"count={len(area) // PAGE}", "status=none"]
+    command = ["dd", f"if=/proc/{os.getpid()}/mem", f"bs={PAGE}", f"skip={page}", f"count={len(area) // PAGE}", "status=none"]
     return subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout

@@ -80,7 +80,8 @@ class Disk(Driver):
     def pieces(self, _):
         """Reads with direct I/O to memory that is aligned to 512 bytes, in pieces that neither begin nor end where pages do."""
         data = mmap.mmap(-1, (self.pages + 1) * PAGE)
-        lengths, at, parts = [512, 3584, 1024, 4096, 7168, 512, 4608, 2560], 512, []
+        lengths = [PAGE // 8 * eighths for eighths in (1, 7, 2, 8, 14, 1, 9, 5)]
+        at, parts = 512, []
         while at < 512 + self.pages * PAGE:
             length = min(lengths[len(parts) % len(lengths)], 512 + self.pages * PAGE - at)
             parts.append(memoryview(data)[at:at + length])

@@ -8,6 +8,7 @@ import time
 
 from writeback.disk import WRITE, test
 from zramtest.files import write
+from zramtest.pages import FOUR_K
 from zramtest.tasks import Background, BackgroundWrite
 
 
@@ -39,8 +40,8 @@ def ended(disk, server, name, how):
 @test(("0", 1), ("0", 8), ("1", 8), known="a writeback cannot be interrupted")
 def interrupted(disk, server, compressed, batch):
     """a signal ends a writeback, compressed_writeback {}, batch size {}; statistics say how far it came"""
-    disk.set_up(128, backing_dev=server.path, compressed_writeback=compressed, writeback_batch_size=batch, writeback_limit=1000,
-                writeback_limit_enable=1)
+    disk.set_up(128, backing_dev=server.path, compressed_writeback=compressed, writeback_batch_size=batch,
+                writeback_limit=1000 * FOUR_K, writeback_limit_enable=1)
     disk.fill("mix", 0, 128)
     disk.must("idle", "all")
     server.hold = lambda kind, block: kind == WRITE and server.written >= 20
@@ -55,7 +56,7 @@ def interrupted(disk, server, compressed, batch):
     done = len(disk.written())
     if not 20 <= done <= 20 + 2 * batch:
         yield f"{done} of 96 pages are written back"
-    numbers = [disk.bd(0, "count"), disk.bd(0, "writes"), 1000 - int(disk.get(0, "writeback_limit"))]
+    numbers = [disk.bd(0, "count"), disk.bd(0, "writes"), 1000 - int(disk.get(0, "writeback_limit")) / FOUR_K]
     yield from disk.expect("bd_stat and the limit", numbers, [done] * 3)
     yield from disk.verify()
     disk.must("idle", "all")

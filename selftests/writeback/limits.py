@@ -7,35 +7,39 @@ import subprocess
 
 from writeback.disk import WRITE, pages_in, test
 from zramtest.files import meminfo, write
-from zramtest.pages import PAGE, contents, run_of
+from zramtest.pages import FOUR_K, PAGE, contents, run_of
+
+
+# The most that fits into a limit, in pages. The file counts in 4 KiB, and rounds down to pages.
+MOST = (1 << 64) // FOUR_K - 1
 
 
 @test(
-    ("0", "1", "EIO", 0, "0"), ("1", "1", "EIO", 1, "0"), ("5", "1", "EIO", 5, "0"), ("16", "1", "all", 16, "0"),
-    ("20", "1", "all", 16, "4"), ("5", "0", "all", 16, "5"), ("18446744073709551615", "1", "all", 16, "18446744073709551599"),
+    (0, "1", "EIO", 0, 0), (1, "1", "EIO", 1, 0), (5, "1", "EIO", 5, 0), (16, "1", "all", 16, 0),
+    (20, "1", "all", 16, 4), (5, "0", "all", 16, 5), (MOST, "1", "all", 16, MOST - 16),
 )
 def limit(disk, server, pages, enable, outcome, done, left):
-    """16 pages with a writeback_limit of {0}, enabled: {1}"""
-    disk.set_up(16, backing_dev=server.path, writeback_limit=pages, writeback_limit_enable=enable)
+    """16 pages with a writeback_limit of {0} pages, enabled: {1}"""
+    disk.set_up(16, backing_dev=server.path, writeback_limit=pages * FOUR_K + FOUR_K - 1, writeback_limit_enable=enable)
     disk.fill("random", 0, 16)
     yield from disk.expect("outcome", disk.set("writeback", "huge"), outcome)
     yield from disk.expect("written back", len(disk.written()), done)
-    yield from disk.expect("the limit", disk.get(0, "writeback_limit"), f"{left}\n".encode())
+    yield from disk.expect("the limit", disk.get(0, "writeback_limit"), b"%d\n" % (left * FOUR_K))
     yield from disk.verify()
     disk.set("reset", "1")
-    yield from disk.expect("after reset", disk.get(0, "writeback_limit"), f"{left}\n".encode())
+    yield from disk.expect("after reset", disk.get(0, "writeback_limit"), b"%d\n" % (left * FOUR_K))
     disk.must("disksize", disk.pages * PAGE)
     disk.model = {}
     disk.must("writeback_limit_enable", "0")
 
 
 @test(
-    ("writeback_limit", "10", "1", "10"), ("writeback_limit", "18446744073709551615", "1", "18446744073709551615"),
-    ("writeback_limit_enable", "1", "0", "5"), ("writeback_limit_enable", "0", "1", "5"), known="pays back what was not paid",
+    ("writeback_limit", 10 * FOUR_K, "1", 10), ("writeback_limit", MOST * FOUR_K, "1", MOST),
+    ("writeback_limit_enable", "1", "0", 5), ("writeback_limit_enable", "0", "1", 5), known="pays back what was not paid",
 )
 def limit_meanwhile(disk, server, attribute, value, enabled, left):
     """{0} set to {1} while writes are under way that will fail, limited to 5 before: {2}"""
-    disk.set_up(16, backing_dev=server.path, writeback_limit=5, writeback_limit_enable=enabled)
+    disk.set_up(16, backing_dev=server.path, writeback_limit=5 * FOUR_K, writeback_limit_enable=enabled)
     disk.fill("random", 0, 4)
     server.hold = lambda kind, block: kind == WRITE
     writer = disk.background("writeback", "huge")
@@ -46,12 +50,12 @@ def limit_meanwhile(disk, server, attribute, value, enabled, left):
     server.release()
     if not writer.ends() or writer.result != "EIO":
         yield f"writeback: {writer.result}"
-    yield from disk.expect("the limit", disk.get(0, "writeback_limit"), f"{left}\n".encode())
+    yield from disk.expect("the limit", disk.get(0, "writeback_limit"), b"%d\n" % (left * FOUR_K))
     server.calm()
-    disk.must("writeback_limit", 100)
+    disk.must("writeback_limit", 100 * FOUR_K)
     disk.must("writeback_limit_enable", 1)
     disk.must("writeback", "huge")
-    yield from disk.expect("the limit, when it works", disk.get(0, "writeback_limit"), b"96\n")
+    yield from disk.expect("the limit, when it works", disk.get(0, "writeback_limit"), b"%d\n" % (96 * FOUR_K))
 
 
 @test(known="requests for all pages at once use memory up")
@@ -60,7 +64,7 @@ def many(disk, _):
     base, count = "/sys/kernel/config/nullb/selftest", 80000
     os.mkdir(base)
     try:
-        for name, value in ("size", 1024), ("blocksize", PAGE), ("power", 1):
+        for name, value in ("size", 1024 * FOUR_K), ("blocksize", 4096), ("power", 1):
             write(f"{base}/{name}", value)
         disk.set_up(100000, backing_dev="/dev/selftest", writeback_batch_size=4294967295 if not disk.is_c else 64)
         for first in range(0, count, 500):
@@ -69,7 +73,7 @@ def many(disk, _):
         disk.write_bytes(0, 1000, run_of("random", 1, 0, 100))
         before = least = meminfo("MemAvailable")
         disk.must("idle", "all")
-        disk.must("writeback_limit", 100)
+        disk.must("writeback_limit", 100 * FOUR_K)
         disk.must("writeback_limit_enable", 1)
         yield from disk.expect("with a limit", disk.set("writeback", "idle"), "EIO")
         yield from disk.expect("the largest first", disk.written(), set(range(1000, 1100)))
@@ -80,7 +84,7 @@ def many(disk, _):
         yield from disk.expect("outcome", writer.result, "all")
         yield from disk.expect("blocks in use", disk.bd(0, "count"), count)
         yield from disk.expect("pages written", disk.bd(0, "writes"), count)
-        if before - least > 40 << 10:
+        if before - least > 40 * FOUR_K << 10:
             yield f"{before} KiB of memory were available before, {least} at the least"
         disk.fresh()
     finally:
@@ -119,7 +123,8 @@ def full(disk, _, compressed):
 @test(1, 8, 64, 128, known="takes a bit for each block, and their number wraps")
 def vast(disk, _, tebibytes):
     """a backing device of {} TiB costs no more than the pages of the disk ask for"""
-    table = f"0 32768 linear {disk.whole} 0\n32768 {(tebibytes << 31) - 32768} error\n"
+    there = 8 * PAGE
+    table = f"0 {there} linear {disk.whole} 0\n{there} {(tebibytes << 31) - there} error\n"
     subprocess.run(["dmsetup", "create", "zram-vast"], input=table.encode(), check=True)
     try:
         name = subprocess.run(["dmsetup", "info", "-c", "--noheadings", "-o", "blkdevname", "zram-vast"], check=True,

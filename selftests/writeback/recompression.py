@@ -75,12 +75,12 @@ def recompressible(disk, **settings):
 @test(
     ("priority=1", TEXT | DENSE, RANDOM), ("algo=zstd", TEXT | DENSE, RANDOM), ("foo=bar", TEXT | DENSE, RANDOM),
     ("type=idle", IDLE - RANDOM, IDLE & RANDOM), ("type=huge", DENSE, RANDOM), ("type=huge_idle", IDLE & DENSE, IDLE & RANDOM),
-    ("type=huge algo=zstd priority=1", DENSE, RANDOM), ("threshold=3500", DENSE, RANDOM), ("threshold=3200", DENSE, RANDOM),
-    ("threshold=3000", set(), TRIED), ("threshold=1", set(), TRIED | TEXT), ("type=idle threshold=3000", set(), IDLE & TRIED),
+    ("type=huge algo=zstd priority=1", DENSE, RANDOM), (f"threshold={PAGE * 7 // 8}", DENSE, RANDOM), (f"threshold={PAGE * 13 // 16}", DENSE, RANDOM),
+    (f"threshold={PAGE * 3 // 4}", set(), TRIED), ("threshold=1", set(), TRIED | TEXT), (f"type=idle threshold={PAGE * 3 // 4}", set(), IDLE & TRIED),
     ("max_pages=0", set(), set()), ("max_pages=1000", TEXT | DENSE, RANDOM),
     ("type=foo", "EINVAL", set()), ("type=", "EINVAL", set()), ("idle", "EINVAL", set()), ("priority=0", "EINVAL", set()),
     ("priority=2", "EINVAL", set()), ("priority=4", "EINVAL", set()), ("algo=lz4", "EINVAL", set()),
-    ("algo=foo", "EINVAL", set()), ("algo=zstd priority=2", "EINVAL", set()), ("threshold=4096", "EINVAL", set()),
+    ("algo=foo", "EINVAL", set()), ("algo=zstd priority=2", "EINVAL", set()), (f"threshold={PAGE}", "EINVAL", set()),
     ("threshold=x", "EINVAL", set()), ("max_pages=x", "EINVAL", set()), ("priority=99999999999", "ERANGE", set()),
 )
 def recompression(disk, _, request, better, worse):

@@ -13,7 +13,7 @@ import time
 
 from zramtest.files import errno_or
 from zramtest.ioctls import IOCTLS
-from zramtest.pages import PAGE, contents, run_of
+from zramtest.pages import BLOCK, FOUR_K, PAGE, run_of
 
 
 class Driver:
@@ -160,11 +160,28 @@ class Driver:
         return self.with_disk(number, os.O_RDONLY | os.O_DIRECT,
                               lambda fd: bytes(data[:os.preadv(fd, [data], first * PAGE)]))
 
+    def write_blocks(self, number, first, count, kind, seed=1):
+        """Writes blocks of pages of a kind with direct I/O, which may begin and end in the middle of pages."""
+        data = self.span(first * BLOCK, count * BLOCK, kind, seed)
+        memory = mmap.mmap(-1, len(data))
+        memory.write(data)
+        return self.with_disk(number, os.O_WRONLY | os.O_DIRECT, lambda fd: os.pwrite(fd, memory, first * BLOCK))
+
+    def read_blocks(self, number, first, count):
+        """Reads blocks with direct I/O."""
+        data = mmap.mmap(-1, count * BLOCK)
+        return self.with_disk(number, os.O_RDONLY | os.O_DIRECT,
+                              lambda fd: bytes(data[:os.preadv(fd, [data], first * BLOCK)]))
+
+    @staticmethod
+    def span(offset, length, kind, seed):
+        """Returns the bytes that pages of a kind have there."""
+        first, last = offset // PAGE, (offset + length) // PAGE
+        return run_of(kind, seed, first, last - first + 1)[offset % PAGE:][:length]
+
     def buffered_write(self, number, offset, length, kind, seed=1):
         """Writes any bytes through the page cache, and syncs."""
-        page = contents(kind, seed)
-        pages = range(offset // PAGE, (offset + length) // PAGE + 1)
-        data = b"".join(map(page, pages))[offset % PAGE:][:length]
+        data = self.span(offset, length, kind, seed)
 
         def write(fd):
             done = os.pwrite(fd, data, offset)
@@ -221,8 +238,8 @@ class Driver:
         return int(self.get(number, "mm_stat").split()[columns.index(column)])
 
     def bd(self, number, column):
-        """Returns a column of bd_stat."""
-        return int(self.get(number, "bd_stat").split()[["count", "reads", "writes"].index(column)])
+        """Returns a column of bd_stat, in pages."""
+        return int(self.get(number, "bd_stat").split()[["count", "reads", "writes"].index(column)]) / FOUR_K
 
     def failures(self, number):
         """Returns how many reads and writes failed since the device was set up."""

@@ -2,11 +2,15 @@
 """Pages whose content follows from a kind, a seed and their number."""
 
 import functools
+import mmap
 import random
 import struct
 
-PAGE = 4096
+PAGE = mmap.PAGESIZE
 POOL = 61
+# Blocks have 4096 bytes whatever the size of a page, and files count what was written back in this many to a page.
+BLOCK = 4096
+FOUR_K = PAGE // 4096
 
 
 @functools.cache
