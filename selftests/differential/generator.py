@@ -6,7 +6,7 @@ import re
 
 from differential.older import age, unlike
 from differential.pair import OTHERS
-from zramtest.pages import PAGE
+from zramtest.pages import BLOCK, FOUR_K, PAGE
 from zramtest.values import NUMBERS, WORDS, Dice, damaged, size
 
 SIZES = [b"4096", b"64K", b"1M", b"4M", b"4194305", b"0x200000", b"8m", b"16M", b"32M\n"]
@@ -32,8 +32,8 @@ class Generator(Dice):
         if blank and self.chance(0.6):
             return self.set_up(number)
         kind = rng.choices(
-            "write read buffered discard put get work reset open close add remove state".split(),
-            [22, 12, 7, 4, 26, 3, 17, 0.5, 1.5, 3, 1, 0.7, 3])[0]
+            "write read blocks buffered discard put get work reset open close add remove state".split(),
+            [16, 9, 9, 7, 4, 26, 3, 17, 0.5, 1.5, 3, 1, 0.7, 3])[0]
         return getattr(self, kind)(number)
 
     def set_up(self, number):
@@ -76,9 +76,17 @@ class Generator(Dice):
         """Returns a direct read."""
         return [("read", number, self.place(number), self.rng.choice([1, 1, 2, 8, 16, 32]))]
 
+    def blocks(self, number):
+        """Returns a direct read or write of blocks, which need not be whole pages where those are larger."""
+        first = self.place(number) * FOUR_K + self.rng.randrange(FOUR_K)
+        count = self.rng.choice([1, 1, 1, 2, 3, 5, 8, 13])
+        if self.chance(0.4):
+            return [("read_blocks", number, first, count)]
+        return [("write_blocks", number, first, count, self.content(), self.rng.randrange(9))]
+
     def buffered(self, number):
         """Returns a buffered read or write of any bytes."""
-        offset = self.place(number) * PAGE + self.rng.choice([0, 0, 1, 512, 4095])
+        offset = self.place(number) * PAGE + self.rng.choice([0, 0, 1, 512, BLOCK, PAGE - 1])
         length = self.rng.choice([1, 512, 4096, 4097, 10000, 65536])
         if self.chance(0.5):
             return [("buffered_read", number, offset, length)]
@@ -86,8 +94,8 @@ class Generator(Dice):
 
     def discard(self, number):
         """Returns a discard, or one that zeroes."""
-        offset = self.place(number) * PAGE + self.rng.choice([0] * 8 + [512, 1])
-        length = self.rng.choice([PAGE, PAGE, 3 * PAGE, 16 * PAGE, 16 * PAGE, 64 * PAGE, 512, 0, 1 << 40])
+        offset = self.place(number) * PAGE + self.rng.choice([0] * 8 + [512, 1, BLOCK])
+        length = self.rng.choice([PAGE, PAGE, 3 * PAGE, 16 * PAGE, 16 * PAGE, 64 * PAGE, BLOCK, 7 * BLOCK, 512, 0, 1 << 40])
         return [(self.rng.choice(["discard", "zero"]), number, offset, length)]
 
     def put(self, number):

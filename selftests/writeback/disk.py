@@ -17,6 +17,10 @@ ALGORITHMS = "lzo-rle lzo lz4 lz4hc zstd deflate 842 lzmem".split()
 CASES = []
 
 
+class Skipped(Exception):
+    """Says why a case is left out."""
+
+
 def test(*rows, known=None):
     """Makes cases of a function, one for each row of arguments; `known` says why C zram fails."""
 

@@ -55,19 +55,19 @@ macro_rules! module {
                 $crate::zram::compat::BoolParameter::new($default);
 
             #[link_section = "__param"]
-            #[used]
+            #[used(compiler)]
             static PARAMETER: ::kernel::module_param::KernelParam =
                 // SAFETY: The name ends with a NUL.
                 unsafe { $flag.entry(concat!(stringify!($flag), "\0")) };
 
             const TYPE: &str = concat!("parmtype=", stringify!($flag), ":bool\0");
             #[link_section = ".modinfo"]
-            #[used]
+            #[used(compiler)]
             static TYPE_LINE: [u8; TYPE.len()] = $crate::zram::compat::modinfo_line(TYPE);
 
             const MEANING: &str = concat!("parm=", stringify!($flag), ":", $meaning, "\0");
             #[link_section = ".modinfo"]
-            #[used]
+            #[used(compiler)]
             static MEANING_LINE: [u8; MEANING.len()] = $crate::zram::compat::modinfo_line(MEANING);
         }
     };
