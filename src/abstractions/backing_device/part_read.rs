@@ -115,10 +115,11 @@ impl BackingDevice {
         self: &Arc<Self>,
         index: usize,
         request: PartRequest<T, E>,
-        page: PageBox<PageBuf>,
+        mut page: PageBox<PageBuf>,
         part: KeptPart<T>,
         end: E,
     ) {
+        let to = (&raw mut *page).cast();
         let init = pin_init!(PartRead {
             bio: TaskBio::uninit(),
             vec: pin_init::zeroed(),
@@ -142,7 +143,6 @@ impl BackingDevice {
             ffi::bio_init(raw, self.bdev, &raw mut (*read).vec, 1, op);
             (*raw).bi_iter.bi_sector = sector(index);
             TaskBio::set_end(&raw mut (*read).bio, PartRead::<T, E>::ended);
-            let to = (&raw mut *(*read).page).cast();
             ffi::bio_add_virt_nofail(raw, to, PAGE_LEN);
             ffi::submit_bio(raw);
         }
