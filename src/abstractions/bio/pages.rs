@@ -144,8 +144,8 @@ impl<T, D> Clone for BioPages<'_, T, D> {
 pub(crate) enum BioPage<'b, T, D> {
     /// One page, which is the usual case.
     Whole(WholePage<'b, T, D>),
-    /// Pieces of pages, as direct I/O takes any buffer that is aligned to 512 bytes; or memory for a
-    /// part of a page of the disk.
+    /// Pieces of pages, as direct I/O takes any buffer that is aligned to 512 bytes; or memory for
+    /// a part of a page of the disk.
     Pieces(Pieces<'b, T, D>),
 }
 

@@ -98,8 +98,8 @@ impl<const PAGE: usize> Table<PAGE> {
     ///
     /// # Safety
     ///
-    /// `page` is valid for reads of a page, `at` is at most [`Self::LAST_START`], and the table has only
-    /// positions for which that is true.
+    /// `page` is valid for reads of a page, `at` is at most [`Self::LAST_START`], and the table has
+    /// only positions for which that is true.
     #[inline(always)]
     pub unsafe fn probe<const BYTES: u32>(&mut self, page: *const u8, at: usize) -> Option<usize> {
         // SAFETY: `at` is followed by eight bytes of `page` by the safety requirement.
