@@ -4,11 +4,12 @@
 bench instructions|time PAGES SAMPLES   every cell, so many pages of each kind, SAMPLES times
 bench scale PAGES SAMPLES               what is done to a whole disk, for disks of several sizes
 bench latency PAGES SAMPLES             percentiles of single reads, writes and faults, and what kswapd does
+bench preemptoff PAGES SAMPLES          for how long preemption is off
 bench threads PAGES SAMPLES             what concurrent jobs get done, PAGES for each of them
 
 What is counted goes to the standard output as JSON, one object a line; qemu/root/report reads it. With `instructions` the
-machine counts them itself (qemu/root/insn_count.rs), between two NOPs that this program executes. With `scale` and `latency`
-its clock is their number.
+machine counts them itself (qemu/root/insn_count.rs), between two NOPs that this program executes. With `scale`,
+`latency` and `preemptoff` its clock is their number.
 """
 
 import sys
@@ -18,6 +19,7 @@ import jobs
 import latency
 import memory
 import pages
+import preemptoff
 import scale
 from disks import Disk, load, say
 from meters import Instructions, Time
@@ -38,6 +40,8 @@ def main():
         scale.run(samples)
     elif instrument == "latency":
         latency.run(count, samples)
+    elif instrument == "preemptoff":
+        preemptoff.PreemptOff(count).run(samples)
     else:
         if instrument == "time":
             memory.metadata()

@@ -10,7 +10,7 @@ from attribution import PARTS, attribute
 
 PAGE = 4096
 SIDES = ("c", "ours", "twin", "zswap", "ram")
-INSTRUMENTS = ("instructions", "native", "scale", "latency", "threads")
+INSTRUMENTS = ("instructions", "native", "scale", "latency", "preemptoff", "threads")
 # By how much, at most, two copies of C zram may differ in native time for such times to be shown. On a host that does other
 # work they say nothing; nor do they where an operation takes now this time and now that, or where a loop is as fast as its
 # place in memory allows.
@@ -122,6 +122,15 @@ def waiting(records):
     return out
 
 
+def longest(records):
+    """Where the longest sections with preemption off were that the kernel opened in calls from the drivers, in the last sample."""
+    found = collections.defaultdict(dict)
+    for record in records:
+        if "sections" in record:
+            found[" ".join(record["sections"])][record["side"]] = record["longest"]
+    return found
+
+
 def gather(folder):
     """Returns the results of a run, whose machines have said what is in this folder."""
     said = {name: load(f"{folder}/{name}/out") for name in INSTRUMENTS}
@@ -136,5 +145,5 @@ def gather(folder):
     return {
         "about": about, **cells, "twins": {name: twins(found) for name, found in cells.items()},
         "memory": memory(said["native"] or said["instructions"]), "streams": streams(said["threads"]),
-        "mm_stat": waiting(said["threads"])
+        "mm_stat": waiting(said["threads"]), "longest": longest(said["preemptoff"])
     }

@@ -75,6 +75,7 @@ def others(results):
     titles = {
         "scale": "instructions for a whole disk with 100 MiB of data",
         "latency": "instructions, from user space, of one call or fault",
+        "preemptoff": "instructions with preemption off",
         "threads": "pages a second, 4 CPUs under " + results["about"]["accelerator"],
     }
     for instrument, title in titles.items():
@@ -83,6 +84,9 @@ def others(results):
         for name, cell in results[instrument].items():
             print(f"{name:40}{number(cell, 'c'):>16}{number(cell, 'ours'):>16}  {ratio(cell['ours']):18}{ratio(cell['twin'])}")
         spread(instrument, results["twins"][instrument])
+    for name, sides in results["longest"].items():
+        for side, where in sides.items():
+            print(f"{name}, longest of {side}: {where or 'none'}")
 
 
 def memory(results):
