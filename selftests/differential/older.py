@@ -25,10 +25,10 @@ DICTIONARIES = {"lz4", "lz4hc", "zstd"}
 
 
 def is_older(driver):
-    """Returns whether this C driver is one of 7.2: if it takes a level that deflate does not have. Leaves a fresh device."""
+    """Returns whether this C driver is one of 7.2: if it takes a level that lz4 does not have. Leaves a fresh device."""
     driver.fresh()
-    driver.put_or_raise(0, "comp_algorithm", b"deflate")
-    driver.put_or_raise(0, "algorithm_params", b"level=99")
+    driver.put_or_raise(0, "comp_algorithm", b"lz4")
+    driver.put_or_raise(0, "algorithm_params", b"level=-1")
     taken = driver.put(0, "disksize", b"1M") == "all"
     driver.fresh()
     return taken
@@ -55,5 +55,5 @@ def unchecked(algorithm, parameters):
 
 def age(data):
     """Returns the number of seconds at the beginning of what is written to idle, or 0 if there is none."""
-    match = re.match(rb"\+?(0x[0-9a-f]+|\d+)", data.lower())
+    match = re.match(rb"\+?(0x[0-9a-f]+|\d{1,99})", data.lower())
     return int(match[1].replace(b"0x", b"") or b"0", 16 if b"x" in match[1] else 10) if match else 0

@@ -14,7 +14,8 @@ def size(data):
     match = re.match(rb"(0[xX][0-9a-fA-F]+|0[0-7]*|\d+)([KMGTPE]?)", data.upper().replace(b"0X", b"0x"))
     if not match:
         return 0
-    digits = match[1]
+    # A decimal of more digits than that is beyond any limit, and Python's int() has one.
+    digits = match[1][:99] if match[1][:1] != b"0" else match[1]
     base = 16 if digits.startswith(b"0x") else 8 if digits.startswith(b"0") else 10
     return min(int(digits, base) << 10 * (b"KMGTPE".find(match[2]) + 1 if match[2] else 0), (1 << 64) - 1)
 
