@@ -23,7 +23,7 @@ package_lists() {
 
 # package_version PACKAGE: the newest version of it, or nothing.
 package_version() {
-	suite_apt apt-cache show "$1" 2>/dev/null | sed -n 's/^Version: //p' | sort -V | tail -n 1
+	{ suite_apt apt-cache show "$1" 2>/dev/null || true; } | sed -n 's/^Version: //p' | sort -V | tail -n 1
 }
 
 # config NAME [FILE]: a setting of the kernel, or of the one with that .config, without quotes.
