@@ -22,6 +22,7 @@ pub(crate) mod debugfs;
 pub(crate) mod disk;
 pub(super) mod ffi;
 pub(crate) mod files;
+pub(crate) mod guarded;
 mod kmap;
 pub(crate) mod lockdep;
 pub(crate) mod major;

@@ -15,11 +15,11 @@ use super::{
     Store, //
 };
 use crate::zram::abstractions::{
+    guarded::Guarded,
     racy::RacyBytes,
     zsmalloc::Object, //
 };
 use core::{
-    cell::UnsafeCell,
     mem::{
         self,
         ManuallyDrop, //
@@ -80,7 +80,7 @@ pub(crate) enum ContentRef<'g, 't> {
 #[repr(C)]
 pub(super) struct Slot {
     word: SlotWord,
-    value: UnsafeCell<usize>,
+    value: Guarded<usize>,
 }
 
 const _: () = assert!(size_of::<Slot>() == 16);
@@ -90,10 +90,6 @@ pub(super) const CHUNK: usize = PAGE_SIZE / size_of::<Slot>();
 
 // SAFETY: `Slot` consists of two integers, and all zeroes is an empty, unlocked slot.
 unsafe impl Zeroable for Slot {}
-// SAFETY: `Slot` consists of two integers, which are bound to no thread.
-unsafe impl Send for Slot {}
-// SAFETY: `word` is atomic, and `value` is accessed only by the holder of the lock in `word`.
-unsafe impl Sync for Slot {}
 
 impl Slot {
     /// Returns the slot's index within its chunk, which selects the wait queue.
@@ -123,18 +119,18 @@ impl<'t> SlotGuard<'t> {
         mem::forget(self);
     }
 
-    /// Returns a pointer to the slot's value, which `self` has exclusive access to.
+    /// Returns the slot's value, which `self` has exclusive access to.
     #[inline]
-    fn value(&self) -> *mut usize {
+    fn value(&self) -> &Guarded<usize> {
         // SAFETY: `self.slot` points to a live slot by the type invariant.
-        unsafe { self.slot.as_ref() }.value.get()
+        unsafe { &self.slot.as_ref().value }
     }
 
     /// Calls `f` with the content of the slot, and returns its result.
     #[inline]
     pub fn view<R>(&self, f: impl FnOnce(ContentRef<'_, 't>) -> R) -> R {
         // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
-        let value = unsafe { *self.value() };
+        let value = unsafe { self.value().get() };
         let attr = self.attr();
         match NonZero::new(value) {
             _ if attr.is_same() => f(ContentRef::Same(value)),
@@ -223,7 +219,7 @@ impl<'t> SlotGuard<'t> {
             return false;
         }
         // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
-        let Some(raw) = NonZero::new(unsafe { *self.value() }) else {
+        let Some(raw) = NonZero::new(unsafe { self.value().get() }) else {
             return false;
         };
         // SAFETY: `room()` is not 0, so that `raw` is the handle of an object in this pool by the
@@ -245,8 +241,9 @@ impl<'t> SlotGuard<'t> {
     /// Returns the index of the page's block on the backing device, or `None` if it is not there.
     #[inline]
     pub fn written(&self) -> Option<usize> {
+        let written = self.attr().is_written();
         // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
-        self.attr().is_written().then(|| unsafe { *self.value() })
+        written.then(|| unsafe { self.value().get() })
     }
 
     /// Records an access at `seconds` since boot.
