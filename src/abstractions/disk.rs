@@ -28,12 +28,9 @@
 mod claim;
 mod disk_ref;
 mod exit;
+mod live;
 
 use super::{
-    atomic::{
-        AtomicPtr,
-        Ordering, //
-    },
     bio::{
         Bio,
         BLOCK_SIZE,
@@ -80,6 +77,7 @@ use kernel::{
     sync::Arc,
     types::ScopeGuard, //
 };
+use live::LivePtr;
 
 /// A driver of bio-based disks.
 pub(crate) trait Operations: Send + Sync + Sized + 'static {
@@ -103,55 +101,14 @@ pub(crate) trait Operations: Send + Sync + Sized + 'static {
 
 /// Driver data of a gendisk: its `private_data` points to this.
 struct Private<T: Operations> {
+    /// Live state, while the disk has a capacity; dropped before `data`.
+    live: LivePtr<T::Live>,
     /// The data that the driver gave to [`Disk::new`].
     data: Arc<T>,
-    /// Live state: null, or from `Arc::into_raw`.
-    live: AtomicPtr<T::Live>,
     /// State of claims, guarded by the disk's `open_mutex`.
     gate: UnsafeCell<Gate>,
     /// List of the files in sysfs, which the driver core refers to.
     files: AttributeGroups,
-}
-
-impl<T: Operations> Private<T> {
-    /// Returns the live state, or `None` if there is none.
-    ///
-    /// # Safety
-    ///
-    /// `'a` is within the life of the state, which a bio or an opener keeps as the module
-    /// documentation says.
-    #[inline]
-    unsafe fn live<'a>(&self) -> Option<&'a T::Live> {
-        let live = self.live.load(Ordering::Acquire);
-        // SAFETY: `live` is null, or was published and stays during `'a` by the safety requirement
-        // of `live`, which is also that of `live_again`.
-        unsafe { live.as_ref().or_else(|| self.live_again()) }
-    }
-
-    /// Looks for the live state again, after a barrier.
-    ///
-    /// A task that sees the new capacity may not yet see the state, since the capacity is read
-    /// without a barrier. [`DiskRef::publish`] has the barrier that this one pairs with.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Private::live`].
-    #[cold]
-    unsafe fn live_again<'a>(&self) -> Option<&'a T::Live> {
-        compat::smp_rmb();
-        // SAFETY: The pointer is null, or was published and stays during `'a` by the safety
-        // requirement of `live_again`.
-        unsafe { self.live.load(Ordering::Acquire).as_ref() }
-    }
-}
-
-impl<T: Operations> Drop for Private<T> {
-    fn drop(&mut self) {
-        let live = NonNull::new(*self.live.get_mut());
-        // SAFETY: `live` came from `Arc::into_raw` in `publish`. All its users are gone, as they
-        // keep the gendisk.
-        drop(live.map(|live| unsafe { Arc::from_raw(live.as_ptr()) }));
-    }
 }
 
 /// A disk that user space sees; removed when dropped.
@@ -212,8 +169,8 @@ impl<T: Operations> Disk<T> {
     /// `ENOMEM`; `EINVAL` if `name` is too long; those of `device_add_disk()`.
     pub fn new(major: &Major, minor: u32, name: &CStr, data: Arc<T>) -> Result<Self> {
         let private = Private {
+            live: LivePtr::none(),
             data,
-            live: AtomicPtr::new(ptr::null_mut()),
             gate: UnsafeCell::new(Gate {
                 claim: Claimed::Unclaimed,
                 waiting: 0,
@@ -336,7 +293,7 @@ impl<T: Operations> Disk<T> {
             let private = (*(*(*bio).bi_bdev).bd_disk)
                 .private_data
                 .cast::<Private<T>>();
-            ((*private).live(), Bio::new(NonNull::new_unchecked(bio)))
+            ((*private).live.get(), Bio::new(NonNull::new_unchecked(bio)))
         };
         match live {
             Some(live) => T::submit(live, &mut bio),
@@ -358,7 +315,7 @@ impl<T: Operations> Disk<T> {
         // with a spinlock.
         let (live, atomic) = unsafe {
             let private = (*(*bdev).bd_disk).private_data.cast::<Private<T>>();
-            ((*private).live(), AtomicContext::new())
+            ((*private).live.get(), AtomicContext::new())
         };
         if let Some(live) = live {
             T::swap_slot_free(live, index, &atomic);

@@ -10,14 +10,9 @@ use super::{
     Operations, //
 };
 use crate::zram::abstractions::{
-    atomic::Ordering,
     ffi,
     percpu,
     sched, //
-};
-use core::ptr::{
-    self,
-    NonNull, //
 };
 use kernel::{
     prelude::*,
@@ -192,19 +187,16 @@ impl<T: Operations> Claim<'_, T> {
     pub fn take_live(&self) -> Option<Arc<T::Live>> {
         let disk = self.0.raw.as_ptr();
         // SAFETY: `self.0` refers to a live gendisk, which has a `part0` with per-CPU statistics,
-        // for which all zeroes is valid. Nobody has the disk open, so that clearing
-        // them loses no update.
-        let live = unsafe {
+        // for which all zeroes is valid. Nobody has the disk open, so that clearing them loses no
+        // update, and nobody uses the live state: all bios have ended, and swap has freed its last
+        // slot.
+        unsafe {
             ffi::sync_blockdev((*disk).part0);
             self.0.set_capacity(0);
             // The `kernel` crate's bindings only declare the type.
             percpu::clear::<ffi::disk_stats>((*(*disk).part0).bd_stats.cast());
-            let private = self.0.private();
-            private.live.swap(ptr::null_mut(), Ordering::AcqRel)
-        };
-        // SAFETY: `live` came from `Arc::into_raw` in `publish`, and nobody uses it any more:
-        // nobody has the disk open, so that all bios have ended, and swap has freed its last slot.
-        NonNull::new(live).map(|live| unsafe { Arc::from_raw(live.as_ptr()) })
+            self.0.private().live.take()
+        }
     }
 }
 

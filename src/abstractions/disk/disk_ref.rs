@@ -9,19 +9,14 @@ use super::{
     Private, //
 };
 use crate::zram::abstractions::{
-    atomic::Ordering,
     bio::Bio,
-    compat,
     ffi,
     sysfs::Owner, //
 };
 use core::{
     marker::PhantomData,
     ops::Deref,
-    ptr::{
-        self,
-        NonNull, //
-    }, //
+    ptr::NonNull, //
 };
 use kernel::{
     container_of,
@@ -94,22 +89,9 @@ impl<'a, T: Operations> DiskRef<'a, T> {
     ///
     /// `EBUSY` if the disk has a live state already.
     pub fn publish(self, live: Arc<T::Live>, pages: usize) -> Result {
-        let live = Arc::into_raw(live).cast_mut();
-        let slot = &self.private().live;
-        let none = ptr::null_mut();
-        if slot
-            .compare_exchange(none, live, Ordering::Release, Ordering::Relaxed)
-            .is_err()
-        {
-            // SAFETY: `live` came from `Arc::into_raw` above, and was not published.
-            drop(unsafe { Arc::from_raw(live) });
-            return Err(EBUSY);
-        }
-        // The capacity is stored and read without a barrier. With this one, a task that sees the
-        // capacity sees the state: if not at once, then in `Private::live_again`.
-        compat::smp_wmb();
-        self.set_capacity(pages);
-        Ok(())
+        self.private()
+            .live
+            .publish(live, || self.set_capacity(pages))
     }
 
     /// Sets the capacity to `pages`, and tells user space.
@@ -152,7 +134,7 @@ pub(in super::super) fn live_of<T: Operations>(bio: &Bio<T>) -> Option<&T::Live>
     // disk open until the bio has ended, which keeps the live state.
     unsafe {
         let disk = (*(*bio.as_ptr()).bi_bdev).bd_disk;
-        (*(*disk).private_data.cast::<Private<T>>()).live()
+        (*(*disk).private_data.cast::<Private<T>>()).live.get()
     }
 }
 
