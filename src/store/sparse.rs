@@ -296,7 +296,8 @@ fn unlink<T, const N: usize>(
         return None;
     }
     // Somebody else may have unlinked it; a new one can't have the same address before `_rcu` ends.
-    let (unlinked, failed) = (Ordering::AcqRel, Ordering::Relaxed);
+    // Null hands nothing on, and what is in the chunk was loaded above.
+    let (unlinked, failed) = (Ordering::Relaxed, Ordering::Relaxed);
     let taken = place.compare_exchange(raw, ptr::null_mut(), unlinked, failed);
     let taken = taken.ok().and_then(NonNull::new)?;
     // SAFETY: `taken` came from `PageBox::into_raw` by the invariants of `SparseArray`, and belongs
