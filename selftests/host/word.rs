@@ -10,7 +10,7 @@
 //! do with the word is written again here, in `users`: a change there belongs here, too. Every
 //! interleaving of the steps is explored, for a few tasks at a time; see [`SCENARIOS`].
 //!
-//! The steps are sequentially consistent, so the orderings of the atomics are not checked.
+//! The steps are sequentially consistent: the orderings of the atomics are checked by `order.rs`.
 
 extern crate self as kernel;
 

@@ -9,7 +9,8 @@
 //! `fetch_max()`. `core`'s follow the memory model of Rust and not the kernel's. This does no harm,
 //! because C code does not touch these words; `doc/design.md`, "Atomics", names the one exception.
 //!
-//! A host test may replace this module: `selftests/host/word.rs` makes each operation a step.
+//! A host test may replace this module: `selftests/host/word.rs` and `order.rs` make each operation
+//! a step. Each ordering has a line in `doc/atomics.md`.
 
 pub(crate) use core::sync::atomic::{
     AtomicBool,

@@ -27,6 +27,7 @@ use std::{
         resume_unwind,
         AssertUnwindSafe, //
     },
+    rc::Rc,
     thread::panicking, //
 };
 
@@ -40,7 +41,7 @@ pub type At = [usize; ACTORS];
 pub trait Model {
     type Step: Copy + Debug + Send + 'static;
     type Reply: Copy + Debug + Eq + Hash + 'static;
-    type State: Copy + Eq + Hash;
+    type State: Clone + Eq + Hash;
     type Flaw: Copy + Debug + Ord;
 
     /// The flaw of an actor that can never end its program.
@@ -81,6 +82,14 @@ pub trait Model {
         reply: Self::Reply,
         ended: bool,
     ) -> Result<(), Self::Flaw>;
+
+    /// Returns whether `step` may be taken at once, before any step of another actor.
+    ///
+    /// The search does not try other orders then. That loses no flaw if the step changes nothing
+    /// that another actor's step depends on, and is never waited for.
+    fn at_once(&self, _step: Self::Step) -> bool {
+        false
+    }
 
     /// Checks a state between two steps.
     fn check(&self, state: &Self::State, at: &At) -> Result<(), Self::Flaw>;
@@ -207,19 +216,30 @@ pub fn explore<M: Model>(
         let ends = |&actor: &usize| model.may_rest(actor) && rests(at, actor);
         (0..actors).filter(ends).map(|actor| 1 << actor).sum()
     };
-    let mut states = vec![first];
+    let mut can_end = vec![can_end_now(&first.1)];
+    let first = Rc::new(first);
+    let mut states = vec![first.clone()];
     let mut numbers = HashMap::from([(first, 0)]);
     // How each state was first reached: from which, by whose step.
     let mut found: Vec<Option<Reached<M>>> = vec![None];
     let mut steps = Vec::new();
-    let mut can_end = vec![can_end_now(&first.1)];
     let mut flaws = BTreeMap::new();
     let mut longest = 0;
 
     let mut from = 0;
     while from < states.len() && !flaws.keys().any(&enough) {
-        let (state, at) = states[from];
-        for actor in 0..actors {
+        let now = states[from].clone();
+        let (state, at) = &*now;
+        let replies = |actor: usize| {
+            let position = &positions.positions[at[actor]];
+            let first = position.replies.first().copied();
+            model.replies(state, at, actor, position.step, first)
+        };
+        let at_once = |&actor: &usize| {
+            model.at_once(positions.positions[at[actor]].step) && !replies(actor).is_empty()
+        };
+        let only = (0..actors).find(at_once);
+        for actor in only.map_or(0..actors, |only| only..only + 1) {
             let Position {
                 step, ref replies, ..
             } = positions.positions[at[actor]];
@@ -229,8 +249,8 @@ pub fn explore<M: Model>(
             }
             let endless = limit.is_some_and(|limit| replies.len() >= limit);
             let first = replies.first().copied();
-            for reply in model.replies(&state, &at, actor, step, first) {
-                let mut next = (state, at);
+            for reply in model.replies(state, at, actor, step, first) {
+                let mut next = (state.clone(), *at);
                 next.1[actor] = positions.advance(at[actor], reply);
                 let ended = rests(&next.1, actor);
                 let checked = match model.apply(&mut next.0, actor, step, reply, ended) {
@@ -244,10 +264,11 @@ pub fn explore<M: Model>(
                     flaws.entry(flaw).or_insert_with(way);
                     continue;
                 }
-                let to = *numbers.entry(next).or_insert_with(|| {
+                let next = Rc::new(next);
+                let to = *numbers.entry(next.clone()).or_insert_with(|| {
+                    can_end.push(can_end_now(&next.1));
                     states.push(next);
                     found.push(Some(last));
-                    can_end.push(can_end_now(&next.1));
                     states.len() - 1
                 });
                 steps.push((from, to));
