@@ -34,14 +34,15 @@ for algorithm in lz4 zstd; do
 	rm -rf "${mnt:?}"/{etc,sbin,a,b,c,d}
 	sync
 	works "$algorithm: fstrim" fstrim "$mnt"
-	holds "$algorithm: gives it back" "$(mm orig) < $empty + ($full - $empty) / 3" "empty: $empty" "full: $full" "now: $(mm orig)"
+	# A page is given back when nothing is left in it: where it has several blocks, a block of an inode table or the journal keeps more.
+	holds "$algorithm: gives it back" "$(mm orig) < $empty + ($full - $empty) / (PAGE > BLOCK ? 2 : 3)" "empty: $empty" "full: $full" "now: $(mm orig)"
 	works "$algorithm: umount again" umount "$mnt"
 	works "$algorithm: fsck finds nothing again" fsck.ext4 -fn /dev/zram0
 	is "$algorithm: no I/O failed" "$(io failed_reads) $(io failed_writes)" '0 0'
 done
 
 works 'mkfs over it, with discards, leaves its own blocks only' mkfs.ext4 -q -F -E discard,lazy_itable_init=1 /dev/zram0
-holds 'which are few' "$(mm orig) < 16 << 20" "$(<$disk/mm_stat)"
+holds 'which are few' "$(mm orig) < (PAGE > BLOCK ? 24 : 16) << 20" "$(<$disk/mm_stat)"
 works 'mount -o discard' mount -o discard /dev/zram0 "$mnt"
 before=$(mm orig)
 dd if=/dev/urandom of="$mnt/file" bs=1M count=16 status=none
