@@ -52,7 +52,7 @@ measured() {
 	echo 1 >$disk/reset
 	echo zstd >$disk/comp_algorithm
 	echo 'algo=zstd level=22' >$disk/algorithm_params
-	echo 64M >$disk/disksize
+	echo $((16384 * PAGE)) >$disk/disksize
 	read -r usual longest <<<"$(taskset -c 3 "$here/pages.py" time /dev/zram0 0 300 text)"
 	echo mono >$tracing/trace_clock
 	echo 1 >$tracing/events/cpuhp/cpuhp_multi_enter/enable
