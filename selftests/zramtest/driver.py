@@ -239,7 +239,10 @@ class Driver:
 
     def bd(self, number, column):
         """Returns a column of bd_stat, in pages."""
-        return int(self.get(number, "bd_stat").split()[["count", "reads", "writes"].index(column)]) / FOUR_K
+        pages, rest = divmod(int(self.get(number, "bd_stat").split()[["count", "reads", "writes"].index(column)]), FOUR_K)
+        if rest:
+            raise ValueError(f"{column} of bd_stat counts a part of a page")
+        return pages
 
     def failures(self, number):
         """Returns how many reads and writes failed since the device was set up."""
