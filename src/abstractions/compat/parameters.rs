@@ -103,6 +103,7 @@ impl BoolParameter {
     pub fn value(&self) -> &bool {
         self.value.as_ref().unwrap_or(&self.default)
     }
+
     /// Makes the entry that C knows the parameter by, which belongs into the section `__param`.
     ///
     /// # Safety
