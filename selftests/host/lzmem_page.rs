@@ -22,7 +22,6 @@ mod lzmem;
 
 use lz77::{
     agree,
-    filled,
     in_room,
     lying,
     time,
@@ -40,16 +39,20 @@ use lzmem::{
         LONG_CODES, //
     },
     meaning,
+    state::{
+        state,
+        EFFORTS,
+        NONE,
+        ROOM,
+        USED, //
+    },
     Content,
     Header,
     Sequence,
     HEADER,
     MOST, //
 };
-use std::{
-    array,
-    cell::RefCell, //
-};
+use std::array;
 use zram::codecs::lzmem_page::{
     Corrupt,
     Effort,
@@ -58,25 +61,6 @@ use zram::codecs::lzmem_page::{
 
 /// Returns the value that `read` in lz77 gets for an integer that others may write to.
 pub(crate) use lz77::seen;
-
-/// The room that a compressor has.
-const ROOM: usize = 2 * PAGE;
-
-/// A limit that no block exceeds.
-const NONE: usize = usize::MAX;
-
-const EFFORTS: [Effort; 3] = [Effort::Fast, Effort::Lazy, Effort::Shortest];
-
-/// Returns a state of bytes `byte`.
-fn state(byte: u8) -> Box<State> {
-    // SAFETY: A `State` consists of integers, for which any bytes are a valid value.
-    unsafe { filled(byte) }
-}
-
-thread_local! {
-    /// The state of all that does not say otherwise, with what was left in it.
-    static USED: RefCell<Box<State>> = RefCell::new(state(0));
-}
 
 fn compress_with(state: &mut State, page: &[u8], limit: usize, effort: Effort) -> Option<Vec<u8>> {
     in_room(page, ROOM, |page, dst| {

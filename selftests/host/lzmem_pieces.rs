@@ -27,7 +27,6 @@ mod lzmem;
 
 use lz77::{
     agree,
-    filled,
     in_room,
     lying,
     to_page,
@@ -38,8 +37,16 @@ use lz77::{
     TIGHT,
     TIMES, //
 };
-use lzmem::blocks::any;
-use std::cell::RefCell;
+use lzmem::{
+    blocks::any,
+    state::{
+        state,
+        EFFORTS,
+        NONE,
+        ROOM,
+        USED, //
+    }, //
+};
 use zram::codecs::{
     lz77::Corrupt,
     lzmem_page::{
@@ -55,25 +62,6 @@ pub(crate) use lz77::seen;
 
 /// The number of bytes that a block stands for.
 const PIECE: usize = 4096;
-
-/// The room that a compressor has.
-const ROOM: usize = 2 * PAGE;
-
-/// A limit that nothing exceeds.
-const NONE: usize = usize::MAX;
-
-const EFFORTS: [Effort; 3] = [Effort::Fast, Effort::Lazy, Effort::Shortest];
-
-/// Returns a state of bytes `byte`.
-fn state(byte: u8) -> Box<State> {
-    // SAFETY: A `State` consists of integers, for which any bytes are a valid value.
-    unsafe { filled(byte) }
-}
-
-thread_local! {
-    /// The state of all that does not say otherwise, with what was left in it.
-    static USED: RefCell<Box<State>> = RefCell::new(state(0));
-}
 
 fn compress_with(state: &mut State, page: &[u8], limit: usize, effort: Effort) -> Option<Vec<u8>> {
     in_room(page, ROOM, |page, dst| {

@@ -16,9 +16,16 @@ mod common;
 use common::{
     decompress,
     lz77,
-    lzmem::meaning,
-    zram,
-    STATE, //
+    lzmem::{
+        meaning,
+        state::{
+            EFFORTS,
+            NONE,
+            ROOM,
+            USED, //
+        }, //
+    },
+    zram, //
 };
 use lz77::{
     in_room,
@@ -34,8 +41,8 @@ use zram::codecs::lzmem_page::{
 pub(crate) use lz77::seen;
 
 fn compress(page: &[u8], limit: usize, effort: Effort) -> Option<Vec<u8>> {
-    STATE.with_borrow_mut(|state| {
-        in_room(page, 2 * PAGE, |page, dst| {
+    USED.with_borrow_mut(|state| {
+        in_room(page, ROOM, |page, dst| {
             let dst = dst.try_into().expect("it is that long");
             // SAFETY: `page` is valid for reads of a page.
             unsafe { lzmem_page::compress(state, page, dst, limit, effort) }
@@ -70,14 +77,14 @@ unsafe extern "C" fn LLVMFuzzerTestOneInput(data: *const u8, size: usize) -> i32
     let all = input.iter().chain(more.iter().cycle());
     let page: Vec<u8> = all.copied().take(PAGE).collect();
     let limit = usize::from(choice >> 4);
-    for effort in [Effort::Fast, Effort::Lazy, Effort::Shortest] {
-        let block = compress(&page, usize::MAX, effort).expect("there is no limit");
+    for effort in EFFORTS {
+        let block = compress(&page, NONE, effort).expect("there is no limit");
         assert!(page_of(&block) == page);
         if let Some(other) = compress(&page, limit, effort) {
             assert!(other.len() <= limit && other == block);
         }
         let share = 1 << (choice >> 1 & 7);
-        let block = lying(choice.into(), share, || compress(&page, usize::MAX, effort));
+        let block = lying(choice.into(), share, || compress(&page, NONE, effort));
         page_of(&block.expect("there is no limit"));
     }
     0

@@ -6,6 +6,7 @@
 //! at a time.
 
 pub mod blocks;
+pub mod state;
 
 use std::sync::LazyLock;
 

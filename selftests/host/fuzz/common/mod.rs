@@ -19,31 +19,17 @@ pub mod lz77;
 #[path = "../../lzmem/mod.rs"]
 pub mod lzmem;
 
-use lz77::{
-    filled,
-    to_page, //
-};
-use std::{
-    cell::RefCell,
-    slice, //
-};
+use lz77::to_page;
+use lzmem::state::USED;
+use std::slice;
 use zram::codecs::lzmem_page::{
     self,
-    Corrupt,
-    State, //
+    Corrupt, //
 };
-
-thread_local! {
-    /// The state of all inputs, with what was left in it.
-    pub static STATE: RefCell<Box<State>> = {
-        // SAFETY: A `State` consists of integers, for which any bytes are a valid value.
-        RefCell::new(unsafe { filled(0) })
-    };
-}
 
 /// Decompresses a block that is passed in two parts, the second of which begins at `split`.
 pub fn decompress(block: &[u8], split: usize) -> Result<Vec<u8>, Corrupt> {
-    STATE.with_borrow_mut(|state| {
+    USED.with_borrow_mut(|state| {
         to_page(block, split, |head, tail, bridge, dst| {
             // SAFETY: `dst` is valid for reads and writes of a page.
             unsafe { lzmem_page::decompress(state, head, tail, bridge, dst) }
