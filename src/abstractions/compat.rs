@@ -33,8 +33,12 @@ pub(super) use task_bio::{
 mod parameters;
 
 #[cfg(not(kernel_has = "bool_parameter"))]
+pub(crate) use super::modinfo::{
+    modinfo_len,
+    modinfo_line, //
+};
+#[cfg(not(kernel_has = "bool_parameter"))]
 pub(crate) use parameters::{
-    modinfo_line,
     module,
     parameter,
     BoolParameter, //

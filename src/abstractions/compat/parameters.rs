@@ -49,6 +49,7 @@ macro_rules! module {
         #[expect(unsafe_code)]
         mod parameters {
             pub(super) use super::module_parameters::*;
+            use $crate::zram::compat::{modinfo_len, modinfo_line};
 
             #[expect(non_upper_case_globals)]
             pub(super) static $flag: $crate::zram::compat::BoolParameter =
@@ -60,15 +61,15 @@ macro_rules! module {
                 // SAFETY: The name ends with a NUL.
                 unsafe { $flag.entry(concat!(stringify!($flag), "\0")) };
 
-            const TYPE: &str = concat!("parmtype=", stringify!($flag), ":bool\0");
+            const TYPE: &str = concat!(stringify!($flag), ":bool");
             #[link_section = ".modinfo"]
             #[used(compiler)]
-            static TYPE_LINE: [u8; TYPE.len()] = $crate::zram::compat::modinfo_line(TYPE);
+            static TYPE_LINE: [u8; modinfo_len("parmtype", TYPE)] = modinfo_line("parmtype", TYPE);
 
-            const MEANING: &str = concat!("parm=", stringify!($flag), ":", $meaning, "\0");
+            const MEANING: &str = concat!(stringify!($flag), ":", $meaning);
             #[link_section = ".modinfo"]
             #[used(compiler)]
-            static MEANING_LINE: [u8; MEANING.len()] = $crate::zram::compat::modinfo_line(MEANING);
+            static MEANING_LINE: [u8; modinfo_len("parm", MEANING)] = modinfo_line("parm", MEANING);
         }
     };
 }
@@ -146,17 +147,6 @@ impl BoolParameter {
             this.value.populate(value).then_some(0).ok_or(EEXIST)
         })
     }
-}
-
-/// Returns the bytes of `text`, which are a line of the section `.modinfo`.
-pub(crate) const fn modinfo_line<const LEN: usize>(text: &str) -> [u8; LEN] {
-    let (mut line, text) = ([0; LEN], text.as_bytes());
-    let mut at = 0;
-    while at < LEN && at < text.len() {
-        line[at] = text[at];
-        at += 1;
-    }
-    line
 }
 
 /// The operations of the parameter: it takes a value, and can't be read.
