@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # I/O for parts of pages, where pages are larger than blocks: in each state of the page, beside jobs, and by many at once,
 # who lose nothing.
-# vm: cpus=4 mem=1G
+# vm: cpus=4 mem=1G blocks=small
 # timeout: 400
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"

@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# Writeback under fire, marks of idleness, recompression, and the parameters of algorithms; see writeback/.
+# Writeback under fire, marks of idleness, recompression, and the parameters of algorithms; see writeback/. 86 has what is about
+# parts of pages.
 # vm: cpus=4 mem=1G
 # timeout: 500
 # shellcheck source-path=SCRIPTDIR source=lib.sh
@@ -20,6 +21,6 @@ mapper=/dev/$(dmsetup info --columns --noheadings -o blkdevname zram-selftest)
 cd "$work" || exit
 load
 # shellcheck disable=SC2086 # a list
-relay writeback python3 -m writeback "$MODULE" /dev/nbd0 "${loop_devices[@]}" "$mapper" ${CASES:-}
+relay writeback python3 -m writeback "${SUBJECTS:-selection limits bad_devices concurrency interruption recompression parameters}" "$MODULE" /dev/nbd0 "${loop_devices[@]}" "$mapper" ${CASES:-}
 unload
 finish

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Runs the cases one after the other, each with a new device and a new server."""
+"""Runs the cases of some subjects one after the other, each with a new device and a new server."""
 
 import importlib
 import subprocess
@@ -9,13 +9,12 @@ from writeback.disk import CASES, Disk, Skipped
 from zramtest.ktap import case, end, skip
 from zramtest.nbd import Server
 
-# Each declares cases; this is their order.
-for subject in "selection limits bad_devices concurrency interruption recompression parameters parts".split():
-    importlib.import_module(f"writeback.{subject}")
 
-
-def main(module, nbd, partial, whole, base, mapper, *names):
+def main(subjects, module, nbd, partial, whole, base, mapper, *names):
     """Runs the cases, or those of the functions that are named."""
+    # Each declares cases; this is their order.
+    for subject in subjects.split():
+        importlib.import_module(f"writeback.{subject}")
     disk = Disk()
     disk.is_c = module == "zram"
     disk.partial, disk.whole, disk.base, disk.mapper = partial, whole, base, mapper

@@ -44,8 +44,8 @@ pub(crate) use pages::{
 /// Size of a block of the disk in bytes: bios are for whole blocks.
 ///
 /// It is the same whatever the size of a page, so that a file system made on one machine can be
-/// used on another.
-pub(super) const BLOCK_SIZE: usize = 4096;
+/// used on another. A build for tests has smaller ones, so that a page of 4 KiB has parts.
+pub(super) const BLOCK_SIZE: usize = if cfg!(small_blocks) { 1024 } else { 4096 };
 /// A constant that says whether a page has more than one block, so that bios may be for parts of
 /// pages.
 ///
