@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# What one does with rust_zram. Kbuild has its own file; the work is done by the scripts in qemu/.
+# What one does with rust_zram. Kbuild has its own file; the work is done by the scripts in qemu/ and dkms/.
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 
-# `make NAME=zram` builds, and `make NAME=zram install` installs, the same module as zram.
-NAME ?= rust_zram
+# `make NAME=zram` builds, and `make NAME=zram install` installs, the same module as zram. The scripts know what else is named so.
 
-all: ## build rust_zram.ko for the stock kernel
+all: ## build rust_zram.ko for the running kernel, or the one of KVER=: with this machine's packages, else in the workbench
+	@dkms/make
+
+workbench: ## build it in the workbench, where the commands below run
 	@qemu/setup
 	@qemu/build
 
@@ -16,26 +18,26 @@ kernels: ## which kernels the mirror has, and whether the module can be built fo
 reach: ## build, boot and test for every kind of kernel that README names, cross-built where need be; K="…" only those
 	@qemu/reach $(K)
 
-run: all ## demonstrate: swap under memory pressure in a VM while CPUs come and go; ALGORITHM=lzmem
+run: workbench ## demonstrate: swap under memory pressure in a VM while CPUs come and go; ALGORITHM=lzmem
 	@qemu/run
 
-test: all ## host tests, then the selftests in VMs; T="10 20" runs only those
+test: workbench ## host tests, then the selftests in VMs; T="10 20" runs only those
 	@qemu/test $(T)
 
 test-debug: ## the selftests in debug kernels: all with KASAN and lockdep, the concurrent ones with KCSAN; KERNEL= or T= for less
 	@qemu/test-debug $(T)
 
-bench: all ## measure against C zram; QUICK=1 in minutes, CELLS='lz4 (mixed|text) write' only those; profile: qemu/bench
+bench: workbench ## measure against C zram; QUICK=1 in minutes, CELLS='lz4 (mixed|text) write' only those; profile: qemu/bench
 	@qemu/bench
 
-test-abuse: all ## hotplug abuse with 2,000 cycles, starvation with 20 rounds
+test-abuse: workbench ## hotplug abuse with 2,000 cycles, starvation with 20 rounds
 	@TEST_CYCLES=2000 TEST_ROUNDS=20 TEST_LONGER=7200 V=1 qemu/test 92 93
 
 soak: MINUTES ?= 60
-soak: all ## all kinds of load at once for MINUTES= (60), with the rates of each minute
+soak: workbench ## all kinds of load at once for MINUTES= (60), with the rates of each minute
 	@TEST_MINUTES=$(MINUTES) TEST_LONGER=$$(($(MINUTES) * 60)) V=1 qemu/test 95
 
-shell: all ## a root shell in a VM with /dev/zram0 to play with
+shell: workbench ## a root shell in a VM with /dev/zram0 to play with
 	@qemu/vm -i -- qemu/guest/shell
 
 host-test: ## only the tests that need no kernel
@@ -59,11 +61,11 @@ rust-analyzer: ## write rust-project.json for rust-analyzer
 	@qemu/setup
 	@qemu/rust-analyzer
 
-install: ## install the module for the running kernel, which KVER= must have named
-	@[ "$$(modinfo -F vermagic $(NAME).ko | cut -d ' ' -f 1)" = "$$(uname -r)" ] || \
-		{ echo "error: $(NAME).ko is not for the running kernel: build it with make KVER=$$(uname -r)"; exit 1; }
-	install -D -m 644 $(NAME).ko "/lib/modules/$$(uname -r)/updates/$(NAME).ko"
-	depmod
+install: ## install the module for the running kernel, or the one of KVER=; NAME=zram in place of C zram
+	@dkms/install
+
+uninstall: ## take it out again
+	@dkms/install remove
 
 clean: ## remove what was built
 	@qemu/clean
@@ -74,4 +76,4 @@ distclean: ## and the workbench in the cache
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all kernels reach run test bench test-debug test-abuse soak shell host-test fuzz lint fmt rust-analyzer install clean distclean help
+.PHONY: all workbench kernels reach run test bench test-debug test-abuse soak shell host-test fuzz lint fmt rust-analyzer install uninstall clean distclean help
