@@ -76,4 +76,5 @@ distclean: ## and the workbench in the cache
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all workbench kernels reach run test bench test-debug test-abuse soak shell host-test fuzz lint fmt rust-analyzer install uninstall clean distclean help
+.PHONY: all workbench kernels reach run test bench test-debug test-abuse soak shell host-test
+.PHONY: fuzz lint fmt rust-analyzer install uninstall clean distclean help

@@ -36,7 +36,7 @@ is 7.3.4+deb13-amd64 75 linux-source-7.3
 # A source with no more than what is looked for, as a tree and as an archive that has more.
 tree=$work/linux-source-7.3
 mkdir -p "$tree"/{rust/kernel,rust/bindings,scripts,drivers/base,drivers/android,drivers/net}
-for file in Makefile scripts/Makefile scripts/generate_rust_target.rs rust/kernel/lib.rs drivers/base/base.h drivers/net/Makefile; do
+for file in Makefile scripts/{Makefile,generate_rust_target.rs} rust/kernel/lib.rs drivers/base/base.h drivers/net/Makefile; do
 	echo "// $file" >"$tree/$file"
 done
 echo '#include <../../drivers/base/base.h>' >"$tree/rust/bindings/helper.h"
