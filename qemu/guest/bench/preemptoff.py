@@ -59,7 +59,7 @@ class PreemptOff:
         for op in "randwrite", "randread", "randtrim":
             command = ["fio", "--name=fio", f"--filename={disk.node}", "--direct=1", "--ioengine=psync", "--thread", "--bs=4k",
                        f"--rw={op}", f"--size={self.pages * PAGE}", f"--randseed={sample + 1}", "--refill_buffers",
-                       "--buffer_compress_percentage=60", "--output=/dev/null"]
+                       "--buffer_compress_percentage=60", "--output=/dev/null", "--eta=never"]
             self.cell(disk, sample, [algorithm, f"fio {op}"], functools.partial(subprocess.run, command, check=True))
 
     def swap(self, disk, sample, algorithm):
