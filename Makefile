@@ -30,6 +30,12 @@ test-debug: ## the selftests in debug kernels: all with KASAN and lockdep, the c
 bench: workbench ## measure against C zram; QUICK=1 in minutes, CELLS='lz4 (mixed|text) write' only those; profile: qemu/bench
 	@qemu/bench
 
+deb: ## Debian packages in dist/, with the module for the stock kernel
+	@qemu/deb
+
+release: ## Debian packages for all kernels that the mirror has, in dist/, as a repository for apt; K="…" only those, KEY= signs
+	@KEY="$(KEY)" qemu/release $(K)
+
 test-abuse: workbench ## hotplug abuse with 2,000 cycles, starvation with 20 rounds
 	@TEST_CYCLES=2000 TEST_ROUNDS=20 TEST_LONGER=7200 V=1 qemu/test 92 93
 
@@ -76,5 +82,5 @@ distclean: ## and the workbench in the cache
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all workbench kernels reach run test bench test-debug test-abuse soak shell host-test
+.PHONY: all workbench kernels reach run test bench test-debug test-abuse soak shell host-test deb release
 .PHONY: fuzz lint fmt rust-analyzer install uninstall clean distclean help
