@@ -55,13 +55,19 @@ class Section:
         return any(found == module for _, found in self.openers)
 
     def called_from(self, module):
-        return any(found == module for _, found in self.stack)
+        """Returns whether a function of the module called what opened it; an interrupt that came in such a function did not."""
+        for name, found in self.stack:
+            if found == module:
+                return True
+            if name.startswith("asm_"):
+                return False
+        return False
 
     def where(self):
         """The function that opened it, and those by which it was called."""
         names = [self.openers[0][0]]
         for name, module in self.stack:
-            if name not in names and not name.startswith(("trace_preempt", "preempt_count", "ftrace_")):
+            if name not in names and not name.startswith(("trace_", "__do_trace_", "preempt_count", "ftrace_")):
                 names.append(name)
             if module in MODULES:
                 break
