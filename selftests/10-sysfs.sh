@@ -251,6 +251,38 @@ debug_stat|version: 1\n0        0\n
 stat|       0        0        0        0        0        0        0        0        0        0        0        0        0        0        0        0        0\n
 END
 
+# --- parameters that disksize refuses: the log names the value ---
+
+head -c 65537 "$BASH" >"$work/large"
+head -c 7 "$BASH" >"$work/tiny"
+printf '\x37\xa4\x30\xecbroken' >"$work/broken"
+is_c || while IFS='|' read -r algorithm parameters error said; do
+	[[ " $every 842 lzmem " == *" $algorithm "* ]] || continue
+	put $disk/comp_algorithm "$algorithm"
+	put $disk/algorithm_params "$parameters"
+	log
+	put $disk/disksize 1M
+	is "disksize of $algorithm with ${parameters/$work/}" "$ERR $(log "$mark")" \
+		"$error $algorithm: $said"$'\n'"zram0: Cannot initialise $algorithm compressing backend"
+done <<END
+lzo-rle|level=1|EOPNOTSUPP|level=1 is not for this algorithm, which has no levels
+lzo|dict=$work/large|EOPNOTSUPP|dict= is not for this algorithm, which has no dictionaries
+lz4|level=0|EINVAL|level=0 is not from 1 to 2147483647
+lz4|dict=$work/large|EINVAL|a dictionary has from 8 to 65536 bytes, not 65537
+lz4|dict=$work/tiny|EINVAL|a dictionary has from 8 to 65536 bytes, not 7
+lz4hc|level=17|EINVAL|level=17 is not from 1 to 16
+lz4hc|dict=$work/large|EINVAL|a dictionary has at most 65536 bytes, not 65537
+zstd|level=99|EINVAL|level=99 is not from -131072 to 22
+zstd|level=-131073|EINVAL|level=-131073 is not from -131072 to 22
+zstd|dict=$work/broken|EINVAL|no use can be made of the dictionary of 10 bytes, or no memory is left
+deflate|level=10|EINVAL|level=10 is not from -1 to 9
+deflate|dict=$work/tiny|EOPNOTSUPP|dict= is not for this algorithm, which has no dictionaries
+deflate|deflate.winbits=8|EINVAL|deflate.winbits=8 is not from -15 to -9, or from 9 to 15
+842|level=-1|EOPNOTSUPP|level=-1 is not for this algorithm, which has no levels
+lzmem|level=4|EINVAL|level=4 is not from 1 to 3
+lzmem|dict=$work/tiny|EOPNOTSUPP|dict= is not for this algorithm, which has no dictionaries
+END
+
 # --- block layer ---
 
 echo 16M >$disk/disksize

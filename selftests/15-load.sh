@@ -101,14 +101,6 @@ is 'the CPUs come up without the module' "$(<"$CPUS/online")" 0-3
 
 # --- beside C zram ---
 
-# log: write a mark to the kernel's log and set $mark to it. log MARK: print the lines of the log after the mark.
-log() {
-	if (($#)); then dmesg | sed "1,/selftest mark $1\$/d"; else
-		mark=$RANDOM$RANDOM
-		echo "selftest mark $mark" >/dev/kmsg
-	fi
-}
-
 if is_c; then
 	skip 'coexistence' 'this is C zram'
 elif ! modprobe zram; then
@@ -116,7 +108,8 @@ elif ! modprobe zram; then
 else
 	log
 	refused 'insmod beside C zram' 'could not insert' load
-	is 'the log says why in one line that names the parameter' "$(log "$mark" | wc -l) $(log "$mark" | grep -c coexist)" '1 1'
+	is 'the log says why in one line that names the parameter' "$(log "$mark")" \
+		'another zram is there: unload it, or load this one with coexist=1'
 	is 'nothing of the attempt stays' "$(ls -d "/sys/module/$MODULE" 2>/dev/null) $(disks)" ' zram0'
 	refused 'insmod coexist=0 beside C zram' 'could not insert' load coexist=0
 	works 'C zram still works' use zram0

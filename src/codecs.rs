@@ -12,13 +12,12 @@ mod lzmem_page;
 mod lzmem_pieces;
 mod lzo;
 mod lzo_page;
+mod params;
 mod sw842;
 mod table;
 mod zstd;
 
 use crate::zram::abstractions::{
-    compat::eopnotsupp,
-    files::Contents,
     racy::{
         RacyPage,
         RacyPageMut, //
@@ -30,23 +29,13 @@ use kernel::{
     prelude::*, //
 };
 
+pub(crate) use params::Params;
+
 /// A buffer of two pages.
 ///
 /// Compression writes to it, and may yield more than a page. Decompression puts an object together
 /// in it that lies across two pages of the pool.
 pub(crate) type CompressBuf = [u8; 2 * PAGE_SIZE];
-
-/// The parameters of an algorithm, as user space sets them in `algorithm_params`.
-#[derive(Default)]
-pub(crate) struct Params {
-    /// Compression level, on the algorithm's own scale.
-    pub level: Option<i32>,
-    /// Dictionary; empty if there is none.
-    pub dict: Contents,
-    /// deflate's window size, as the base two logarithm of bytes; negative for data without zlib's
-    /// header and checksum.
-    pub winbits: Option<i32>,
-}
 
 /// An algorithm with its parameters.
 ///
@@ -55,7 +44,7 @@ pub(crate) trait Backend: Sized + Send + Sync {
     /// The memory that one compression or decompression at a time uses; each stream has its own.
     type Context: Send;
 
-    /// Checks and takes the parameters.
+    /// Checks and takes the parameters, for the algorithm that users know as `name`.
     ///
     /// Context: Process context. May sleep.
     ///
@@ -64,7 +53,9 @@ pub(crate) trait Backend: Sized + Send + Sync {
     /// - `EINVAL` for a parameter out of range, or a dictionary that the library does not accept.
     /// - `EOPNOTSUPP` for a parameter that the algorithm does not have.
     /// - `ENOMEM`.
-    fn new(params: Params) -> Result<Self>;
+    ///
+    /// The log says of each but the last what it is about.
+    fn new(name: &str, params: Params) -> Result<Self>;
 
     /// Allocates a context, with all the memory that it will ever need.
     ///
@@ -172,9 +163,11 @@ macro_rules! algorithms {
             ///   accept.
             /// - `EOPNOTSUPP` for a parameter that the algorithm does not have.
             /// - `ENOMEM`.
+            ///
+            /// The log says of each but the last what it is about.
             pub fn new(algorithm: Algorithm, params: Params) -> Result<Self> {
                 Ok(match algorithm {
-                    $(Algorithm::$variant => Self::$variant(Backend::new(params)?),)*
+                    $(Algorithm::$variant => Self::$variant(Backend::new($name, params)?),)*
                 })
             }
 
@@ -336,16 +329,4 @@ impl Workspace {
             *to = *from;
         }
     }
-}
-
-/// Refuses a level and a dictionary, for an algorithm that has neither.
-///
-/// # Errors
-///
-/// `EOPNOTSUPP` if one of them is set.
-fn no_level_no_dict(params: &Params) -> Result {
-    if params.level.is_some() || !params.dict.is_empty() {
-        return Err(eopnotsupp());
-    }
-    Ok(())
 }

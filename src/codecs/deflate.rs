@@ -11,7 +11,6 @@ use super::{
     Workspace, //
 };
 use crate::zram::abstractions::{
-    compat::eopnotsupp,
     ffi,
     racy::{
         RacyPage,
@@ -54,16 +53,13 @@ unsafe impl Send for Context {}
 impl Backend for Deflate {
     type Context = Context;
 
-    fn new(params: Params) -> Result<Self> {
-        if !params.dict.is_empty() {
-            return Err(eopnotsupp());
-        }
-        let level = params.level.unwrap_or(ffi::Z_DEFAULT_COMPRESSION);
-        if !(ffi::Z_DEFAULT_COMPRESSION..=ffi::Z_BEST_COMPRESSION as c_int).contains(&level) {
-            return Err(EINVAL);
-        }
+    fn new(name: &str, params: Params) -> Result<Self> {
+        params.no_dict(name)?;
+        let (default, most) = (ffi::Z_DEFAULT_COMPRESSION, ffi::Z_BEST_COMPRESSION as c_int);
+        let level = params.level_in(name, default, default..=most)?;
         let winbits = params.winbits.unwrap_or(DEFAULT_WINBITS);
         if !(-15..=-9).contains(&winbits) && !(9..=15).contains(&winbits) {
+            pr_err!("{name}: deflate.winbits={winbits} is not from -15 to -9, or from 9 to 15\n");
             return Err(EINVAL);
         }
         Ok(Self { level, winbits })

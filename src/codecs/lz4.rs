@@ -58,16 +58,13 @@ pub(crate) enum Context {
 impl Backend for Lz4 {
     type Context = Context;
 
-    fn new(params: Params) -> Result<Self> {
+    fn new(name: &str, params: Params) -> Result<Self> {
         let default = ffi::LZ4_ACCELERATION_DEFAULT as c_int;
-        let acceleration = params.level.unwrap_or(default);
-        if acceleration < default {
-            return Err(EINVAL);
-        }
+        let acceleration = params.level_in(name, default, default..=c_int::MAX)?;
         let acceleration = acceleration.unsigned_abs();
         let dict = match params.dict {
             bytes if bytes.is_empty() => None,
-            bytes => Some(Dict::new(bytes)?),
+            bytes => Some(Dict::new(name, bytes)?),
         };
         Ok(Self { acceleration, dict })
     }
@@ -145,12 +142,12 @@ impl Backend for Lz4 {
 }
 
 impl Dict {
-    /// Loads `bytes` into a stream.
+    /// Loads `bytes` into a stream, for the algorithm that users know as `name`.
     ///
     /// # Errors
     ///
     /// `EINVAL` if the library does not use all of `bytes`, `ENOMEM`.
-    fn new(bytes: Contents) -> Result<Self> {
+    fn new(name: &str, bytes: Contents) -> Result<Self> {
         let mut stream = Workspace::new(size_of::<ffi::LZ4_stream_t>())?;
         let len = c_int::try_from(bytes.len()).map_err(|_| EINVAL)?;
         // SAFETY: `stream` is as large as a `LZ4_stream_t`, for which all zeroes is the initial
@@ -158,6 +155,7 @@ impl Dict {
         let read = unsafe { ffi::LZ4_loadDict(stream.as_ptr(), bytes.as_ptr().cast(), len) };
         // LZ4 uses the last 64 KiB of a dictionary only, and nothing of one that is tiny.
         if read != len {
+            pr_err!("{name}: a dictionary has from 8 to 65536 bytes, not {len}\n");
             return Err(EINVAL);
         }
         Ok(Self { bytes, stream })

@@ -90,12 +90,12 @@ pub(crate) struct Context {
 impl Backend for Lz4hc {
     type Context = Context;
 
-    fn new(params: Params) -> Result<Self> {
-        let level = params.level.unwrap_or(ffi::LZ4HC_DEFAULT_CLEVEL as c_int);
-        if !(1..=ffi::LZ4HC_MAX_CLEVEL as c_int).contains(&level) {
-            return Err(EINVAL);
-        }
-        if params.dict.len() > MAX_DICT {
+    fn new(name: &str, params: Params) -> Result<Self> {
+        let (default, most) = (ffi::LZ4HC_DEFAULT_CLEVEL, ffi::LZ4HC_MAX_CLEVEL);
+        let level = params.level_in(name, default as c_int, 1..=most as c_int)?;
+        let len = params.dict.len();
+        if len > MAX_DICT {
+            pr_err!("{name}: a dictionary has at most {MAX_DICT} bytes, not {len}\n");
             return Err(EINVAL);
         }
         Ok(Self {

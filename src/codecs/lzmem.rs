@@ -14,7 +14,6 @@ use super::{
     Params, //
 };
 use crate::zram::abstractions::{
-    compat::eopnotsupp,
     racy::{
         RacyPage,
         RacyPageMut, //
@@ -41,15 +40,12 @@ unsafe impl Zeroable for Context {}
 impl Backend for Lzmem {
     type Context = KVBox<Context>;
 
-    fn new(params: Params) -> Result<Self> {
-        if !params.dict.is_empty() {
-            return Err(eopnotsupp());
-        }
-        let effort = match params.level {
-            None | Some(1) => Effort::Fast,
-            Some(2) => Effort::Lazy,
-            Some(3) => Effort::Shortest,
-            Some(_) => return Err(EINVAL),
+    fn new(name: &str, params: Params) -> Result<Self> {
+        params.no_dict(name)?;
+        let effort = match params.level_in(name, 1, 1..=3)? {
+            1 => Effort::Fast,
+            2 => Effort::Lazy,
+            _ => Effort::Shortest,
         };
         Ok(Self { effort })
     }

@@ -8,7 +8,6 @@
 
 use super::{
     lzo_page,
-    no_level_no_dict,
     table::Table,
     Backend,
     CompressBuf,
@@ -41,8 +40,9 @@ pub(crate) struct Lzo;
 impl Backend for LzoRle {
     type Context = KVBox<Table>;
 
-    fn new(params: Params) -> Result<Self> {
-        no_level_no_dict(&params)?;
+    fn new(name: &str, params: Params) -> Result<Self> {
+        params.no_dict(name)?;
+        params.no_level(name)?;
         Ok(Self)
     }
 
@@ -83,8 +83,9 @@ impl Backend for LzoRle {
 impl Backend for Lzo {
     type Context = Workspace;
 
-    fn new(params: Params) -> Result<Self> {
-        no_level_no_dict(&params)?;
+    fn new(name: &str, params: Params) -> Result<Self> {
+        params.no_dict(name)?;
+        params.no_level(name)?;
         Ok(Self)
     }
 

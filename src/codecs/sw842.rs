@@ -5,7 +5,6 @@
 mod format;
 
 use super::{
-    no_level_no_dict,
     Backend,
     CompressBuf,
     Params, //
@@ -42,8 +41,9 @@ unsafe impl Zeroable for Tables {}
 impl Backend for Sw842 {
     type Context = Context;
 
-    fn new(params: Params) -> Result<Self> {
-        no_level_no_dict(&params)?;
+    fn new(name: &str, params: Params) -> Result<Self> {
+        params.no_dict(name)?;
+        params.no_level(name)?;
         Ok(Self)
     }
 

@@ -52,7 +52,7 @@ unsafe impl Sync for Zstd {}
 impl Backend for Zstd {
     type Context = Context;
 
-    fn new(params: Params) -> Result<Self> {
+    fn new(name: &str, params: Params) -> Result<Self> {
         // SAFETY: These three functions have no requirements.
         let (default, range) = unsafe {
             (
@@ -60,13 +60,10 @@ impl Backend for Zstd {
                 ffi::zstd_min_clevel()..=ffi::zstd_max_clevel(),
             )
         };
-        let level = params.level.unwrap_or(default);
-        if !range.contains(&level) {
-            return Err(EINVAL);
-        }
+        let level = params.level_in(name, default, range)?;
         let dict = match params.dict {
             bytes if bytes.is_empty() => None,
-            bytes => Some(Dict::new(bytes, level)?),
+            bytes => Some(Dict::new(name, bytes, level)?),
         };
         Ok(Self {
             // SAFETY: `level` is in zstd's range.
@@ -157,12 +154,12 @@ struct Dict {
 }
 
 impl Dict {
-    /// Digests `bytes`.
+    /// Digests `bytes`, for the algorithm that users know as `name`.
     ///
     /// # Errors
     ///
     /// `EINVAL` if zstd does not accept them, or has no memory.
-    fn new(bytes: Contents, level: c_int) -> Result<Self> {
+    fn new(name: &str, bytes: Contents, level: c_int) -> Result<Self> {
         let (start, len) = (bytes.as_ptr().cast(), bytes.len());
         // SAFETY: `level` is in zstd's range, `start` is valid for reads of `len` bytes, and
         // `bytes` is kept as long as the dictionaries, which refer to it.
@@ -176,6 +173,7 @@ impl Dict {
             }
         };
         if this.compress.is_null() || this.decompress.is_null() {
+            pr_err!("{name}: no use can be made of the dictionary of {len} bytes, or no memory is left\n");
             return Err(EINVAL);
         }
         Ok(this)
