@@ -39,8 +39,8 @@ mod zram {
 
     pub(crate) use abstractions::{
         class::Class,
-        compat,
-        disk::ModuleExit, //
+        disk::ModuleExit,
+        module_param, //
     };
     pub(crate) use interface::devices::{
         Devices,
@@ -49,10 +49,7 @@ mod zram {
 }
 
 use zram::{
-    compat::{
-        module,
-        parameter, //
-    },
+    module_param::module_parameters,
     Class,
     Devices,
     ModuleExit,
@@ -65,16 +62,11 @@ module! {
     authors: ["The rust_zram authors"],
     description: "Compressed RAM Block Device",
     license: "GPL",
-    params: {
-        num_devices: u32 {
-            default: 1,
-            description: "Number of pre-created zram devices",
-        },
-        coexist: bool {
-            default: false,
-            description: "Take names that begin with rzram, to be loaded beside mainline's zram",
-        },
-    },
+}
+
+module_parameters! {
+    num_devices: c_uint = 1, "Number of pre-created zram devices";
+    coexist: bool = false, "Take names that begin with rzram, to be loaded beside mainline's zram";
 }
 
 /// The module.
@@ -89,13 +81,13 @@ struct RustZram {
 impl kernel::Module for RustZram {
     fn init(_module: &'static ThisModule) -> Result<Self> {
         let exit = ModuleExit::new()?;
-        let coexist = parameter!(coexist);
+        let coexist = parameters::coexist.value();
         let names = if coexist {
             &Names::COEXIST
         } else {
             &Names::MAINLINE
         };
-        let devices = parameter!(num_devices);
+        let devices = parameters::num_devices.value();
         Ok(Self {
             _devices: Devices::new(names, devices, coexist)?,
             _exit: exit,

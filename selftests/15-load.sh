@@ -42,18 +42,27 @@ works 'num_devices=100: the last one works' use zram99
 works 'num_devices=100: unloads' unload
 is 'num_devices=100: all gone' "$(disks)" ''
 if ! is_c; then
-	is 'modinfo shows the parameters' "$(modinfo -F parmtype "$KO" | sort | xargs)" 'coexist:bool num_devices:u32'
-	for word in 1 y T on 0 N f off; do
-		wanted=rzram0
-		[[ $word != [0Nf]* && $word != off ]] || wanted=zram0
-		load "coexist=$word"
-		is "insmod with coexist=$word" "$(disks)" "$wanted"
-		unload
-	done
-	for parameters in coexist=2 coexist= coexist 'coexist=1 coexist=1'; do
+	is 'modinfo shows the parameters' "$(modinfo -F parmtype "$KO" | sort | xargs)" 'coexist:bool num_devices:uint'
+	while IFS='|' read -r parameters wanted; do
 		# shellcheck disable=SC2086 # a list
-		refused "insmod with $parameters" 'Invalid\|exists' load $parameters
-	done
+		load $parameters
+		is "insmod with $parameters" "$(disks)" "$wanted"
+		unload
+	done <<-'END'
+		coexist|rzram0
+		coexist=1|rzram0
+		coexist=y|rzram0
+		coexist=T|rzram0
+		coexist=on|rzram0
+		coexist=0|zram0
+		coexist=N|zram0
+		coexist=f|zram0
+		coexist=off|zram0
+		coexist=1 coexist=0|zram0
+		num_devices=1 coexist num_devices=2|rzram0 rzram1
+	END
+	refused 'insmod with coexist=2' 'Invalid' load coexist=2
+	refused 'insmod with coexist=' 'Invalid' load coexist=
 fi
 for parameters in num_devices=foo num_devices=-1 num_devices= num_devices=4294967296; do
 	refused "insmod with $parameters" 'Invalid\|out of range' load "$parameters"

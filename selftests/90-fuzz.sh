@@ -34,11 +34,12 @@ refused|num_devices=1 2
 refused|num_devices=1M
 16|num_devices=0x10
 8|num_devices=010
-refused|num_devices=2|num_devices=3
+3|num_devices=2|num_devices=3
 1|unknown=1
 refused|coexist=perhaps
 refused|coexist=
-refused|coexist=y|coexist=N
+1|coexist=y|coexist=N
+1|coexist
 refused|num_devices=2|coexist=2
 END
 names zram

@@ -28,6 +28,7 @@ pub(crate) mod lockdep;
 pub(crate) mod major;
 pub(crate) mod memory;
 mod modinfo;
+pub(crate) mod module_param;
 pub(crate) mod page;
 pub(crate) mod percpu;
 pub(crate) mod racy;

@@ -27,36 +27,6 @@ pub(super) use task_bio::{
     TaskBioQueue, //
 };
 
-// --- `bool_parameter`: in 7.3 and later `module!` knows parameters of type `bool` ---
-
-#[cfg(not(kernel_has = "bool_parameter"))]
-mod parameters;
-
-#[cfg(not(kernel_has = "bool_parameter"))]
-pub(crate) use super::modinfo::{
-    modinfo_len,
-    modinfo_line, //
-};
-#[cfg(not(kernel_has = "bool_parameter"))]
-pub(crate) use parameters::{
-    module,
-    parameter,
-    BoolParameter, //
-};
-
-#[cfg(kernel_has = "bool_parameter")]
-pub(crate) use kernel::prelude::module;
-
-/// Returns the value of a parameter that [`module`] declares.
-#[cfg(kernel_has = "bool_parameter")]
-macro_rules! parameter {
-    ($name:ident) => {
-        $crate::module_parameters::$name.value()
-    };
-}
-#[cfg(kernel_has = "bool_parameter")]
-pub(crate) use parameter;
-
 // --- `const_this_module`: in 7.3 and later `THIS_MODULE` is a const of a trait ---
 
 /// Returns the module, as C knows it.

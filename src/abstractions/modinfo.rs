@@ -14,32 +14,45 @@ const VERSION: &str = "0.9.0";
 // which modpost looks for a license.
 #[used(compiler)]
 #[link_section = ".modinfo"]
-static MODULE_VERSION: [u8; modinfo_len(KEY, VERSION)] = modinfo_line(KEY, VERSION);
+static MODULE_VERSION: [u8; modinfo_len(KEY, VALUE)] = modinfo_line(KEY, VALUE);
 
 const KEY: &str = "version";
+const VALUE: &[&str] = &[VERSION];
 
-/// Returns the length of the line for `key` and `value`.
-pub(crate) const fn modinfo_len(key: &str, value: &str) -> usize {
-    key.len() + value.len() + 2
+/// Returns the length of the line for `key` and `value`, which is in parts.
+pub(crate) const fn modinfo_len(key: &str, value: &[&str]) -> usize {
+    let mut len = key.len() + 2;
+    let mut part = 0;
+    while part < value.len() {
+        len += value[part].len();
+        part += 1;
+    }
+    len
 }
 
-/// Returns the line for `key` and `value`: both with `=` between them, and a NUL.
+/// Returns the line for `key` and `value`, which is in parts: both with `=` between them, and a
+/// NUL.
 ///
 /// `LEN` is that of [`modinfo_len`].
-pub(crate) const fn modinfo_line<const LEN: usize>(key: &str, value: &str) -> [u8; LEN] {
-    let (key, value) = (key.as_bytes(), value.as_bytes());
+pub(crate) const fn modinfo_line<const LEN: usize>(key: &str, value: &[&str]) -> [u8; LEN] {
     // The NUL at its end is there already.
-    let mut line = [0; LEN];
-    let mut at = 0;
-    while at < LEN - 1 {
-        line[at] = if at < key.len() {
-            key[at]
-        } else if at == key.len() {
-            b'='
-        } else {
-            value[at - key.len() - 1]
-        };
-        at += 1;
+    let (mut line, mut at) = put([0; LEN], 0, key);
+    (line, at) = put(line, at, "=");
+    let mut part = 0;
+    while part < value.len() {
+        (line, at) = put(line, at, value[part]);
+        part += 1;
     }
     line
+}
+
+/// Returns `line` with `text` from `at` on, and where `text` ends.
+const fn put<const LEN: usize>(mut line: [u8; LEN], at: usize, text: &str) -> ([u8; LEN], usize) {
+    let text = text.as_bytes();
+    let mut i = 0;
+    while i < text.len() {
+        line[at + i] = text[i];
+        i += 1;
+    }
+    (line, at + i)
 }
