@@ -63,6 +63,13 @@ if ! is_c; then
 	END
 	refused 'insmod with coexist=2' 'Invalid' load coexist=2
 	refused 'insmod with coexist=' 'Invalid' load coexist=
+	# Each would take all memory, long before there are so many.
+	for number in 8193 65537 4294967295; do
+		log
+		refused "insmod with num_devices=$number" 'Invalid' load "num_devices=$number"
+		is "num_devices=$number: the log says in one line what is wrong" "$(log "$mark")" \
+			"num_devices=$number is above 8192: hot_add can make more later"
+	done
 fi
 for parameters in num_devices=foo num_devices=-1 num_devices= num_devices=4294967296; do
 	refused "insmod with $parameters" 'Invalid\|out of range' load "$parameters"

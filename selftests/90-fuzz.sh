@@ -23,6 +23,8 @@ done <<'END'
 0|num_devices=0
 1|num_devices=+1
 refused|num_devices=-1
+refused|num_devices=8193
+refused|num_devices=4294967295
 refused|num_devices=4294967296
 refused|num_devices=99999999999999999999
 refused|num_devices=

@@ -37,6 +37,13 @@ use kernel::{
     },
 };
 
+/// The most devices that are made when the module is loaded.
+///
+/// More can't be meant: Debian's kernel runs on at most so many CPUs. Without a limit a slip of the
+/// finger would take all memory, at some 40 KB a device. Mainline has none but the 2^20 minor
+/// numbers, beyond which it fails with `EINVAL` as well, once it has made that many.
+const MOST_DEVICES: u32 = 8192;
+
 /// The names that the module registers.
 pub(crate) struct Names {
     /// The prefix of the disks' names, the name of the major number, and the directory in debugfs.
@@ -98,9 +105,14 @@ impl Devices {
     ///
     /// # Errors
     ///
-    /// `EBUSY` if another zram has that hotplug state; `ENOMEM`; those of registering the major
-    /// number and the class, and of adding a disk. Nothing stays registered then.
+    /// `EINVAL` if `devices` is above [`MOST_DEVICES`]; `EBUSY` if another zram has that hotplug
+    /// state; `ENOMEM`; those of registering the major number and the class, and of adding a disk.
+    /// Nothing stays registered then.
     pub fn new(names: &'static Names, devices: u32, coexist: bool) -> Result<Class<Self>> {
+        if devices > MOST_DEVICES {
+            pr_err!("num_devices={devices} is above {MOST_DEVICES}: hot_add can make more later\n");
+            return Err(EINVAL);
+        }
         let state = if coexist {
             StateId::PrepareDyn
         } else {
