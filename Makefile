@@ -2,6 +2,9 @@
 # What one does with rust_zram. Kbuild has its own file; the work is done by the scripts in qemu/ and dkms/.
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
+# However make ends, what it has started ends, too.
+SHELL := setpriv
+.SHELLFLAGS := --pdeathsig TERM bash -c
 
 # `make NAME=zram` builds, and `make NAME=zram install` installs, the same module as zram. The scripts know what else is named so.
 
