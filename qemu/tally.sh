@@ -39,11 +39,12 @@ tally() {
 		'ok '*'# SKIP'*) cases=$((cases + 1)) skips+=("$name: ${line#*- }") ;;
 		'ok '*) cases=$((cases + 1)) passed=$((passed + 1)) ;;
 		'not ok - '*) failed=$((failed + 1)) ;;
+		'Bail out!'*) plan=$cases failed=$((failed + 1)) ;;
 		'not ok '*) cases=$((cases + 1)) failed=$((failed + 1)) ;;
 		esac
 		# Below a case that failed come its diagnostics.
 		case $line in
-		'not ok '*) shown=1 ;;
+		'not ok '* | 'Bail out!'*) shown=1 ;;
 		'ok '* | '1..'*) shown=${V:-} ;;
 		esac
 		if [[ $shown || -z ${name:-} ]]; then

@@ -39,7 +39,7 @@ names zram
 #   root            all but 05-needs.sh call for it first
 #   ours            the module under test is not the C driver
 #   no-zram         no zram driver is loaded: every zram device that comes up belongs to this test, which may swap it off,
-#                   unmount and reset it
+#                   unmount and reset it. A zram that is there may be somebody's: then the test fails at once
 #   no-swap         nothing is swapped on
 #   cpu=N           CPU N is up and can be taken down
 #   module=NAME     the kernel has this module
@@ -55,7 +55,12 @@ needs() {
 		case $what in
 		root) ((EUID == 0)) || why='it takes root' ;;
 		ours) ! is_c || why='this is C zram' ;;
-		no-zram) ! compgen -G '/sys/class/*zram-control' >/dev/null || why='a zram driver is loaded, and its devices may be in use' ;;
+		no-zram)
+			if compgen -G '/sys/class/*zram-control' >/dev/null; then
+				printf 'Bail out! a zram is loaded, which may be in use: %s first\n' "$(how_to_unload)"
+				exit 1
+			fi
+			;;
 		no-swap) (($(wc -l </proc/swaps) == 1)) || why='there is swap in use' ;;
 		cpu=*) [[ $(cat "$CPUS/cpu${what#*=}/online" 2>&1) == 1 ]] || why="CPU ${what#*=} is down or cannot be taken down" ;;
 		module=*) modprobe -n -q "${what#*=}" || why="the kernel has no module ${what#*=}" ;;
@@ -81,6 +86,19 @@ needs() {
 	work=$(mktemp -d)
 	trap clean_up EXIT
 	trap 'exit 1' INT TERM
+}
+
+# how_to_unload: the commands that end what is done with the zrams that are loaded, and unload them.
+how_to_unload() {
+	local name how=''
+	while read -r name; do how+=" && $name"; done < <(
+		awk '$1 ~ "^/dev/r?zram" {print "swapoff", $1}' /proc/swaps
+		awk '$1 ~ "^/dev/r?zram" {print "umount", $2}' /proc/mounts
+	)
+	for name in rust_zram zram; do
+		[[ ! -d /sys/module/$name ]] || how+=" && rmmod $name"
+	done
+	echo "${how# && }"
 }
 
 finish() {
