@@ -76,10 +76,10 @@ install: ## install the module for the running kernel, or the one of KVER=; NAME
 uninstall: ## take it out again
 	@dkms/install remove
 
-clean: ## remove what was built
+clean: ## remove what was built from this tree
 	@qemu/clean
 
-distclean: ## and the workbench in the cache
+distclean: ## and the workbench in the cache, which other trees may share
 	@qemu/clean all
 
 help: ## this list

@@ -8,8 +8,13 @@ shopt -s inherit_errexit
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 home=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
-cache=${RUST_ZRAM_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/rust_zram}
+# A relative path is meant from the folder that the first of these scripts is called in, not from where it goes then.
+cache=$(realpath -ms -- "${RUST_ZRAM_CACHE:-${XDG_CACHE_HOME:-$home/.cache}/rust_zram}")
+export RUST_ZRAM_CACHE=$cache
 root=$cache/root
+# What is built from this tree, and the logs of that, have a folder of their own in the cache. Several trees can share the rest.
+own=${top##*/}
+own=$cache/tree/${own//[^A-Za-z0-9._-]/_}-$(sha256sum <<<"$top" | head -c 8)
 
 die() {
 	printf 'error: %s\n' "$*" >&2
@@ -38,33 +43,39 @@ use_kernel() {
 		[[ $kernel == stock || $arch.$suite == amd64.trixie ]] || die "there is a $kernel kernel only for amd64, of Debian 13"
 	fi
 	kdir=$cache/kernel/$kver ksrc=$cache/source/${kver%%-*}
-	# What is built for the one kernel is in $kout.
-	kout=$kdir
-	[[ $kernel == stock ]] || kout+=/$kernel
+	# The one kernel is in $kout, and what is built for it from this tree in $built.
+	kout=$kdir built=$own/$kver
+	[[ $kernel == stock ]] || kout+=/$kernel built+=/$kernel
 	# The root with its compilers, the suite of which experimental shares with sid.
 	compilers=$root
 	[[ $suite == trixie ]] || compilers=$cache/root.sid
-	export kver kernel kout ksrc
+	export kver kernel kout ksrc built
 }
 use_kernel "${KVER:-$(cat "$cache/kver" 2>/dev/null || true)}"
 
-# Runs a command in the toolchain root, in this tree; it sees the tree as /tree and the cache as /cache, so nothing
-# that is built depends on where those are. All mounts live in a namespace of their own: none outlives the command, and
-# the command does not outlive its caller.
+# Runs a command in the toolchain root, in this tree; it sees the tree as /tree, the cache as /cache and the tree's own folder in
+# it as /own, so nothing that is built depends on where those are. All mounts live in a namespace of their own: none outlives
+# the command, and the command does not outlive its caller.
 in_root() {
+	[[ -d $root ]] || die "there is no workbench in $cache yet: run qemu/setup"
+	mkdir -p "$own/log" "$root/own"
+	# For people, who see by that whose folder it is.
+	[[ -e $own/tree ]] || ln -sfn "$top" "$own/tree"
 	# shellcheck disable=SC2016
 	setpriv --pdeathsig TERM unshare --mount --propagation private -- bash -euc '
-		root=$1 top=$2 cache=$3
-		shift 3
+		root=$1 top=$2 cache=$3 own=$4
+		shift 4
 		mount -t proc proc "$root/proc"
 		mount --rbind /dev "$root/dev"
 		mount -t tmpfs tmpfs "$root/tmp"
 		mount --bind "$top" "$root/tree"
 		mount --bind "$cache" "$root/cache"
+		mount --bind "$own" "$root/own"
 		exec chroot "$root" env -i --chdir=/tree HOME=/root LC_ALL=C.UTF-8 TERM="${TERM:-dumb}" \
 			kver="$kver" kernel="$kernel" kout="/cache${kout#"$cache"}" ksrc="/cache${ksrc#"$cache"}" \
+			built="/own${built#"$own"}" \
 			PATH=/usr/lib/llvm-19/bin:/usr/sbin:/usr/bin "$@"
-	' in_root "$root" "$top" "$cache" "$@"
+	' in_root "$root" "$top" "$cache" "$own" "$@"
 }
 
 # The same in the root that has the kernel's compilers.

@@ -39,11 +39,11 @@ machine() {
 	tcg)
 		qemu+=(-accel 'tcg,thread=multi' -cpu "$model")
 		if [[ $arch == amd64 ]]; then
-			tsc_khz=$cache/host/tsc_khz
-			mkdir -p "$cache/host"
+			tsc_khz=$own/host/tsc_khz
+			mkdir -p "$own/host"
 			[[ $tsc_khz -nt $top/qemu/root/tsc_khz.rs ]] ||
-				in_root rustc --edition 2021 -O -o /cache/host/tsc_khz /tree/qemu/root/tsc_khz.rs
-			kernel_arguments+=" lpj=10000000 cpu_init_udelay=10000 tsc_early_khz=$(in_root /cache/host/tsc_khz)"
+				in_root rustc --edition 2021 -O -o /own/host/tsc_khz /tree/qemu/root/tsc_khz.rs
+			kernel_arguments+=" lpj=10000000 cpu_init_udelay=10000 tsc_early_khz=$(in_root /own/host/tsc_khz)"
 		fi
 		;;
 	# For figures: one vCPU, whose clock is the number of instructions that it has executed, and the same boot each time.
