@@ -2,6 +2,8 @@
 # What one does with rust_zram. Kbuild has its own file; the work is done by the scripts in qemu/ and dkms/.
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
+# Not translated, as scripts read it, too.
+export LC_ALL := C.UTF-8
 # However make ends, what it has started ends, too.
 SHELL := setpriv
 .SHELLFLAGS := --pdeathsig TERM bash -c

@@ -2,7 +2,11 @@
 # shellcheck shell=bash disable=SC2154
 # How the scripts in qemu/ make a Debian root: from which mirror, with which keys.
 
-keyring=${KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}
+# apt takes a path for one only if it is absolute.
+keyring=$(realpath -ms -- "${KEYRING:-/usr/share/keyrings/debian-archive-keyring.gpg}")
+[[ ! ${KEYRING:-} || -r $keyring ]] || die "there is no file KEYRING=$KEYRING"
+[[ ! ${MIRROR:-} || $MIRROR =~ ^[a-z][a-z0-9+.-]*:/ ]] ||
+	die "MIRROR=$MIRROR is no address of a mirror: it begins as in MIRROR=http://deb.debian.org/debian"
 
 # The Debian mirror that the host's own apt uses; deb.debian.org where the host is not Debian.
 host_mirror() {

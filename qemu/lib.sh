@@ -5,6 +5,14 @@
 
 set -euo pipefail
 shopt -s inherit_errexit
+# What apt and others say is read by these scripts, too, and so it must not be translated.
+export LC_ALL=C.UTF-8
+unset LANGUAGE
+
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 home=${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}
@@ -16,9 +24,20 @@ root=$cache/root
 own=${top##*/}
 own=$cache/tree/${own//[^A-Za-z0-9._-]/_}-$(sha256sum <<<"$top" | head -c 8)
 
-die() {
-	printf 'error: %s\n' "$*" >&2
-	exit 1
+# What most of these scripts do, only root may, and only where mounts are allowed.
+need_root() {
+	((EUID == 0)) || die 'root is needed (chroot, mounts, apt): run this with sudo'
+	unshare --mount --propagation private mount -t tmpfs tmpfs /mnt 2>/dev/null ||
+		die 'mounts are not allowed here: run this on a machine or in a privileged container'
+}
+
+# need_space GIB: makes sure that there is a cache, with so much room.
+need_space() {
+	local free
+	{ mkdir -p "$cache" && [[ -w $cache ]]; } 2>/dev/null || die "no cache can be made at $cache: set RUST_ZRAM_CACHE to another place"
+	free=$(df --output=avail -BM "$cache" | tail -n 1 | tr -dc 0-9)
+	((free >= $1 * 1024)) ||
+		die "$1 GiB are needed at $cache, $((free / 1024)).$((free % 1024 * 10 / 1024)) are free: make room, or set RUST_ZRAM_CACHE"
 }
 
 # The kernel that everything is built for and booted with: KVER= picks a version, else it is what `qemu/setup` found; and
