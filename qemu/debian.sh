@@ -29,7 +29,7 @@ sources() {
 }
 
 # A Debian root of $suite with these packages, of $arch; apt is set up as on the host. variant= is a kind of root that
-# mmdebstrap knows.
+# mmdebstrap knows, first= a hook of mmdebstrap for when only the essential packages are there.
 debian_root() {
 	local target=$1
 	shift
@@ -39,5 +39,5 @@ debian_root() {
 	sources | unshare --mount --propagation private -- mmdebstrap --variant="${variant:-apt}" --architectures="$arch" --mode=root \
 		--aptopt="$cache/apt/host.conf" --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "0"' \
 		--dpkgopt=force-unsafe-io --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-		"${@/#/--include=}" "$suite" "$target" -
+		${first:+--essential-hook="$first"} "${@/#/--include=}" "$suite" "$target" -
 }

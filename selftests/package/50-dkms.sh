@@ -1,0 +1,64 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# The package that builds the module: for the kernel that runs, for one that it is upgraded to, and not for one without Rust. Each
+# boots with swap, on ours where it can be. It is removed without a trace.
+# long
+
+. "$(dirname "$0")/lib.sh"
+
+# What other kernels bring is left out.
+files_but_kernels() { files | grep -vE "${newest%-*}|${rustless%-*}|^/(vmlinuz|initrd.img)|/linux-compiler-"; }
+
+before() {
+	serves c
+	is 'the older kernel runs' "$(uname -r)" "$older"
+	files_but_kernels >/root/files
+	install rust-zram-dkms
+	built "$older" yes
+	serves c
+}
+
+# Two kernels at once.
+upgrade() {
+	serves rust
+	pressed
+	is 'the log has no errors' "$(journalctl -b -p err -o cat)" ''
+	install "linux-image-$newest" "linux-headers-$newest" "linux-image-$rustless" "linux-headers-$rustless"
+	matches 'that the one without Rust is skipped is said' "$(cat "$work/out")" "$rustless.*CONFIG_RUST"
+	built "$newest" yes
+	built "$rustless" no
+	is 'apt has nothing left to do' "$(dpkg --audit)" ''
+	serves rust
+}
+
+upgraded() {
+	serves rust
+	is 'the newest kernel runs' "$(uname -r)" "$newest"
+	pressed
+}
+
+without_rust() {
+	serves c
+	is 'the kernel without Rust runs' "$(uname -r)" "$rustless"
+	pressed
+}
+
+back() {
+	serves rust
+	is 'the older kernel runs' "$(uname -r)" "$older"
+	purge rust-zram-dkms
+	files_but_kernels >"$work/files"
+	is 'no file is left, and none has changed' "$(diff /root/files "$work/files")" ''
+	is 'depmod has no complaint' "$(depmod -n "$newest" 2>&1 >/dev/null)" ''
+}
+
+removed() { serves c; }
+
+machine builder
+boot before -m 2G -t 7200
+boot upgrade -m 2G -t 7200
+boot upgraded -k "$newest"
+boot without_rust -k "$rustless"
+boot back -k "$older"
+boot removed -k "$newest"
+finish
