@@ -26,11 +26,14 @@ reach: ## build, boot and test for every kind of kernel that README names, cross
 run: workbench ## demonstrate: swap under memory pressure in a VM while CPUs come and go; ALGORITHM=lzmem
 	@qemu/run
 
-test: workbench ## host tests, then the selftests in VMs; T="10 20" runs only those
-	@qemu/test $(T)
+test: workbench ## host tests, the selftests in VMs, and the packages on a machine; T="10 20" runs only those selftests
+	@$(if $(T),qemu/test $(T),qemu/test-all)
 
 test-debug: ## the selftests in debug kernels: all with KASAN and lockdep, the concurrent ones with KCSAN; KERNEL= or T= for less
 	@qemu/test-debug $(T)
+
+test-package: ## the packages on machines that boot Debian; PACKAGES=DIR, T="10 20" only those, SHORT=1 without the longest
+	@qemu/test-package $(T)
 
 bench: workbench ## measure against C zram; QUICK=1 in minutes, CELLS='lz4 (mixed|text) write' only those; profile: qemu/bench
 	@qemu/bench
@@ -87,5 +90,5 @@ distclean: ## and the workbench in the cache, which other trees may share
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all workbench kernels reach run test bench test-debug test-abuse soak shell host-test deb release
+.PHONY: all workbench kernels reach run test bench test-debug test-abuse test-package soak shell host-test deb release
 .PHONY: fuzz lint fmt rust-analyzer install uninstall clean distclean help
