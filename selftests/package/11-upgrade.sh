@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # The package is upgraded while its module serves swap: the old module runs on until the next boot. And what is left when the
 # power goes before a package is set up: a boot with swap, and an apt that can go on.
+# long
 
 . "$(dirname "$0")/lib.sh"
 

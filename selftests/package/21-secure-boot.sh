@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # A machine with Secure Boot, by Debian's signed loaders and kernel: the module is refused while it is not signed by a key that
 # the firmware knows, and C zram serves. Signed by the machine owner's key, it is loaded.
+# long
 
 . "$(dirname "$0")/lib.sh"
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Swap that is set up by hand, as wikis say: modules-load.d loads zram, a rule of udev gives the device its size, and fstab has it
 # swapped on.
+# long
 
 . "$(dirname "$0")/lib.sh"
 

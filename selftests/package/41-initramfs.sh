@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # An initramfs with all that Debian puts in by default, and in which zram is loaded: ours is; and where the kernel refuses it,
 # C zram is loaded when the root file system is there.
+# long
 
 . "$(dirname "$0")/lib.sh"
 
