@@ -135,11 +135,12 @@ pressed() {
 }
 
 # files: a line for each file of the machine, without what logs, apt and dpkg keep for themselves, and this test. A file that was
-# written is another one, unless depmod wrote it: then its contents count.
+# written is another one, unless depmod wrote it: then its contents count. Of other packages' lists of files dpkg may strike a folder
+# that nobody but ours had a file in.
 files() {
 	find / -xdev \( -path /root -o -path /tmp -o -path /var/tmp -o -path /var/log -o -path /var/cache -o -path /var/lib/apt -o \
 		-path '/var/lib/dpkg/*-old' -o -path /var/lib/dpkg/status -o -path /var/lib/dpkg/triggers -o -path /var/lib/systemd \
-		-o -path '/var/lib/dpkg/lock*' -o -path '/usr/lib/modules/*/modules.*' \) -prune \
+		-o -path '/var/lib/dpkg/info/[^r]*.list' -o -path '/var/lib/dpkg/lock*' -o -path '/usr/lib/modules/*/modules.*' \) -prune \
 		-o -type f -printf '%p %M %u:%g %s %T@\n' -o -printf '%p %M %u:%g %l\n' | sort
 	find /usr/lib/modules -name 'modules.*' -exec sha256sum {} + | sort -k 2
 }
