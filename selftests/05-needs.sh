@@ -3,7 +3,7 @@
 # A zram that is in use when a selftest is started: every test fails at once, says in one line what to do, and leaves the module,
 # the device, and the swap on it alone. Without root every test is skipped. Then, what `make shell` suggests.
 # vm: cpus=4 mem=768M
-# timeout: 500
+# timeout: 600
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 needs root no-zram debugfs
