@@ -28,12 +28,12 @@ trap 'exit 1' INT TERM
 machine() { cp --sparse=always "$cache/packages/$1.img" "$work/disk"; }
 
 # boot STEP [OPTION...]: boots the machine, with these options of qemu/package-vm, and has it do what the function STEP says. It
-# must get to its end, and what it says in KTAP becomes cases of this test.
+# must get to its end, and what it says in KTAP becomes cases of this test. A machine that is lost is the end of the test.
 boot() {
 	local step=$1 log status line script
 	shift
 	boots=$((boots + 1)) log=$LOGS/$boots.$step
-	script="work=/root/work; mkdir -p \$work; is_c() { false; }; . /host/ktap.sh
+	script="work=/host/work; mkdir \$work; is_c() { false; }; . /host/ktap.sh
 		$(declare -p newest older rustless); $(declare -f); $step; :"
 	"$here/../../qemu/package-vm" -l "$log" -p "$PACKAGES" "$@" "$work/disk" "$script" >"$work/said" 2>"$work/complaints"
 	status=$?
@@ -49,6 +49,7 @@ boot() {
 	else
 		fail "$step: gets to its end, and the log is clean" "exit status $status" "$(cat "$work/complaints")" \
 			"$(tail -n 5 "$work/said")" "see $log"
+		((status != 125)) || finish
 	fi
 }
 
@@ -58,7 +59,7 @@ newer() {
 	mkdir "$work/newer"
 	for package in "$PACKAGES"/*.deb; do
 		dpkg-deb -R "$package" "$deb"
-		sed -i -E "/^(Version|Depends):/s/$(dpkg-deb -f "$package" Version)/&+newer/g" "$deb/DEBIAN/control"
+		sed -i "/^\(Version\|Depends\):/s/$(dpkg-deb -f "$package" Version)/&+newer/g" "$deb/DEBIAN/control"
 		for module in "$deb"/usr/lib/modules/*/updates/zram.ko; do
 			# Of the same length, so that nothing moves in the module.
 			[[ ! -e $module ]] || LC_ALL=C sed -i -E 's/version=[0-9]\.[0-9]\.[0-9]\x00/version=9.9.9\x00/' "$module"
@@ -135,8 +136,8 @@ pressed() {
 }
 
 # files: a line for each file of the machine, without what logs, apt and dpkg keep for themselves, and this test. A file that was
-# written is another one, unless depmod wrote it: then its contents count. Of other packages' lists of files dpkg may strike a folder
-# that nobody but ours had a file in.
+# written is another one, unless depmod wrote it: then its contents count. Of other packages' lists of files dpkg may strike a
+# folder that nobody but ours had a file in.
 files() {
 	find / -xdev \( -path /root -o -path /tmp -o -path /var/tmp -o -path /var/log -o -path /var/cache -o -path /var/lib/apt -o \
 		-path '/var/lib/dpkg/*-old' -o -path /var/lib/dpkg/status -o -path /var/lib/dpkg/triggers -o -path /var/lib/systemd \
