@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# The package with a module for the kernel that runs: installed by apt, in use by zram-generator after the next boot, upgraded while
-# it is in use, and removed without a trace. No compiler is there.
+# The package with a module for the kernel that runs: installed by apt, in use by zram-generator after the next boot, removed
+# without a trace. No compiler is there.
 
 . "$(dirname "$0")/lib.sh"
 
