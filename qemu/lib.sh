@@ -34,10 +34,12 @@ need_root() {
 # need_space GIB: makes sure that there is a cache, with so much room.
 need_space() {
 	local free
-	{ mkdir -p "$cache" && [[ -w $cache ]]; } 2>/dev/null || die "no cache can be made at $cache: set RUST_ZRAM_CACHE to another place"
+	{ mkdir -p "$cache" && [[ -w $cache ]]; } 2>/dev/null ||
+		die "no cache can be made at $cache: set RUST_ZRAM_CACHE to another place"
 	free=$(df --output=avail -BM "$cache" | tail -n 1 | tr -dc 0-9)
-	((free >= $1 * 1024)) ||
-		die "$1 GiB are needed at $cache, $((free / 1024)).$((free % 1024 * 10 / 1024)) are free: make room, or set RUST_ZRAM_CACHE"
+	((free >= $1 * 1024)) && return
+	free=$((free / 1024)).$((free % 1024 * 10 / 1024))
+	die "$1 GiB are needed at $cache, $free are free: make room, or set RUST_ZRAM_CACHE"
 }
 
 # The kernel that everything is built for and booted with: KVER= picks a version, else it is what `qemu/setup` found; and

@@ -35,7 +35,8 @@ fails() {
 	local name=$1 wanted=$2 got status=0
 	shift 2
 	got=$("$@" 2>&1 </dev/null) || status=$?
-	[[ $status != 0 && $got == "error: "*"$wanted"* && $got != *$'\n'* ]] || wrong "$name" "error: … $wanted" "status $status, $got"
+	[[ $status != 0 && $got == "error: "*"$wanted"* && $got != *$'\n'* ]] ||
+		wrong "$name" "error: … $wanted" "status $status, $got"
 }
 
 # value TREE NAME: what qemu/lib.sh of a tree sets a variable to.
@@ -45,14 +46,17 @@ nobody() { setpriv --reuid 65534 --regid 65534 --clear-groups "$@"; }
 
 # ---- the environment ----------------------------------------------------------------------------------------------
 
-is 'the language of messages' "$(env LC_ALL=de_DE.UTF-8 LANGUAGE=de bash -c '. "$1/qemu/lib.sh"; echo "$LC_ALL ${LANGUAGE-unset}"' \
-	- "$one" 2>/dev/null)" 'C.UTF-8 unset'
-is 'make says nothing of a language that the machine lacks' "$(env LC_ALL=xx_XX.UTF-8 make -C "$one" help 2>&1 | grep -c setlocale)" 0
+is 'the language of messages' 'C.UTF-8 unset' \
+	"$(LANGUAGE=de env LC_ALL=de_DE.UTF-8 bash -c '. "$1/qemu/lib.sh"; echo "$LC_ALL ${LANGUAGE-unset}"' - "$one" 2>/dev/null)"
+is 'make says nothing of a language that the machine lacks' 0 \
+	"$(env LC_ALL=xx_XX.UTF-8 make -C "$one" help 2>&1 | grep -c setlocale)"
 is 'a relative cache' "$(cd "$work" && RUST_ZRAM_CACHE=here/../there value one cache)" "$work/there"
-is 'the scripts that are called then have it, too' "$(cd "$work" && RUST_ZRAM_CACHE=there value one RUST_ZRAM_CACHE)" "$work/there"
+is 'the scripts that are called then have it, too' "$work/there" \
+	"$(cd "$work" && RUST_ZRAM_CACHE=there value one RUST_ZRAM_CACHE)"
 ln -s "$one" "$work/link"
 is 'a link to a tree is that tree' "$(value "$work/link" built)" "$(value "$one" built)"
-[[ $(value "$one" own) =~ ^"$work"/cache/tree/one-[0-9a-f]{8}$ ]] || wrong "a tree's folder" 'its name and a hash' "$(value "$one" own)"
+[[ $(value "$one" own) =~ ^"$work"/cache/tree/one-[0-9a-f]{8}$ ]] ||
+	wrong "a tree's folder" 'its name and a hash' "$(value "$one" own)"
 [[ $(value "$two" own) =~ ^"$work"/cache/tree/two__it_s___HOME_-[0-9a-f]{8}$ ]] ||
 	wrong "a tree's folder" 'no odd characters' "$(value "$two" own)"
 is 'what is built for a debug kernel' "$(KERNEL=kasan value "$one" built)" "$(value "$one" own)/$KVER/kasan"
@@ -98,7 +102,8 @@ fails 'qemu/vm -z' 'see qemu/vm -h' bash -c '"$1" -z 2>&1 | grep -v illegal; exi
 tells() {
 	local got
 	cat >"$work/log"
-	got=$(bash -c 'space=8 cache=/c mirror=http://m suite=trixie; . "$1"; reason "$2"; echo "$reason"' - "$one/qemu/reason.sh" "$work/log" 2>&1)
+	got=$(bash -c 'space=8 cache=/c mirror=http://m suite=trixie; . "$1"; reason "$2"; echo "$reason"' - \
+		"$one/qemu/steps.sh" "$work/log" 2>&1)
 	[[ $got == *"$2"* && $got != *$'\n'* ]] || wrong "$1" "$2" "$got"
 }
 tells 'dpkg on a full disk' 'the disk is full: free 8 GiB at /c' <<'END'
@@ -118,7 +123,8 @@ tells 'no mounts' 'privileged container' <<<'unshare: unshare failed: Operation 
 
 # ---- what tests print ---------------------------------------------------------------------------------------------
 
-is 'a test that bails out' "$(bash -c 'set -eu; . "$1"; tally x.sh; echo "$passed $failed ${#unended[@]}"' - "$one/qemu/tally.sh" <<'END'
+is 'a test that bails out' "$(bash -c 'set -eu; . "$1"; tally x.sh; echo "$passed $failed ${#unended[@]}"' - \
+	"$one/qemu/tally.sh" <<'END'
 # begin x.sh
 KTAP version 1
 Bail out! a zram is loaded
@@ -164,8 +170,9 @@ for tree in "$one" "$two"; do
 	touch "$tree/rust_zram.ko" "$(value "$tree" built)/module/rust_zram.ko" "$(value "$tree" own)/log/vm"
 done
 fails 'clean of what is root'\''s' 'run this with sudo' nobody "$one/qemu/clean"
-[[ $("$one/qemu/clean") == "removed $one/rust_zram.ko ("*")"$'\n'"removed $(value "$one" built) $(value "$one" own)/host ("*")" ]] ||
-	wrong clean 'what was removed' "$("$one/qemu/clean")"
+got=$("$one/qemu/clean")
+[[ $got == "removed $one/rust_zram.ko ("*")"$'\n'"removed $(value "$one" built) $(value "$one" own)/host ("*")" ]] ||
+	wrong clean 'what was removed' "$got"
 is 'clean leaves the logs, and all of another tree' "$(cd "$work/cache/tree" && find . -type f | sort | sed 's/-[0-9a-f]*/-X/')" \
 	"./one-X/log/vm"$'\n'"./two__it_s___HOME_-X/$KVER/module/rust_zram.ko"$'\n'"./two__it_s___HOME_-X/log/vm"
 is 'and its module' "$(ls "$two"/*.ko)" "$two/rust_zram.ko"
@@ -177,7 +184,8 @@ fails 'distclean of something else' 'is not a cache of rust_zram' env RUST_ZRAM_
 fails 'distclean while a VM runs' "a VM runs from $work/cache, process $$" "$one/qemu/clean" all
 rmdir "$work/cache/vm/$$"
 fails 'distclean without root' "$work/cache may not be removed: run this with sudo" nobody "$one/qemu/clean" all
-[[ $("$one/qemu/clean" all) == "$two used the same workbench"$'\n'"removed $work/cache ("*")" ]] || wrong distclean 'what was removed' nothing
+got=$("$one/qemu/clean" all)
+[[ $got == "$two used the same workbench"$'\n'"removed $work/cache ("*")" ]] || wrong distclean 'what was removed' "$got"
 [[ ! -e $work/cache ]] || wrong distclean 'no cache' "$work/cache"
 is 'distclean once more' "$("$one/qemu/clean" all)" "nothing of this tree is left in $work/cache"
 exit "$failed"
