@@ -30,14 +30,12 @@ powerless() {
 	apt-get -q update
 	apt-get -q -y --download-only install "rust-zram-modules-$(uname -r)"
 	dpkg --unpack /host/packages/rust-zram-common_*.deb "/host/packages/rust-zram-modules-$(uname -r)_"*.deb
-	sync
-	echo b >/proc/sysrq-trigger
+	cut_power
 }
 
 half() {
 	serves c
-	works 'apt goes on' apt-get -q -y -f install
-	is 'and has nothing left to do' "$(dpkg --audit)" ''
+	goes_on
 }
 
 whole() { serves rust; }

@@ -29,7 +29,7 @@ by_modprobe() {
 	loads rust 2 'with an option'
 	loads rust 3 'with an option and a parameter' num_devices=3
 
-	cp "$module" /root/zram.ko
+	cp "$module" /var/tmp/zram.ko
 	truncate -s 100000 "$module"
 	loads c 2 'half a module'
 	reason 'Exec format error'
@@ -37,7 +37,7 @@ by_modprobe() {
 	: >"$module"
 	loads c 2 'an empty module'
 	reason 'Invalid argument'
-	sed 's/vermagic=[0-9.]*/vermagic=7.0.0/' /root/zram.ko >"$module"
+	sed 's/vermagic=[0-9.]*/vermagic=7.0.0/' /var/tmp/zram.ko >"$module"
 	loads c 2 'a module for another kernel'
 	reason 'Exec format error'
 	rm "$module"
@@ -46,7 +46,7 @@ by_modprobe() {
 	depmod
 	loads c 2 'a module that is gone, after depmod'
 
-	cp /root/zram.ko "$module"
+	cp /var/tmp/zram.ko "$module"
 	depmod
 	echo zram >/etc/modules-load.d/zram.conf
 	systemctl restart systemd-modules-load
@@ -56,7 +56,7 @@ by_modprobe() {
 	systemctl restart systemd-modules-load
 	is 'C zram is loaded by systemd-modules-load' "$(driver)" c
 	refused 'a wrong parameter is refused by both' 'Invalid argument' sh -c 'modprobe -r zram; modprobe zram num_devices=some'
-	cp /root/zram.ko "$module"
+	cp /var/tmp/zram.ko "$module"
 	rm /etc/modprobe.d/zram.conf
 }
 

@@ -113,6 +113,21 @@ built() {
 	is "DKMS has the module for $1" "$found" "$2"
 }
 
+# settled: a case: apt and dpkg have finished what they began.
+settled() { is 'apt has nothing left to do' "$(dpkg --audit)" ''; }
+
+# goes_on: cases: after apt was interrupted it can go on.
+goes_on() {
+	works 'apt goes on' apt-get -q -y -f install
+	settled
+}
+
+# cut_power: the machine is off at once, with what is written on its disk.
+cut_power() {
+	sync
+	echo b >/proc/sysrq-trigger
+}
+
 # without_zram: swap is off and no zram loaded, as a test of modprobe wants it.
 without_zram() {
 	systemctl -q stop 'dev-zram0.swap' 'systemd-zram-setup@zram0.service'
@@ -139,7 +154,7 @@ pressed() {
 # written is another one, unless depmod wrote it: then its contents count. Of other packages' lists of files dpkg may strike a
 # folder that nobody but ours had a file in.
 files() {
-	find / -xdev \( -path /root -o -path /tmp -o -path /var/tmp -o -path /var/log -o -path /var/cache -o -path /var/lib/apt -o \
+	find / -xdev \( -path /tmp -o -path /var/tmp -o -path /var/log -o -path /var/cache -o -path /var/lib/apt -o \
 		-path '/var/lib/dpkg/*-old' -o -path /var/lib/dpkg/status -o -path /var/lib/dpkg/triggers -o -path /var/lib/systemd \
 		-o -path '/var/lib/dpkg/info/[^r]*.list' -o -path '/var/lib/dpkg/lock*' -o -path '/usr/lib/modules/*/modules.*' \) -prune \
 		-o -type f -printf '%p %M %u:%g %s %T@\n' -o -printf '%p %M %u:%g %l\n' | sort
