@@ -39,9 +39,10 @@ use kernel::{
 
 /// The most devices that are made when the module is loaded.
 ///
-/// More can't be meant: Debian's kernel runs on at most so many CPUs. Without a limit a slip of the
-/// finger would take all memory, at some 40 KB a device. Mainline has none but the 2^20 minor
-/// numbers, beyond which it fails with `EINVAL` as well, once it has made that many.
+/// A device takes some 40 KB, so that a number with a digit too many would take all memory. Nobody
+/// needs more than a device for each CPU, and Debian's kernels have `CONFIG_NR_CPUS` 8192 at most.
+/// Mainline's only limit is the 2^20 minor numbers: beyond it fails with `EINVAL` as well, after it
+/// has made that many devices.
 const MOST_DEVICES: u32 = 8192;
 
 /// The names that the module registers.
