@@ -196,7 +196,7 @@ if ! is_c; then chosen+=' 842 lzmem'; fi
 echo 16M >$disk/disksize
 rows initialised <<END
 disksize|16M|EBUSY|disksize|16777216
-disksize|32M|EBUSY|disksize|16777216
+disksize|8M|EBUSY|disksize|16777216
 disksize|0|EINVAL|disksize|16777216
 disksize|foo|EINVAL|disksize|16777216
 comp_algorithm|lz4|EBUSY|comp_algorithm|$chosen 
@@ -234,7 +234,7 @@ rows open <<END
 reset|1|EBUSY|disksize|16777216
 reset|foo|EINVAL|disksize|16777216
 reset|0|EINVAL|disksize|16777216
-disksize|32M|EBUSY|disksize|16777216
+disksize|16M|EBUSY|disksize|16777216
 END
 exec 3>&-
 

@@ -255,26 +255,51 @@ impl Device {
         }
     }
 
-    /// Makes the device live, with a size of `bytes`, rounded up to a page.
+    /// Makes the device live, with a size of `bytes`, rounded up to a page; or lets it grow to that
+    /// size, if it is live already.
     ///
     /// Context: Process context. May sleep; takes the CPU hotplug lock.
     ///
     /// # Errors
     ///
-    /// `EBUSY` if the device is live; `EINVAL` if the size can't be rounded up; `ENOMEM`; those of
-    /// [`Zcomp::create`]; `EINTR` after a fatal signal. The device stays blank then.
+    /// `EBUSY` if the device is live and not smaller; `EINVAL` if the size can't be rounded up;
+    /// `ENOMEM`; those of [`Zcomp::create`]; `EINTR` after a fatal signal. The device stays as it
+    /// was then.
     pub fn set_disksize(disk: DiskRef<'_, Self>, bytes: u64) -> Result {
         let _config_lock = disk.lock_config()?;
-        let blocks =
-            |config: &mut Config| Ok(config.backing.as_ref().map_or(0, |backing| backing.pages()));
-        let blocks = disk.with_config(blocks).inspect_err(|_| {
+        let bytes = bytes.checked_next_multiple_of(PAGE_SIZE as u64);
+        let pages = bytes.map(|bytes| (bytes >> PAGE_SHIFT) as usize);
+        let live = disk.live();
+        match live {
+            Ok(live) => Self::grow(disk, &live, pages),
+            Err(_) => Self::start(disk, pages.ok_or(EINVAL)?),
+        }
+    }
+
+    /// Lets the device grow to `pages`, which is `None` if there can't be so many.
+    ///
+    /// The caller holds `config_lock`.
+    fn grow(disk: DiskRef<'_, Self>, live: &Live, pages: Option<usize>) -> Result {
+        if pages.is_some_and(|pages| pages <= live.store.len()) {
             pr_info!(
                 "{}: Cannot change disksize for initialized device\n",
                 disk.name()
-            )
-        })?;
-        let bytes = bytes.checked_next_multiple_of(PAGE_SIZE as u64);
-        let pages = (bytes.ok_or(EINVAL)? >> PAGE_SHIFT) as usize;
+            );
+            return Err(EBUSY);
+        }
+        let pages = pages.ok_or(EINVAL)?;
+        live.store.grow(live.store.growth(pages)?);
+        disk.set_capacity(pages);
+        Ok(())
+    }
+
+    /// Makes the blank device live, with a size of `pages`.
+    ///
+    /// The caller holds `config_lock`.
+    fn start(disk: DiskRef<'_, Self>, pages: usize) -> Result {
+        let blocks =
+            |config: &mut Config| Ok(config.backing.as_ref().map_or(0, |backing| backing.pages()));
+        let blocks = disk.with_config(blocks)?;
         // These come first, since they may fail: after `zcomps` has taken the parameters, an error
         // would lose them.
         let place = UniqueArc::new_uninit(GFP_KERNEL)?;

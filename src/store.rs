@@ -13,6 +13,8 @@
 mod bio_slots;
 mod blocks;
 #[expect(unsafe_code)]
+mod growing;
+#[expect(unsafe_code)]
 mod slot;
 #[expect(unsafe_code)]
 mod sparse;
@@ -68,6 +70,12 @@ pub(crate) struct Store {
     lockdep: lockdep::Map,
 }
 
+/// The memory that a store takes to grow: see [`Store::growth`].
+pub(crate) struct Growth {
+    slots: sparse::Extension<Slot, CHUNK>,
+    blocks: blocks::Growth,
+}
+
 impl Store {
     /// Creates a store of `len` empty slots, for a backing device of `blocks` pages.
     ///
@@ -83,12 +91,34 @@ impl Store {
         Ok(Self {
             slots: SparseArray::new(len)?,
             pool: Pool::new(name)?,
-            // Each block in use belongs to a page, so blocks beyond `len` would never be taken.
-            blocks: Blocks::new(blocks.min(len))?,
+            blocks: Blocks::new(blocks, len)?,
             stats: Stats::new()?,
             waiters: KBox::pin_init(Waiters::new(), GFP_KERNEL)?,
             lockdep: lockdep::Map::new(c"zram_slot", static_lock_class!())?,
         })
+    }
+
+    /// Allocates what the store takes to grow to `len` slots.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, as for a new store.
+    pub fn growth(&self, len: usize) -> Result<Growth> {
+        Ok(Growth {
+            slots: self.slots.extension(len)?,
+            blocks: self.blocks.growth(len)?,
+        })
+    }
+
+    /// Grows the store to the number of slots that `growth` was made for; all others stay as they
+    /// are.
+    ///
+    /// Context: Any context.
+    pub fn grow(&self, growth: Growth) {
+        self.blocks.grow(growth.blocks);
+        self.slots.grow(growth.slots);
     }
 
     /// Returns the number of slots, which is the disk's size in pages.

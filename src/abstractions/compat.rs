@@ -123,7 +123,7 @@ pub(super) fn offset(iter: &ffi::bvec_iter) -> c_uint {
 /// Context: Any context.
 #[cfg(kernel_has = "barrier_types")]
 #[inline]
-pub(super) fn smp_rmb() {
+pub(crate) fn smp_rmb() {
     barrier::smp_mb(barrier::Read);
 }
 
@@ -132,13 +132,13 @@ pub(super) fn smp_rmb() {
 /// Context: Any context.
 #[cfg(kernel_has = "barrier_types")]
 #[inline]
-pub(super) fn smp_wmb() {
+pub(crate) fn smp_wmb() {
     barrier::smp_mb(barrier::Write);
 }
 
 // For 7.2.
 #[cfg(not(kernel_has = "barrier_types"))]
-pub(super) use barrier::{
+pub(crate) use barrier::{
     smp_rmb,
     smp_wmb, //
 };

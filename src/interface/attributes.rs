@@ -85,7 +85,7 @@ fn disksize_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     Ok(writeln!(out, "{bytes}")?)
 }
 
-/// Takes the size of the disk, rounded up to a page, and makes the device live.
+/// Takes the size of the disk, rounded up to a page, and makes the device live, or lets it grow.
 fn disksize_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let bytes = args::memparse(arg)
         .filter(|&bytes| bytes > 0)

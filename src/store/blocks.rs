@@ -7,6 +7,10 @@
 
 #![forbid(unsafe_code)]
 
+use super::growing::{
+    Extension,
+    GrowingArray, //
+};
 use crate::zram::abstractions::{
     atomic::{
         AtomicUsize,
@@ -32,12 +36,17 @@ use kernel::{
 const BITS: usize = usize::BITS as usize;
 
 /// A map of the blocks of a backing device, of a page each.
+///
+/// Each block in use belongs to a page of the disk, so there are no more blocks in the map than
+/// pages on the disk.
 #[pin_data]
 pub(crate) struct Blocks {
-    /// The number of blocks.
-    len: usize,
+    /// The number of blocks that the device has.
+    all: usize,
+    /// The number of blocks in the map.
+    len: AtomicUsize,
     /// A bitmap, with a bit set for each block in use.
-    words: KVVec<AtomicUsize>,
+    words: GrowingArray<AtomicUsize>,
     /// The number of blocks in use.
     used: AtomicUsize,
     /// The index in `words` at which the search for a free block starts.
@@ -48,27 +57,48 @@ pub(crate) struct Blocks {
 }
 
 impl Blocks {
-    /// Creates a map of `len` blocks, all free.
+    /// Creates a map of `all` blocks, all free, for a disk of `pages`.
     ///
     /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
-    /// `ENOMEM`. The allocation of the bitmap fails without a warning in the log.
-    pub(super) fn new(len: usize) -> Result<Arc<Self>> {
-        let count = len.div_ceil(BITS);
-        let mut words = KVVec::with_capacity(count, GFP_KERNEL | __GFP_NOWARN)?;
-        while words.len() < count {
-            words.push(AtomicUsize::new(0), GFP_KERNEL)?;
-        }
+    /// `ENOMEM`, without a warning in the log if it is the bitmap.
+    pub(super) fn new(all: usize, pages: usize) -> Result<Arc<Self>> {
+        let len = all.min(pages);
+        let words = GrowingArray::new(len.div_ceil(BITS), || AtomicUsize::new(0))?;
         let init = pin_init!(Self {
-            len,
+            all,
+            len: AtomicUsize::new(len),
             words,
             used: AtomicUsize::new(0),
             hint: AtomicUsize::new(0),
             reads <- new_spinlock!(RBTree::new(), "zram_reads"),
         });
         Arc::pin_init(init, GFP_KERNEL)
+    }
+
+    /// Allocates what the map takes to grow for a disk of `pages` with [`Blocks::grow`].
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, without a warning in the log.
+    pub(super) fn growth(&self, pages: usize) -> Result<Growth> {
+        let len = self.all.min(pages);
+        let words = self
+            .words
+            .extension(len.div_ceil(BITS), || AtomicUsize::new(0))?;
+        Ok(Growth { words, len })
+    }
+
+    /// Grows the map, unless it is as large already.
+    ///
+    /// Context: Any context.
+    pub(super) fn grow(&self, growth: Growth) {
+        self.words.append(growth.words);
+        self.len.fetch_max(growth.len, Ordering::Relaxed);
     }
 
     /// Returns the number of blocks in use.
@@ -95,7 +125,7 @@ impl Blocks {
             while seen != usize::MAX {
                 let bit = seen.trailing_ones();
                 let index = at.wrapping_mul(BITS).wrapping_add(bit as usize);
-                if index >= self.len {
+                if index >= self.len.load(Ordering::Relaxed) {
                     return None;
                 }
                 seen = word.fetch_or(1 << bit, Ordering::Acquire);
@@ -156,6 +186,12 @@ impl Blocks {
             self.hint.fetch_min(index / BITS, Ordering::Relaxed);
         }
     }
+}
+
+/// The part that a map grows by: see [`Blocks::growth`].
+pub(super) struct Growth {
+    words: Extension<AtomicUsize>,
+    len: usize,
 }
 
 /// An owned block, which becomes free when this is dropped.

@@ -7,13 +7,21 @@
 //! Nodes stay until the array is dropped. [`SparseArray::shrink`] unlinks a chunk first, and frees
 //! it when no reader can have a reference to it any more: neither those under RCU, which do not
 //! sleep, nor those under the array's own SRCU, which may.
+//!
+//! The root may grow, and then the array does.
 
+use super::growing::{
+    self,
+    GrowingArray, //
+};
 use crate::zram::abstractions::{
     atomic::{
         AtomicPtr,
+        AtomicUsize,
         Ordering, //
     },
     compat::{
+        self,
         srcu::{
             self,
             Srcu, //
@@ -54,6 +62,12 @@ unsafe impl<T: Zeroable, const N: usize> Zeroable for Chunk<T, N> {}
 // SAFETY: A node is an array of pointers, which are null when all their bytes are zeroes.
 unsafe impl<T, const N: usize> Zeroable for Node<T, N> {}
 
+/// The memory that an array takes to grow: see [`SparseArray::extension`].
+pub(super) struct Extension<T, const N: usize> {
+    root: growing::Extension<AtomicPtr<Node<T, N>>>,
+    len: usize,
+}
+
 /// A sparse array of `T`, of which `N` fill a page; all elements are zeroes at first.
 ///
 /// # Invariants
@@ -62,10 +76,10 @@ unsafe impl<T, const N: usize> Zeroable for Node<T, N> {}
 /// belongs to the task that replaces its pointer by null, and that task frees it after a grace
 /// period of RCU and of `sleepers`. Nodes are freed only with the array.
 pub(super) struct SparseArray<T, const N: usize> {
-    len: usize,
+    len: AtomicUsize,
     /// Protects readers that may sleep.
     sleepers: Pin<KBox<Srcu>>,
-    root: KVVec<AtomicPtr<Node<T, N>>>,
+    root: GrowingArray<AtomicPtr<Node<T, N>>>,
 }
 
 // SAFETY: The array owns its elements, which may be sent if `T: Send`.
@@ -85,25 +99,42 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
     ///
     /// `ENOMEM`. The allocation of the root fails without a warning in the log.
     pub(super) fn new(len: usize) -> Result<Self> {
-        let nodes = len.div_ceil(Self::SPAN);
-        let mut root = KVVec::with_capacity(nodes, GFP_KERNEL | __GFP_NOWARN)?;
-        while root.len() < nodes {
-            root.push(AtomicPtr::new(ptr::null_mut()), GFP_KERNEL)?;
-            if root.len() % FANOUT == 0 {
-                cond_resched();
-            }
-        }
         Ok(Self {
-            len,
+            len: AtomicUsize::new(len),
             sleepers: KBox::pin_init(Srcu::new(c"zram_table", static_lock_class!()), GFP_KERNEL)?,
-            root,
+            root: GrowingArray::new(len.div_ceil(Self::SPAN), no_node)?,
         })
     }
 
     /// Returns the number of elements.
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.len.load(Ordering::Relaxed)
+    }
+
+    /// Allocates what the array takes to grow to `len` elements with [`SparseArray::grow`].
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, without a warning in the log.
+    pub(super) fn extension(&self, len: usize) -> Result<Extension<T, N>> {
+        let root = self.root.extension(len.div_ceil(Self::SPAN), no_node)?;
+        Ok(Extension { root, len })
+    }
+
+    /// Grows the array to the number of elements that `extension` was made for, unless it has as
+    /// many already.
+    ///
+    /// Whoever is told of the new length after this, even without a barrier, may use it.
+    ///
+    /// Context: Any context.
+    pub(super) fn grow(&self, extension: Extension<T, N>) {
+        self.root.append(extension.root);
+        self.len.fetch_max(extension.len, Ordering::Release);
+        // Pairs with the barrier in `populate`.
+        compat::smp_wmb();
     }
 
     /// Keeps every element that can be found from being freed, until the result is dropped.
@@ -175,11 +206,14 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
     /// `ENOMEM` without memory, `EINVAL` if `index` is beyond the end.
     #[cold]
     pub(super) fn populate(&self, index: usize) -> Result {
-        let place = self.root.get(index / Self::SPAN).ok_or(EINVAL)?;
-        if index >= self.len {
-            return Err(EINVAL);
+        if index >= self.len.load(Ordering::Acquire) {
+            // A task that was told of a new length without a barrier may not yet see it here.
+            compat::smp_rmb();
+            if index >= self.len.load(Ordering::Acquire) {
+                return Err(EINVAL);
+            }
         }
-        install::<Node<T, N>>(place)?;
+        install::<Node<T, N>>(self.root.get(index / Self::SPAN).ok_or(EINVAL)?)?;
         let node = self.node(index).ok_or(EINVAL)?;
         install::<Chunk<T, N>>(node.0.get(index / N % FANOUT).ok_or(EINVAL)?)
     }
@@ -207,7 +241,7 @@ impl<T: Zeroable + Send + Sync, const N: usize> SparseArray<T, N> {
                 chunks.clear();
             }
         };
-        for node in &self.root {
+        for node in self.root.iter() {
             // SAFETY: A pointer in `self.root` is null or a node by the type invariant, and nodes
             // live as long as the array.
             let Some(node) = (unsafe { node.load(Ordering::Acquire).as_ref() }) else {
@@ -305,6 +339,11 @@ fn unlink<T, const N: usize>(
     Some(unsafe { PageBox::from_raw(taken) })
 }
 
+/// Returns the pointer to a node that was not allocated yet.
+fn no_node<T, const N: usize>() -> AtomicPtr<Node<T, N>> {
+    AtomicPtr::new(ptr::null_mut())
+}
+
 /// Allocates a page of zeroes for `place`, unless `place` points to a page already.
 fn install<T: Zeroable>(place: &AtomicPtr<T>) -> Result {
     if !place.load(Ordering::Relaxed).is_null() {
@@ -326,7 +365,7 @@ fn install<T: Zeroable>(place: &AtomicPtr<T>) -> Result {
 
 impl<T, const N: usize> Drop for SparseArray<T, N> {
     fn drop(&mut self) {
-        for node in &self.root {
+        for node in self.root.iter() {
             let Some(node) = NonNull::new(node.load(Ordering::Relaxed)) else {
                 continue;
             };

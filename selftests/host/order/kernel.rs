@@ -84,6 +84,7 @@ pub mod prelude {
         pin::Pin, //
     };
     use std::{
+        mem::ManuallyDrop,
         ops::Deref,
         slice,
         sync::Arc, //
@@ -121,12 +122,30 @@ pub mod prelude {
         }
     }
 
-    pub struct KBox<T>(Box<T>);
+    /// A box that is not freed: a program that is given up in its middle runs again, and finds what
+    /// was allocated before.
+    pub struct KBox<T>(ManuallyDrop<Box<T>>);
 
     impl<T> KBox<T> {
+        pub fn new(value: T, _: u8) -> Result<Self> {
+            Ok(Self(ManuallyDrop::new(Box::new(value))))
+        }
+
+        pub fn into_raw(this: Self) -> *mut T {
+            Box::into_raw(ManuallyDrop::into_inner(this.0))
+        }
+
+        /// # Safety
+        ///
+        /// `raw` came from `into_raw`.
+        pub unsafe fn from_raw(raw: *mut T) -> Self {
+            // SAFETY: See above.
+            Self(ManuallyDrop::new(unsafe { Box::from_raw(raw) }))
+        }
+
         pub fn pin_init(init: impl PinInit<T>, _: u8) -> Result<Pin<Self>> {
             // SAFETY: Nothing here moves out of a `KBox`.
-            Ok(unsafe { Pin::new_unchecked(Self(Box::new(init.make()))) })
+            Ok(unsafe { Pin::new_unchecked(Self::new(init.make(), 0)?) })
         }
     }
 

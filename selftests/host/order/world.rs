@@ -4,10 +4,18 @@
 
 use super::{
     kernel::page::PAGE_SIZE,
-    litmus::Litmus, //
+    litmus::Litmus,
+    steps::{
+        step,
+        Step, //
+    }, //
 };
 use crate::zram::{
     abstractions::{
+        atomic::{
+            AtomicUsize,
+            Ordering, //
+        },
         disk::{
             Disk,
             OutsideIo, //
@@ -20,9 +28,11 @@ use crate::zram::{
     store::{
         Content,
         ContentRef,
+        Growth,
         Store, //
     },
 };
+use std::ptr;
 
 /// What a task does, once.
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +53,12 @@ pub enum Program {
     Discard,
     /// Frees the memory of slots that are empty.
     Shrink,
+    /// Lets the store grow, and then tells the others of it, without a barrier.
+    Grow,
+    /// Writes a page that is there since the store has grown, as an object, if it was told of it.
+    WriteGrown,
+    /// Reads that page.
+    ReadGrown,
     /// Writes to a block of the backing device, if one is free, and frees it.
     UseBlock,
     /// Publishes the live state of a disk.
@@ -65,8 +81,15 @@ pub enum Program {
     Litmus(fn(&Litmus)),
 }
 
+/// A page that is beyond the end at first, and belongs to another node.
+const GROWN: usize = 2;
+
 pub struct World {
     store: Store,
+    /// The memory to grow by, which is allocated before: it is always at the same address so.
+    growth: Growth,
+    /// Whether the store has grown, as a capacity says it.
+    grown: AtomicUsize,
     disk: Disk,
     /// The content of the backing device, which is one block.
     block: Guarded<usize>,
@@ -75,8 +98,11 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
+        let store = Store::new(c"zram", 1, 1).expect("a store");
         Self {
-            store: Store::new(c"zram", 1, 1).expect("a store"),
+            growth: store.growth(GROWN + 1).expect("memory to grow by"),
+            store,
+            grown: AtomicUsize::new(0),
             disk: Disk::new(),
             block: Guarded::zero(),
             litmus: Litmus::new(),
@@ -86,30 +112,21 @@ impl World {
     pub fn run(&self, program: Program) {
         let Self {
             store,
+            growth,
+            grown,
             disk,
             block,
             litmus,
         } = self;
         match program {
             Program::WriteSame => self.write(Content::Same(7)),
-            Program::WriteObject(size) => {
-                let mut object = store.pool().alloc(size);
-                object.write(RacyBytes::of(size));
-                self.write(Content::Object(object, 0));
-            }
+            Program::WriteObject(size) => self.write(self.object(size)),
             Program::Overwrite => {
                 if let Some(mut slot) = store.for_bio().lock_huge(0) {
                     slot.overwrite(RacyBytes::of(PAGE_SIZE));
                 }
             }
-            Program::Read => {
-                if let Some(slot) = store.for_bio().lock(0) {
-                    slot.view(|content| match content {
-                        ContentRef::Object(object) => object.read(),
-                        ContentRef::Empty | ContentRef::Same(_) | ContentRef::Written => {}
-                    });
-                }
-            }
+            Program::Read => self.read(0),
             Program::Mark => store.for_each(
                 0..1,
                 |attr| !attr.is_empty() && !attr.is_idle(),
@@ -118,6 +135,25 @@ impl World {
             Program::Free => store.free(0, &AtomicContext::new()),
             Program::Discard => store.free_range(0..1),
             Program::Shrink => store.shrink(OutsideIo::new()),
+            Program::Grow => {
+                // SAFETY: A program that runs again does all of it again, so that the store gets
+                // the memory once. A box is never freed here.
+                store.grow(unsafe { ptr::read(growth) });
+                grown.store(1, Ordering::Relaxed);
+            }
+            Program::WriteGrown => {
+                if grown.load(Ordering::Relaxed) == 1 {
+                    let content = self.object(8);
+                    if store
+                        .for_bio()
+                        .store(GROWN, content, 0, || Patience)
+                        .is_err()
+                    {
+                        step(Step::Wrong);
+                    }
+                }
+            }
+            Program::ReadGrown => self.read(GROWN),
             Program::UseBlock => {
                 if let Some(taken) = store.blocks().reserve() {
                     // SAFETY: A race is found.
@@ -134,6 +170,21 @@ impl World {
             Program::FreeDisk => disk.free(),
             Program::Unload => disk.unload(),
             Program::Litmus(program) => program(litmus),
+        }
+    }
+
+    fn object(&self, size: usize) -> Content<'_> {
+        let mut object = self.store.pool().alloc(size);
+        object.write(RacyBytes::of(size));
+        Content::Object(object, 0)
+    }
+
+    fn read(&self, index: usize) {
+        if let Some(slot) = self.store.for_bio().lock(index) {
+            slot.view(|content| match content {
+                ContentRef::Object(object) => object.read(),
+                ContentRef::Empty | ContentRef::Same(_) | ContentRef::Written => {}
+            });
         }
     }
 

@@ -95,7 +95,11 @@ impl<'a, T: Operations> DiskRef<'a, T> {
     }
 
     /// Sets the capacity to `pages`, and tells user space.
-    pub(super) fn set_capacity(self, pages: usize) {
+    ///
+    /// The live state has as many. Whoever has the disk open may send bios for them from now on.
+    ///
+    /// Context: Process context. May sleep.
+    pub fn set_capacity(self, pages: usize) {
         let sectors = pages as u64 * (PAGE_SIZE / 512) as u64;
         // SAFETY: `self.raw` is a live gendisk by the type invariant.
         unsafe { ffi::set_capacity_and_notify(self.raw.as_ptr(), sectors) };
