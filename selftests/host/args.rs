@@ -259,6 +259,39 @@ fn recompression() {
     }
 }
 
+fn ranges(arg: &str) -> Result<Vec<core::ops::Range<usize>>> {
+    let mut parser = PageRanges::new(arg.as_bytes(), 100);
+    let mut ranges = Vec::new();
+    while let Some(range) = parser.next()? {
+        ranges.push(range);
+    }
+    Ok(ranges)
+}
+
+#[test]
+fn recompression_by_index() {
+    for (arg, expected) in [
+        ("", Ok(vec![])),
+        ("type=huge max_pages=7", Ok(vec![])),
+        ("type=idle page_index=5", Ok(vec![5..6])),
+        // The order does not matter, unlike that of writeback's arguments.
+        (
+            "page_indexes=5-7 type=idle page_index=99\n",
+            Ok(vec![5..8, 99..100]),
+        ),
+        ("page_index=100", Err(ERANGE)),
+        ("page_indexes=7-5", Err(ERANGE)),
+        ("page_indexes=5-100", Err(ERANGE)),
+        ("page_indexes=5", Err(EINVAL)),
+        ("page_index=-1", Err(EINVAL)),
+        ("page_index=99999999999999999999", Err(ERANGE)),
+        ("page_index=1 page_index=", Err(EINVAL)),
+    ] {
+        assert_eq!(ranges(arg), expected, "{arg:?}");
+    }
+    assert!(recompress(b"page_index=5 page_indexes=5-7").is_ok());
+}
+
 fn selections(arg: &str) -> Result<Vec<(PageFilter, core::ops::Range<usize>)>> {
     let mut request = WritebackArgs::new(arg.as_bytes(), 100);
     let mut selections = Vec::new();

@@ -85,6 +85,26 @@ def recompressible(disk, **settings):
 )
 def recompression(disk, _, request, better, worse):
     """recompress {!r}"""
+    yield from recompressed(disk, request, better, worse)
+
+
+@test(
+    ("page_index=8", {8}, set()), ("page_index=16", set(), {16}), ("page_index=24 page_index=31", set(), set()),
+    ("page_indexes=6-17", pages_in((6, 15)), {16, 17}), ("page_indexes=0-31", TEXT | DENSE, RANDOM),
+    ("page_index=3 type=idle page_indexes=10-20", {3, 10, 11}, pages_in((16, 19))), ("page_index=0 page_index=0 page_indexes=0-1", {0, 1}, set()),
+    ("type=huge page_indexes=0-9", {8, 9}, set()), (f"threshold={PAGE * 7 // 8} page_indexes=0-9", {8, 9}, set()),
+    ("page_indexes=0-15 max_pages=0", set(), set()), ("page_index=32", "ERANGE", set()), ("page_index=0 page_indexes=30-32", "ERANGE", set()),
+    ("page_indexes=2-1", "ERANGE", set()), ("page_indexes=2", "EINVAL", set()), ("page_index=x", "EINVAL", set()),
+    ("page_index=", "EINVAL", set()), ("page_index=0 type=foo", "EINVAL", set()), ("page_index=99999999999999999999", "ERANGE", set()),
+    known="its recompress does not take page_index",
+)
+def recompression_by_index(disk, _, request, better, worse):
+    """recompress {!r}"""
+    yield from recompressed(disk, request, better, worse)
+
+
+def recompressed(disk, request, better, worse):
+    """Has pages of all kinds recompressed: some get smaller, others are found to be incompressible."""
     recompressible(disk, recomp_algorithm="algo=zstd")
     disk.must("idle", "all")
     for page in set(disk.model) - IDLE:

@@ -199,7 +199,8 @@ pub(crate) struct RecompressArgs<'a> {
 
 /// Parses `type=idle|huge|huge_idle max_pages=N threshold=N algo=NAME priority=N`.
 ///
-/// Other keys are ignored, and the last one of several counts.
+/// Other keys are ignored, and the last one of several counts. [`PageRanges`] has those that select
+/// pages by their indexes.
 ///
 /// # Errors
 ///
@@ -230,6 +231,40 @@ pub(crate) fn recompress(arg: &[u8]) -> Result<RecompressArgs<'_>> {
         }
     }
     Ok(request)
+}
+
+/// Parser of the arguments of `recompress` that select pages by their indexes.
+///
+/// These are any number of `page_index=N` and `page_indexes=LOW-HIGH`. Other keys are ignored.
+pub(crate) struct PageRanges<'a> {
+    tokens: Tokens<'a>,
+    /// The number of pages of the disk.
+    len: usize,
+}
+
+impl<'a> PageRanges<'a> {
+    /// Starts to parse `arg`, for a disk of `len` pages.
+    pub fn new(arg: &'a [u8], len: usize) -> Self {
+        Self {
+            tokens: Tokens(arg),
+            len,
+        }
+    }
+
+    /// Parses up to the next range and returns it, or `None` at the end.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` for a key without a value; those of [`WritebackArgs::next`] for a range.
+    pub fn next(&mut self) -> Result<Option<Range<usize>>> {
+        for token in self.tokens.by_ref() {
+            let (key, value) = token.pair()?;
+            if let Some(range) = page_range(key, value, self.len)? {
+                return Ok(Some(range));
+            }
+        }
+        Ok(None)
+    }
 }
 
 /// Parser of the arguments of `writeback`.
@@ -265,17 +300,14 @@ impl<'a> WritebackArgs<'a> {
     pub fn next(&mut self) -> Result<Option<Selection>> {
         while let Some(token) = self.tokens.next() {
             let filter = match token.pair() {
-                Ok((b"page_index", value)) => {
-                    let index = below(kstrtouint(value)?, self.len)?;
-                    self.range = index..index.wrapping_add(1);
-                    PageFilter::default()
-                }
-                Ok((b"page_indexes", value)) => {
-                    self.range = indexes(value, self.len)?;
-                    PageFilter::default()
-                }
                 Ok((b"type", kind)) => self.last(kind)?,
-                Ok(_) => continue,
+                Ok((key, value)) => match page_range(key, value, self.len)? {
+                    Some(range) => {
+                        self.range = range;
+                        PageFilter::default()
+                    }
+                    None => continue,
+                },
                 Err(_) => self.last(token.key)?,
             };
             let range = self.range.clone();
@@ -288,6 +320,20 @@ impl<'a> WritebackArgs<'a> {
     fn last(&mut self, kind: &[u8]) -> Result<PageFilter> {
         self.tokens = Tokens(&[]);
         page_filter(kind).ok_or(EINVAL)
+    }
+}
+
+/// Parses `page_index=N` or `page_indexes=LOW-HIGH`, for a disk of `len` pages.
+///
+/// Returns `None` for any other key.
+fn page_range(key: &[u8], value: &[u8], len: usize) -> Result<Option<Range<usize>>> {
+    match key {
+        b"page_index" => {
+            let index = below(kstrtouint(value)?, len)?;
+            Ok(Some(index..index.wrapping_add(1)))
+        }
+        b"page_indexes" => indexes(value, len).map(Some),
+        _ => Ok(None),
     }
 }
 

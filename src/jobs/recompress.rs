@@ -6,7 +6,7 @@
 
 use super::{
     Candidates,
-    PageFilter, //
+    Selection, //
 };
 use crate::zram::{
     abstractions::{
@@ -33,24 +33,49 @@ use kernel::{
 
 /// A job that recompresses pages.
 pub(crate) struct Recompression<'t> {
-    /// The device.
-    pub live: &'t Live,
-    /// The pages to try.
-    pub filter: PageFilter,
-    /// The most pages to try.
-    pub max_pages: u64,
-    /// The size, in bytes, from which on pages are tried, and below which a result is kept; 0 for
-    /// no such limits.
-    pub threshold: usize,
-    /// The priority of the algorithm to compress pages with.
-    pub priority: u8,
+    live: &'t Live,
+    candidates: Candidates<'t>,
+    threshold: usize,
+    priority: u8,
 }
 
 impl<'t> Recompression<'t> {
-    /// Recompresses the pages, from the largest on, and keeps the results that take less memory.
+    /// Creates a job with no pages selected.
     ///
-    /// Pages that were compressed with this algorithm or one of a higher priority are left alone,
-    /// and so are incompressible ones.
+    /// `threshold` is the size, in bytes, from which on pages are tried, and below which a result
+    /// is kept; 0 for no such limits. `priority` is that of the algorithm to compress pages with.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn new(live: &'t Live, threshold: usize, priority: u8) -> Result<Self> {
+        Ok(Self {
+            live,
+            candidates: Candidates::new(&live.store)?,
+            threshold,
+            priority,
+        })
+    }
+
+    /// Adds the pages of `selection`, but for those that were compressed with this algorithm or one
+    /// of a higher priority, and incompressible ones.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `EINTR` after a signal.
+    pub fn select(&mut self, selection: &Selection) -> Result {
+        let (filter, priority) = (selection.filter, self.priority);
+        self.candidates.select(selection.range.clone(), |attr| {
+            !attr.is_incompressible() && filter.includes(attr) && attr.priority() < priority
+        })
+    }
+
+    /// Recompresses the selected pages, from the largest on but at most `max_pages`, and keeps the
+    /// results that take less memory.
     ///
     /// Context: Process context. May sleep.
     ///
@@ -58,24 +83,16 @@ impl<'t> Recompression<'t> {
     ///
     /// `EINTR` after a signal; `ENOMEM`; `EINVAL` for a page that can't be decompressed, or without
     /// an algorithm of the priority. The pages before stay recompressed.
-    pub fn run(&self) -> Result {
-        let store = &self.live.store;
+    pub fn run(mut self, max_pages: u64) -> Result {
         let mut page = KBox::init(pin_init::init_zeroed::<PageBuf>(), GFP_KERNEL)?;
-        let mut candidates = Candidates::new(store)?;
-        candidates.select(0..store.len(), |attr| {
-            !attr.is_incompressible()
-                && self.filter.includes(attr)
-                && attr.priority() < self.priority
-        })?;
-
-        let mut left = self.max_pages;
+        let mut left = max_pages;
         while left > 0 {
-            let Some(index) = candidates.pop()? else {
+            let Some(index) = self.candidates.pop()? else {
                 break;
             };
             signal::freeze_if_asked();
             if signal::is_interrupted() {
-                candidates.unmark(index);
+                self.candidates.unmark(index);
                 return Err(EINTR);
             }
             let mut attempt = Attempt {
@@ -84,7 +101,7 @@ impl<'t> Recompression<'t> {
             };
             let tried = self.recompress_page(index, &mut attempt);
             if !matches!(tried, Ok(true)) {
-                candidates.unmark(index);
+                self.candidates.unmark(index);
             }
             if tried? {
                 // A page that did not get smaller counts, too: it took as much time.

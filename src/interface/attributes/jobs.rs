@@ -21,6 +21,7 @@ use crate::zram::{
     jobs::{
         mark_idle,
         Recompression,
+        Selection,
         Writeback, //
     }, //
 };
@@ -49,7 +50,8 @@ pub(super) fn idle_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     })
 }
 
-/// Takes the arguments of a recompression, and runs it: see [`args::recompress`].
+/// Takes the arguments of a recompression, and runs it: see [`args::recompress`] and
+/// [`args::PageRanges`].
 pub(super) fn recompress_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let request = args::recompress(arg)?;
     disk.run_job(|live| {
@@ -61,14 +63,18 @@ pub(super) fn recompress_store(disk: Disk<'_>, arg: &[u8]) -> Result {
         if algorithms.get(priority).is_none_or(Option::is_none) {
             return Err(EINVAL);
         }
-        let job = Recompression {
-            live,
-            filter: request.filter,
-            max_pages: request.max_pages,
-            threshold: request.threshold,
-            priority: priority as u8,
-        };
-        job.run()
+        let mut job = Recompression::new(live, request.threshold, priority as u8)?;
+        let mut ranges = args::PageRanges::new(arg, live.store.len());
+        let mut range = ranges.next()?.unwrap_or(0..live.store.len());
+        loop {
+            let filter = request.filter;
+            job.select(&Selection { filter, range })?;
+            match ranges.next()? {
+                Some(next) => range = next,
+                None => break,
+            }
+        }
+        job.run(request.max_pages)
     })
 }
 
