@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # Where the kernel refuses the module, the kernel's own zram is loaded instead, with the same options, and the log says why: not
 # signed where it must be, damaged, gone, for another kernel. A machine never boots without its swap because of the package.
+# long
 
 . "$(dirname "$0")/lib.sh"
 

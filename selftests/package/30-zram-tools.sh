@@ -1,6 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
 # The service of the package zram-tools, in place of zram-generator, sets up swap on ours.
+# long
 
 . "$(dirname "$0")/lib.sh"
 
