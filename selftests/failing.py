@@ -249,6 +249,9 @@ def configuring(disk, walk):
               before=lambda: disk.reset(*settings), failed=initialised(b"0\n"), done=initialised(b"1\n"))
         quiet(f"reset, {algorithm}", lambda: disk.set("reset", "1"), errors=(), least=0,
               before=lambda: errno_or(disk.set, "disksize", "64M"), done=initialised(b"0\n"))
+    size = lambda wanted: lambda: [] if disk.get(0, "disksize") == wanted else ["disksize is wrong"]
+    walk("disksize, larger", lambda: disk.set("disksize", "2G"), least=2,
+         before=lambda: disk.set_up("lz4"), failed=size(b"67108864\n"), done=size(b"2147483648\n"))
 
     def usable():
         disk.must("disksize", 64 << 20)
