@@ -6,6 +6,7 @@
 # From the environment:
 #   PACKAGES=DIR   the packages that are tested, with their index
 #   LOGS=DIR       where the logs go
+#   BUILD_IN_VM=1  modules are compiled in the machine, also where that is emulated
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$here/../../qemu/lib.sh"
@@ -30,9 +31,10 @@ machine() { cp --sparse=always "$cache/packages/$1.img" "$work/disk"; }
 # boot STEP [OPTION...]: boots the machine, with these options of qemu/package-vm, and has it do what the function STEP says. It
 # must get to its end, and what it says in KTAP becomes cases of this test. A machine that is lost is the end of the test.
 boot() {
-	local step=$1 log status line script
+	local step=$1 log status line script end='gets to its end, and the log is clean'
 	shift
 	boots=$((boots + 1)) log=$LOGS/$boots.$step
+	[[ ${1:-} != -n ]] || end='gets to its end'
 	script="work=/host/work; mkdir \$work; is_c() { false; }; . /host/ktap.sh
 		$(declare -p newest older rustless); $(declare -f); $step; :"
 	"$here/../../qemu/package-vm" -l "$log" -p "$PACKAGES" "$@" "$work/disk" "$script" >"$work/said" 2>"$work/complaints"
@@ -45,11 +47,22 @@ boot() {
 		esac
 	done <"$work/said"
 	if ((status == 0)); then
-		pass "$step: gets to its end, and the log is clean"
+		pass "$step: $end"
 	else
-		fail "$step: gets to its end, and the log is clean" "exit status $status" "$(cat "$work/complaints")" \
+		fail "$step: $end" "exit status $status" "$(cat "$work/complaints")" \
 			"$(tail -n 5 "$work/said")" "see $log"
 		((status != 125)) || finish
+	fi
+}
+
+# build STEP: as boot, for a step in which a module is compiled. An emulated machine takes an hour for that; so without KVM, and
+# unless BUILD_IN_VM= says so, the step is done by the same programs of the same disk, but on the host, in a chroot.
+build() {
+	if [[ ${BUILD_IN_VM:-} || $("$here/../../qemu/accel") == kvm ]]; then
+		boot "$1" -m 2G -t 9000
+	else
+		printf '# %s: in a chroot on the host\n' "$1"
+		boot "$1" -n -t 3600
 	fi
 }
 
