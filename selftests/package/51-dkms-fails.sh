@@ -41,8 +41,9 @@ powerless() {
 	serves c
 	apt-get -q update
 	apt-get -q -y install rust-zram-dkms &
-	# The first crate is there, of a dozen.
-	until find /var/lib/dkms/rust-zram -path '*/rust/*.rlib' 2>/dev/null | grep -q .; do sleep 1; done
+	# In the middle of the first crate of a dozen.
+	until grep -qs RUSTC /var/lib/dkms/rust-zram/*/build/work/log; do sleep 1; done
+	sleep 10
 	cut_power
 }
 
