@@ -8,6 +8,7 @@ import re
 from differential.older import is_older
 from zramtest.driver import Driver
 from zramtest.pages import PAGE
+from zramtest.values import size
 
 # Every intended difference, with its reason. One that the report gives no count for was allowed, but did not occur.
 INTENDED = {
@@ -17,6 +18,7 @@ INTENDED = {
     "limit": "mem_limit: C fails what takes no more memory, keeps nothing for metadata, and takes what is near 2^64 for no"
              " limit: at random, none is asked for that is ever met",
     "size": "disksize: C allocates all of its table, and complains when it is huge: never asked for",
+    "grow": "disksize: a larger one lets a live device grow, which C refuses: never asked for",
     "batch": "writeback_batch_size: C allocates that many pages at once, up to all that there are: never asked for",
     "dict": "lz4hc: C takes a dictionary of more than 64 KiB and then fails every write: never asked for",
     "sizes": "mm_stat, and what depends on sizes: our compressors make lz4 and lzo-rle of slightly other sizes",
@@ -75,6 +77,8 @@ class Pair:
 
     def run(self, operation):
         """Does an operation to both. Returns the differences, as lines."""
+        if self.grows(operation):
+            return []
         self.history.append(operation)
         method, *arguments = operation
         outcomes = [getattr(driver, method)(*arguments) for driver in (self.c, self.ours)]
@@ -95,6 +99,13 @@ class Pair:
             for driver in (self.c, self.ours) if method == "put" else ():
                 self.avoid(driver, arguments[0])
         return trouble
+
+    def grows(self, operation):
+        """Returns whether this is a larger disksize for a live device."""
+        if operation[0] != "put" or operation[2] != "disksize":
+            return False
+        now = self.c.get(operation[1], "disksize")
+        return isinstance(now, bytes) and 0 < int(now) < size(operation[3])
 
     def count(self, method, arguments, outcome):
         """Counts what came of it with the C driver, to show that not all of it were errors."""
