@@ -303,7 +303,9 @@ impl Device {
         // These come first, since they may fail: after `zcomps` has taken the parameters, an error
         // would lose them.
         let place = UniqueArc::new_uninit(GFP_KERNEL)?;
-        let store = Store::new(disk.name(), pages, blocks)?;
+        // Nobody changes it now: that takes `config_lock`.
+        let compressed = disk.settings.compressed.load(Ordering::Relaxed);
+        let store = Store::new(disk.name(), pages, blocks, compressed)?;
         let mut state = disk.state.write();
         let State::Blank(config) = &mut *state else {
             return Err(EBUSY);
@@ -314,7 +316,7 @@ impl Device {
             zcomps: config.zcomps(disk)?,
             limit_pages: AtomicUsize::new(config.limit_pages),
             backing: config.backing.take(),
-            compressed_writeback: disk.settings.compressed.load(Ordering::Relaxed),
+            compressed_writeback: compressed,
         });
         let live = Arc::from(live);
         disk.publish(live.clone(), pages)?;

@@ -9,15 +9,26 @@
 
 #![forbid(unsafe_code)]
 
+mod by_size;
 mod candidates;
 mod idle;
+mod index_array;
+mod pack;
 mod recompress;
+mod rewrite;
 mod selection;
 mod writeback;
 
+use by_size::BySize;
 use candidates::Candidates;
 pub(crate) use idle::mark_idle;
+use index_array::IndexArray;
+use pack::Packer;
 pub(crate) use recompress::Recompression;
+use rewrite::{
+    Object,
+    Victims, //
+};
 pub(crate) use selection::{
     PageFilter,
     Selection, //

@@ -31,7 +31,10 @@ pub(crate) use bio_slots::BioSlots;
 use blocks::Blocks;
 pub(crate) use blocks::{
     Block,
+    BlockPage,
     BlockRead,
+    Location,
+    Place,
     Reservation, //
 };
 use kernel::{
@@ -79,7 +82,7 @@ pub(crate) struct Growth {
 impl Store {
     /// Creates a store of `len` empty slots, for a backing device of `blocks` pages.
     ///
-    /// `name` is that of the zsmalloc pool.
+    /// `name` is that of the zsmalloc pool. If objects share blocks, `shared` is true.
     ///
     /// Context: Process context. May sleep.
     ///
@@ -87,11 +90,11 @@ impl Store {
     ///
     /// `ENOMEM`. The allocations that grow with `len` or `blocks` fail without a warning in the
     /// log.
-    pub fn new(name: &CStr, len: usize, blocks: usize) -> Result<Self> {
+    pub fn new(name: &CStr, len: usize, blocks: usize, shared: bool) -> Result<Self> {
         Ok(Self {
             slots: SparseArray::new(len)?,
             pool: Pool::new(name)?,
-            blocks: Blocks::new(blocks, len)?,
+            blocks: Blocks::new(blocks, len, shared)?,
             stats: Stats::new()?,
             waiters: KBox::pin_init(Waiters::new(), GFP_KERNEL)?,
             lockdep: lockdep::Map::new(c"zram_slot", static_lock_class!())?,

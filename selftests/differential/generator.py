@@ -219,6 +219,8 @@ def allowed(pair, name, data):
         return False
     if name == "mem_limit":
         return size(data) == 0 or 1 << 30 <= size(data) <= (1 << 64) - PAGE
+    if name == "compressed_writeback":
+        return not re.match(rb"[1yYtTeE]|[oO][nN]", data)
     if name == "idle":
         return not re.match(rb"\+?\d", data) or age(data) > 1 << 24
     if name == "writeback_batch_size":

@@ -145,6 +145,7 @@ scenarios! {
     shrink_freed_again: WriteSame, Free => Shrink, WriteObject(8), Free;
     grow: => Grow, WriteGrown, ReadGrown;
     blocks: => UseBlock, UseBlock, UseBlock;
+    shares: WriteToShare(8) => Share, DiscardShared, UseSharedBlock;
     publish: => Publish, Submit, Look;
     reset: => Publish, Reset;
     reset_opened: Publish => Open, Open, Reset;
@@ -210,6 +211,8 @@ weakenings! {
     populate_barrier: "store/sparse.rs", "populate", "smp_rmb", Acquire => grow, Wrong;
     reserve: "store/blocks.rs", "reserve_from", "fetch_or", Acquire => blocks, Race;
     free_block: "store/blocks.rs", "free", "fetch_and", Release => blocks, Race;
+    last_share: "store/blocks/fill.rs", "sub", "fetch_sub", Acquire => shares, Race;
+    share: "store/blocks/fill.rs", "sub", "fetch_sub", Release => shares, Race;
     publish_state: "abstractions/disk/live.rs", "publish", "compare_exchange", Release
         => publish, Race;
     publish_barrier: "abstractions/disk/live.rs", "publish", "smp_wmb", Release => publish, Wrong;

@@ -15,11 +15,11 @@ from zramtest.tasks import Background
 
 # --- devices that fail -------------------------------------------------------------------------------------------------
 
-@test((1, "0"), (4, "0"), (32, "0"), (32, "1"))
-def bad_writes(disk, server, batch, compressed):
-    """3 of 16 writes fail, batch size {}, compressed_writeback {}"""
-    disk.set_up(16, backing_dev=server.path, writeback_batch_size=batch, compressed_writeback=compressed,
-                writeback_limit=100 * FOUR_K, writeback_limit_enable=1)
+@test(1, 4, 32)
+def bad_writes(disk, server, batch):
+    """3 of 16 writes fail, batch size {}"""
+    disk.set_up(16, backing_dev=server.path, writeback_batch_size=batch, writeback_limit=100 * FOUR_K,
+                writeback_limit_enable=1)
     disk.fill("text", 0, 8)
     disk.fill("random", 8, 8)
     disk.must("idle", "all")
@@ -47,7 +47,8 @@ def bad_reads(disk, server, compressed):
     bad = {1, 4, 5}
     lost = {page for page, block in blocks_of(disk, server) if block in bad}
     server.fail = lambda kind, block: kind == READ and block in bad
-    yield from disk.expect("pages lost", len(lost), 3)
+    if len(lost) < 3 or (len(lost) > 3 and not disk.packs()):
+        yield f"pages lost: {lost}"
     yield from disk.verify(lost)
     yield from disk.expect("reading all at once", disk.read(0, 0, 32), "EIO")
     # A buffered read ends before the first page that is lost.
@@ -55,7 +56,8 @@ def bad_reads(disk, server, compressed):
     if len(got) > min(lost) * PAGE or got != disk.wanted()[:len(got)]:
         yield f"reading all, buffered: {len(got)} bytes"
     yield from disk.books()
-    yield from disk.expect("blocks in use", disk.bd(0, "count"), 18)
+    if not disk.packs():
+        yield from disk.expect("blocks in use", disk.bd(0, "count"), 18)
     # One is overwritten, one discarded: they are no longer lost.
     disk.fill("text", min(lost))
     disk.drop(max(lost))
@@ -64,10 +66,10 @@ def bad_reads(disk, server, compressed):
 
 
 def blocks_of(disk, server):
-    """Pairs of a page and its block, found by reading each page."""
+    """Pairs of a page and its block, found by reading each page. The reads fail, so that nothing is kept of the blocks."""
     for page in sorted(disk.written()):
         seen = []
-        server.fail = lambda kind, block, seen=seen: bool(seen.append(block))
+        server.fail = lambda kind, block, seen=seen: seen.append(block) is None
         disk.read(0, page, 1)
         yield page, seen[0]
     server.calm()
@@ -89,17 +91,19 @@ def corrupt(disk, server, algorithm):
         for _ in range(1 << page - 4 if page >= 4 else 0):
             spoilt[dice.randrange(400)] ^= 1 << dice.randrange(8)
         server.data[blocks[page] * PAGE:(blocks[page] + 1) * PAGE] = spoilt
-    failed = 0
+    failed, spoilt = 0, {blocks[page] for page in range(12)}
     for page in range(24):
         got = disk.read(0, page, 1)
         failed += got == "EIO"
-        if page >= 12 and got != good[page]:
+        if blocks.get(page) not in spoilt and got != good[page]:
             yield f"page {page}, which is good: {got if isinstance(got, str) else 'other data'}"
         elif isinstance(got, str) and got != "EIO":
             yield f"page {page}: {got}"
     if not failed:
         yield "nothing was found to be corrupt"
-    disk.drop(0, 12)
+    for page, block in blocks.items():
+        if block in spoilt:
+            disk.drop(page)
 
 
 @test(

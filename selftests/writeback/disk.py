@@ -79,6 +79,14 @@ class Disk(Driver):
         """Returns what pages have to hold."""
         return b"".join(self.model.get(n, bytes(PAGE)) for n in range(first, first + (count or self.pages)))
 
+    def packs(self):
+        """Returns whether pages share blocks of the backing device."""
+        return not self.is_c and self.get(0, "compressed_writeback") == b"1\n"
+
+    def pack(self, column):
+        """Returns a column of bd_pack_stat."""
+        return int(self.get(0, "bd_pack_stat").split()[["blocks", "stored", "written", "rewritten"].index(column)])
+
     # --- reading all of it, in several ways ---
 
     def pieces(self, _):
@@ -160,11 +168,23 @@ class Disk(Driver):
             "mm_stat, same": (self.mm(0, "same"), sum(slot[3] == b"s" for slot in slots)),
             "mm_stat, huge": (self.mm(0, "huge"), sum(slot[5] == b"h" and slot[4] != b"w" for slot in slots)),
         }
+        if self.packs():
+            yield from self.packed_books(written, sum(slot[4] == b"w" and slot[5] == b"h" for slot in slots))
+            del counted["bd_stat, blocks"]
         for name, (got, wanted) in counted.items():
             if got != wanted:
                 yield f"{name}: {got}, by block_state {wanted}"
         if written == len(slots) and self.mm(0, "compr"):
             yield f"all pages are written back, still {self.mm(0, 'compr')} bytes are stored"
+
+    def packed_books(self, written, huge):
+        """Yields where the numbers of blocks and bytes do not go with those of pages that are written back, some of them huge."""
+        blocks, stored = self.bd(0, "count"), self.pack("stored")
+        if not -(-stored // PAGE) <= blocks <= written:
+            yield f"{blocks} blocks are in use for {stored} bytes of {written} pages"
+        if not huge * PAGE + (written - huge) <= stored <= written * PAGE or (written == huge) != (stored == huge * PAGE):
+            yield f"{stored} bytes are stored for {written} pages, of which {huge} are huge"
+        yield from self.expect("bd_pack_stat", [self.pack("blocks"), self.pack("written")], [blocks, self.bd(0, "writes") * PAGE])
 
     def written(self):
         """Returns the pages that are written back."""

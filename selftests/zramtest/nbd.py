@@ -93,7 +93,7 @@ class Server:
         reply = struct.pack(REPLY, REPLY_MAGIC, 0, handle)
         if kind == self.WRITE:
             self.data[offset:offset + len(data)] = data
-            self.written += 1
+            self.written += len(data) // PAGE
         elif kind == self.READ:
             reply += self.data[offset:offset + data]
         self.ours.sendall(reply)
@@ -112,9 +112,13 @@ class Server:
         self.release()
 
     def waits(self, count, seconds=PATIENCE):
-        """Returns whether so many requests are held, or will be within this time."""
+        """Returns whether requests for so many blocks are held, or will be within this time."""
+
+        def held():
+            return sum(data if kind == self.READ else len(data) for kind, _, _, data in self.held) // PAGE
+
         with self.change:
-            return self.change.wait_for(lambda: len(self.held) >= count, seconds)
+            return self.change.wait_for(lambda: held() >= count, seconds)
 
     def block(self, index):
         """Returns what is in a block."""

@@ -7,14 +7,20 @@
 //!
 //! Upstream this would be `rust/kernel/block/bdev.rs`.
 
+mod block_read;
 mod chained_read;
 mod page_write;
 mod part_read;
+mod run;
 
 use super::{
     ffi,
     files,
     sysfs::Text, //
+};
+pub(crate) use block_read::{
+    BlockEnd,
+    BlockRequest, //
 };
 pub(crate) use chained_read::{
     ReadEnd,
@@ -37,6 +43,7 @@ pub(crate) use part_read::{
     PartEnd,
     PartRequest, //
 };
+pub(crate) use run::Run;
 
 const PAGE_LEN: c_uint = PAGE_SIZE as c_uint;
 

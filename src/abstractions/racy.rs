@@ -184,14 +184,6 @@ impl<'a> RacyPageMut<'a> {
         unsafe { arch::fill(self.0.as_ptr().cast(), word) };
     }
 
-    /// Copies the start of the page to `bytes`, which is filled up to the length of a page.
-    pub fn copy_to(&self, bytes: &mut [u8]) {
-        let len = bytes.len().min(PAGE_SIZE);
-        // SAFETY: `self.0` is valid for reads of a page by the type invariant, `bytes` for writes,
-        // and `len` is within both. They don't overlap, as `bytes` is borrowed mutably.
-        unsafe { copy(bytes.as_mut_ptr(), self.0.as_ptr(), len) };
-    }
-
     /// Copies `bytes` to the start of the page; what does not fit is left out.
     #[inline]
     pub fn copy_from(&mut self, bytes: &[u8]) {

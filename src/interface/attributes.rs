@@ -46,7 +46,7 @@ type File = Attribute<Device>;
 
 /// The name, mode and functions of each file.
 #[rustfmt::skip]
-pub(super) static ATTRIBUTES: [File; 21] = [
+pub(super) static ATTRIBUTES: [File; 22] = [
     File::rw(c"disksize", disksize_show, disksize_store),
     File::ro(c"initstate", initstate_show),
     File::wo(c"reset", reset_store),
@@ -56,6 +56,7 @@ pub(super) static ATTRIBUTES: [File; 21] = [
     File::wo(c"idle", idle_store),
     File::rw(c"comp_algorithm", comp_algorithm_show, comp_algorithm_store),
     File::ro(c"bd_stat", bd_stat_show),
+    File::ro(c"bd_pack_stat", bd_pack_stat_show),
     File::rw(c"backing_dev", backing_dev_show, backing_dev_store),
     File::wo(c"writeback", writeback_store),
     File::rw(c"writeback_limit", limit_show, limit_store),
@@ -159,6 +160,24 @@ fn bd_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
             (used as u64).wrapping_mul(FOUR_K),
             stat(live, Stat::BdReads).wrapping_mul(FOUR_K),
             stat(live, Stat::BdWrites).wrapping_mul(FOUR_K)
+        )?)
+    })
+}
+
+/// Shows the blocks of the backing device that are in use, the bytes that are stored in them, the
+/// bytes that were written there, and how many of these had been there before.
+fn bd_pack_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    disk.with_live(|live| {
+        let (used, stored) = live.map_or((0, 0), |live| {
+            let blocks = live.store.blocks();
+            let used = blocks.used();
+            (used, blocks.stored().unwrap_or(used << PAGE_SHIFT))
+        });
+        Ok(writeln!(
+            out,
+            "{used:>8} {stored:>8} {:>8} {:>8}",
+            stat(live, Stat::BdWrites) << PAGE_SHIFT,
+            stat(live, Stat::BdRewritten)
         )?)
     })
 }

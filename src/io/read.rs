@@ -5,7 +5,11 @@
 #![forbid(unsafe_code)]
 
 use super::{
-    read_back::read_back,
+    read_back::{
+        is_shared,
+        read_back,
+        read_shared, //
+    },
     Bio,
     BioPage,
     Pieces, //
@@ -39,8 +43,10 @@ pub(super) fn read(live: &Live, bio: &Bio) -> Result {
         loop {
             match slots.lock(index) {
                 Some(slot) if slot.attr().is_written() => {
+                    let shared = is_shared(live, slot.attr());
                     drop(slot);
-                    if read_back(live, &slots, index, &page, now)? {
+                    let read = if shared { read_shared } else { read_back };
+                    if read(live, &slots, index, &page, now)? {
                         break;
                     }
                 }

@@ -122,8 +122,8 @@ impl<'t> BioWriter<'t> {
                         .inspect_err(|&error| log_failure(index, error))?;
                 }
                 // A block that is pinned is not used again, so the slot has had it all the time.
-                (Some(block), Some(read)) if read.index() == block => {}
-                (Some(block), _) => {
+                (Some(place), Some(read)) if read.place() == place => {}
+                (Some(place), _) => {
                     let backing = self.live.backing.as_ref().ok_or(EIO)?;
                     let Some((request, reservation)) = request.take() else {
                         drop(slot);
@@ -133,13 +133,14 @@ impl<'t> BioWriter<'t> {
                     };
                     let write = PartWrite {
                         index,
-                        block: store.blocks().read(block, reservation),
+                        block: store.blocks().read(place, reservation),
                         attr: slot.attr(),
                         patience,
                     };
                     slot.touch(self.now);
                     drop(slot);
                     count!(store.stats(), BdReads);
+                    let block = store.blocks().locate(place).block;
                     backing.read_for_part(block, request, page, keep(), write);
                     return Ok(());
                 }
@@ -240,7 +241,7 @@ impl PartEnd<Device> for PartWrite {
             patience,
         } = self;
         page.and_then(|mut page| {
-            unpack(live, attr, RacyPageMut::from(&mut *page))?;
+            unpack(live, attr, block.place(), &mut page)?;
             let writer = BioWriter::new(live, part.bio());
             let keep = || part.share();
             writer.merge(index, &part.pieces(), page, Some(block), patience, keep)

@@ -11,11 +11,12 @@
 
 #![forbid(unsafe_code)]
 
+use super::{
+    BySize,
+    IndexArray, //
+};
 use crate::zram::{
-    abstractions::{
-        page::PageBox,
-        signal, //
-    },
+    abstractions::signal,
     store::{
         SlotAttr,
         SlotGuard,
@@ -66,60 +67,6 @@ struct Bucket {
     end: usize,
 }
 
-/// Entries in a page of a [`IndexArray`].
-const ENTRIES: usize = PAGE_SIZE / size_of::<usize>();
-
-/// An array of indexes of slots, in single pages.
-struct IndexArray(KVec<PageBox<[usize; ENTRIES]>>);
-
-impl IndexArray {
-    /// The most pages to allocate, which are 512 KiB.
-    const PAGES: usize = (512 << 10) / PAGE_SIZE;
-
-    /// Returns the number of entries.
-    fn len(&self) -> usize {
-        self.0.len().wrapping_mul(ENTRIES)
-    }
-
-    /// Returns entry `at`, or `None` if there is no such entry.
-    fn get(&self, at: usize) -> Option<usize> {
-        self.0.get(at / ENTRIES)?.get(at % ENTRIES).copied()
-    }
-
-    /// Sets entry `at`, and returns whether there is such an entry.
-    fn set(&mut self, at: usize, index: usize) -> bool {
-        let page = self.0.get_mut(at / ENTRIES);
-        match page.and_then(|page| page.get_mut(at % ENTRIES)) {
-            Some(place) => {
-                *place = index;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Grows to `count` entries, or to as many as there is memory for.
-    ///
-    /// Context: Process context. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM` if there would be no entry at all.
-    fn grow(&mut self, count: usize) -> Result {
-        let pages = count.div_ceil(ENTRIES).clamp(1, Self::PAGES);
-        while self.0.len() < pages {
-            let page = PageBox::new_noio();
-            let added = page.and_then(|page| Ok(self.0.push(page, GFP_KERNEL | __GFP_NOWARN)?));
-            match added {
-                Err(error) if self.0.is_empty() => return Err(error),
-                Err(_) => break,
-                Ok(()) => {}
-            }
-        }
-        Ok(())
-    }
-}
-
 impl<'t> Candidates<'t> {
     /// Creates an empty set of candidates.
     ///
@@ -132,7 +79,7 @@ impl<'t> Candidates<'t> {
         Ok(Self {
             store,
             buckets: KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?,
-            room: IndexArray(KVec::new()),
+            room: IndexArray::new(),
             below: BUCKETS,
             position: 0,
         })
@@ -268,6 +215,35 @@ impl<'t> Candidates<'t> {
             }
         }
         Ok(true)
+    }
+
+    /// Puts candidates into `sizes`, in the order of the table, until that has no more room or all
+    /// were put there, and returns whether there were any.
+    ///
+    /// This is another way to get at them than [`Candidates::pop`], and used in its place. They
+    /// stay counted until [`Candidates::forget`].
+    ///
+    /// Context: Process context. May sleep.
+    pub(super) fn collect(&mut self, sizes: &mut BySize) -> bool {
+        let all = self.position..self.store.len();
+        let full = self.store.scan(all, |index, attr| {
+            if attr.is_candidate() && attr.is_object() && !sizes.insert(attr.size(), index) {
+                return ControlFlow::Break(index);
+            }
+            ControlFlow::Continue(())
+        });
+        self.position = match full {
+            ControlFlow::Break(index) => index,
+            ControlFlow::Continue(()) => self.store.len(),
+        };
+        !sizes.is_empty()
+    }
+
+    /// Takes it that no slot has the mark any more.
+    pub(super) fn forget(&mut self) {
+        for bucket in self.buckets.iter_mut() {
+            *bucket = Zeroable::zeroed();
+        }
     }
 
     /// Removes the mark of slot `index`.

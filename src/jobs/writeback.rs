@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Writeback: moves stored pages to the backing device.
+//! Writeback: moves stored pages to the backing device; [`super::pack`] does it where they stay
+//! compressed.
 
 #![forbid(unsafe_code)]
 
 use super::{
     Candidates,
+    Packer,
     Selection, //
 };
 use crate::zram::{
@@ -98,6 +100,7 @@ impl<'t> Writeback<'t> {
     ///
     /// The last one of: that of a write that failed; `EINTR` after a signal; `EIO` at the limit;
     /// `ENOSPC` if the backing device is full; `ENOMEM`. Pages that were written stay so.
+    #[inline(never)] // For the sake of the stack frame of its caller.
     pub fn run(mut self) -> Result {
         /// The most writes under way at a time, whatever user space sets.
         const MOST: usize = 1024;
@@ -106,7 +109,12 @@ impl<'t> Writeback<'t> {
             return Ok(());
         }
         let batch = self.settings.batch_size.load(Ordering::Relaxed) as usize;
-        let mut transfers = transfers(self.device, batch.min(len).min(MOST))?;
+        let batch = batch.min(len).min(MOST);
+        if self.live.compressed_writeback {
+            let mut packer = Packer::new(self.live, self.settings, self.device, batch, len)?;
+            return packer.run(&mut self.candidates);
+        }
+        let mut transfers = transfers(self.device, batch)?;
         let mut result = Ok(());
         'all: loop {
             for transfer in &mut transfers {
@@ -191,18 +199,13 @@ impl<'t> Writeback<'t> {
         Ok(())
     }
 
-    /// Copies the page in `slot` to `page`: as it is stored with `compressed_writeback`, else
-    /// decompressed.
+    /// Decompresses the page in `slot` to `page`.
     fn copy_out(&self, slot: &SlotGuard<'_>, page: &mut PageBuf) -> Result {
         let priority = slot.attr().priority();
         slot.view(|view| match view {
-            ContentRef::Object(object) if !self.live.compressed_writeback => {
+            ContentRef::Object(object) => {
                 self.live
                     .decompress(object, priority, RacyPageMut::from(page))
-            }
-            ContentRef::Object(object) => {
-                let mut stream = self.live.zcomp(priority).ok_or(EINVAL)?.stream();
-                stream.copy_object(object, page)
             }
             _ => Err(EINVAL),
         })

@@ -5,7 +5,10 @@
 mod lookup;
 
 use super::{
-    blocks::Block,
+    blocks::{
+        Block,
+        Place, //
+    },
     stats::count,
     word::{
         Held,
@@ -61,7 +64,7 @@ pub(crate) enum ContentRef<'g, 't> {
     Same(usize),
     /// The object that holds the page, compressed or huge.
     Object(&'g Object<'t>),
-    /// The page is on the backing device; [`SlotGuard::written`] returns the block.
+    /// The page is on the backing device; [`SlotGuard::written`] returns the place.
     Written,
 }
 
@@ -73,7 +76,7 @@ pub(crate) enum ContentRef<'g, 't> {
 /// `word`, it is
 ///
 /// - the element that fills the page, if the page is same-filled;
-/// - the index of a block that the slot owns, if the page is on the backing device;
+/// - that of a [`Block`] which the slot owns, if the page is on the backing device;
 /// - otherwise, with a non-zero size, the handle of an object that the slot owns: it is in the pool
 ///   of the slot's store and at least of that size;
 /// - otherwise unspecified, as the slot is empty.
@@ -238,12 +241,12 @@ impl<'t> SlotGuard<'t> {
         true
     }
 
-    /// Returns the index of the page's block on the backing device, or `None` if it is not there.
+    /// Returns the page's place on the backing device, or `None` if it is not there.
     #[inline]
-    pub fn written(&self) -> Option<usize> {
+    pub fn written(&self) -> Option<Place> {
         let written = self.attr().is_written();
         // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
-        written.then(|| unsafe { self.value().get() })
+        written.then(|| Place::from_raw(unsafe { self.value().get() }))
     }
 
     /// Records an access at `seconds` since boot.
@@ -286,9 +289,21 @@ impl<'t> SlotGuard<'t> {
         if attr.is_empty() || attr.is_same() || attr.is_written() {
             return;
         }
-        // SAFETY: With the attributes of a page on the backing device, the value is the index of a
+        // SAFETY: With the attributes of a page on the backing device, the value is that of a
         // block, which has given up its ownership to the slot.
         unsafe { self.replace(attr.on_backing_device(), block.into_raw()) };
+    }
+
+    /// Replaces the page's place on the backing device, which is `from`, by `block`, to which it
+    /// was copied.
+    ///
+    /// The attributes stay. If the page is not there any more, `block` is dropped.
+    pub fn relocate(&mut self, from: Place, block: Block<'t>) {
+        if self.written() == Some(from) {
+            // SAFETY: The page is on the backing device, so the value is that of a block, which has
+            // given up its ownership to the slot.
+            unsafe { self.replace(self.attr(), block.into_raw()) };
+        }
     }
 
     /// Unlocks a slot whose word has requests: the slow path of the drop.

@@ -42,9 +42,11 @@ pub(crate) enum Stat {
     BdReads,
     /// Pages written to the backing device.
     BdWrites,
+    /// Bytes of objects that were written to the backing device again, to make room there.
+    BdRewritten,
 }
 
-const COUNT: usize = Stat::BdWrites as usize + 1;
+const COUNT: usize = Stat::BdRewritten as usize + 1;
 
 /// The statistics of a device, from disksize to reset.
 pub(crate) struct Stats {

@@ -79,12 +79,25 @@ impl Store {
         wanted: impl Fn(SlotAttr) -> bool,
         mut each: impl FnMut(SlotGuard<'_>),
     ) {
+        self.for_each_indexed(range, wanted, |_, guard| each(guard));
+    }
+
+    /// Does what [`Store::for_each`] does, and tells `each` the index of the slot as well.
+    ///
+    /// Context: Process context. May sleep. `each` must not: it is called under the RCU read lock.
+    #[inline]
+    pub fn for_each_indexed(
+        &self,
+        range: Range<usize>,
+        wanted: impl Fn(SlotAttr) -> bool,
+        mut each: impl FnMut(usize, SlotGuard<'_>),
+    ) {
         self.visit(
             range,
             |slot| !wanted(slot.attr()),
-            |guard| {
+            |index, guard| {
                 if wanted(guard.attr()) {
-                    each(guard);
+                    each(index, guard);
                 }
             },
         );
@@ -97,7 +110,7 @@ impl Store {
         self.visit(
             range,
             |slot| slot.seems_unused() || slot.take_same(),
-            |mut guard| guard.store(Content::Empty),
+            |_, mut guard| guard.store(Content::Empty),
         );
     }
 
@@ -110,7 +123,7 @@ impl Store {
         &self,
         range: Range<usize>,
         skips: impl Fn(SlotRef<'_, '_>) -> bool,
-        mut each: impl FnMut(SlotGuard<'_>),
+        mut each: impl FnMut(usize, SlotGuard<'_>),
     ) {
         let _ = self.by_chunk(range, |mut rest| {
             while !rest.is_empty() {
@@ -122,7 +135,7 @@ impl Store {
                         continue;
                     }
                     match slot.try_lock() {
-                        Some(guard) => each(guard),
+                        Some(guard) => each(index, guard),
                         None => {
                             locked = Some(index);
                             break;
@@ -135,7 +148,7 @@ impl Store {
                     break;
                 };
                 if let Some(guard) = self.wait(index) {
-                    each(guard);
+                    each(index, guard);
                 }
                 rest.start = index.wrapping_add(1);
             }

@@ -37,6 +37,7 @@ use crate::zram::{
         Params, //
     }, //
 };
+use core::ops::Range;
 use kernel::{
     cpu::CpuId,
     prelude::*,
@@ -198,33 +199,55 @@ impl ZcompGuard<'_> {
     }
 
     /// Decompresses `bytes` to `page`, with the errors of [`ZcompGuard::decompress_object`].
-    #[cfg(CONFIG_FAULT_INJECTION)]
     pub fn decompress(&mut self, bytes: &[u8], page: RacyPageMut<'_>) -> Result {
         let (codec, strm) = self.parts()?;
         codec.decompress(&mut strm.ctx, bytes, page)
     }
 
-    /// Copies `object`, still compressed, to the start of `page`, and fills the rest with zeroes.
-    pub fn copy_object(&mut self, object: &Object<'_>, page: &mut PageBuf) -> Result {
-        let (_, strm) = self.parts()?;
-        let copy = strm.buffer.first_chunk_mut().ok_or(EINVAL)?;
-        let bytes = object.read(copy);
-        let (data, rest) = page.0.split_at_mut_checked(bytes.len()).ok_or(EINVAL)?;
-        data.copy_from_slice(&bytes);
-        rest.fill(0);
-        Ok(())
-    }
-
-    /// Replaces `page`, whose first `len` bytes are compressed data, by what they decompress to.
+    /// Copies `object`, still compressed, to `to`, which is as long.
     ///
     /// # Errors
     ///
-    /// `EINVAL` if the data is corrupt, or if `len` is more than the buffer has room for.
-    pub fn decompress_in_place(&mut self, page: RacyPageMut<'_>, len: usize) -> Result {
+    /// `EINVAL` if it has another length.
+    pub fn copy_object(&mut self, object: &Object<'_>, to: &mut [u8]) -> Result {
+        let (_, strm) = self.parts()?;
+        let copy = strm.buffer.first_chunk_mut().ok_or(EINVAL)?;
+        let bytes = object.read(copy);
+        if to.len() != bytes.len() {
+            return Err(EINVAL);
+        }
+        to.copy_from_slice(&bytes);
+        Ok(())
+    }
+
+    /// Replaces `page`, which has compressed data at `bytes`, by what that decompresses to.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if the data is corrupt, or if the page has no such bytes.
+    pub fn decompress_in_place(&mut self, page: &mut PageBuf, bytes: Range<usize>) -> Result {
         let (codec, strm) = self.parts()?;
-        let data = strm.buffer.get_mut(..len).ok_or(EINVAL)?;
-        page.copy_to(data);
-        codec.decompress(&mut strm.ctx, data, page)
+        let from = page.0.get(bytes).ok_or(EINVAL)?;
+        let data = strm.buffer.get_mut(..from.len()).ok_or(EINVAL)?;
+        data.copy_from_slice(from);
+        codec.decompress(&mut strm.ctx, data, RacyPageMut::from(page))
+    }
+
+    /// Decompresses `bytes` to `pieces`, by way of `local_copy`.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if `bytes` are corrupt; `pieces` are not written to then.
+    pub fn decompress_bytes_to_pieces<T>(
+        &mut self,
+        bytes: &[u8],
+        pieces: &Pieces<'_, T, Reading>,
+    ) -> Result {
+        let (codec, strm) = self.parts()?;
+        let page = RacyPageMut::from(&mut *strm.local_copy);
+        codec.decompress(&mut strm.ctx, bytes, page)?;
+        pieces.scatter(&strm.local_copy.0);
+        Ok(())
     }
 
     /// Decompresses `object` to `pieces`, by way of `local_copy`.

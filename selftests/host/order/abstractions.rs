@@ -286,6 +286,9 @@ pub mod page {
         ptr::NonNull, //
     };
 
+    /// What a block holds: no scenario reads from the backing device.
+    pub struct PageBuf;
+
     pub struct PageBox<T>(NonNull<T>);
 
     impl<T: Zeroable> PageBox<T> {

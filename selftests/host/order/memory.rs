@@ -16,7 +16,7 @@ use super::view::View;
 use crate::model::ACTORS;
 
 /// The most atomic words, pieces of plain memory and spinlocks of a scenario.
-pub const WORDS: usize = 12;
+pub const WORDS: usize = 16;
 pub const AREAS: usize = 12;
 pub const LOCKS: usize = 4;
 

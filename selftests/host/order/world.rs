@@ -26,6 +26,7 @@ use crate::zram::{
         sched::AtomicContext, //
     },
     store::{
+        Block,
         Content,
         ContentRef,
         Growth,
@@ -61,6 +62,14 @@ pub enum Program {
     ReadGrown,
     /// Writes to a block of the backing device, if one is free, and frees it.
     UseBlock,
+    /// Writes a page as an object of that size, on a disk whose pages share blocks.
+    WriteToShare(usize),
+    /// Moves that page to a share of a block, and writes to the block after that.
+    Share,
+    /// Discards that page.
+    DiscardShared,
+    /// Does what `UseBlock` does, on that disk.
+    UseSharedBlock,
     /// Publishes the live state of a disk.
     Publish,
     /// Sends a bio within the capacity, if there is one.
@@ -90,6 +99,8 @@ pub struct World {
     growth: Growth,
     /// Whether the store has grown, as a capacity says it.
     grown: AtomicUsize,
+    /// The same, with pages that share blocks.
+    shared: Store,
     disk: Disk,
     /// The content of the backing device, which is one block.
     block: Guarded<usize>,
@@ -98,11 +109,12 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let store = Store::new(c"zram", 1, 1).expect("a store");
+        let store = Store::new(c"zram", 1, 1, false).expect("a store");
         Self {
             growth: store.growth(GROWN + 1).expect("memory to grow by"),
             store,
             grown: AtomicUsize::new(0),
+            shared: Store::new(c"zram", 1, 1, true).expect("a store"),
             disk: Disk::new(),
             block: Guarded::zero(),
             litmus: Litmus::new(),
@@ -114,19 +126,20 @@ impl World {
             store,
             growth,
             grown,
+            shared,
             disk,
             block,
             litmus,
         } = self;
         match program {
-            Program::WriteSame => self.write(Content::Same(7)),
-            Program::WriteObject(size) => self.write(self.object(size)),
+            Program::WriteSame => Self::write(store, Content::Same(7)),
+            Program::WriteObject(size) => Self::write(store, Self::object(store, size)),
             Program::Overwrite => {
                 if let Some(mut slot) = store.for_bio().lock_huge(0) {
                     slot.overwrite(RacyBytes::of(PAGE_SIZE));
                 }
             }
-            Program::Read => self.read(0),
+            Program::Read => Self::read(store, 0),
             Program::Mark => store.for_each(
                 0..1,
                 |attr| !attr.is_empty() && !attr.is_idle(),
@@ -143,7 +156,7 @@ impl World {
             }
             Program::WriteGrown => {
                 if grown.load(Ordering::Relaxed) == 1 {
-                    let content = self.object(8);
+                    let content = Self::object(store, 8);
                     if store
                         .for_bio()
                         .store(GROWN, content, 0, || Patience)
@@ -153,14 +166,16 @@ impl World {
                     }
                 }
             }
-            Program::ReadGrown => self.read(GROWN),
-            Program::UseBlock => {
-                if let Some(taken) = store.blocks().reserve() {
-                    // SAFETY: A race is found.
-                    unsafe { block.replace(1) };
-                    drop(taken);
+            Program::ReadGrown => Self::read(store, GROWN),
+            Program::UseBlock => Self::use_block(store, block, |_| {}),
+            Program::WriteToShare(size) => Self::write(shared, Self::object(shared, size)),
+            Program::Share => Self::use_block(shared, block, |whole| {
+                if let (Some(share), Some(mut slot)) = (whole.share(0, 8), shared.lock(0)) {
+                    slot.move_to_block(share);
                 }
-            }
+            }),
+            Program::DiscardShared => shared.free_range(0..1),
+            Program::UseSharedBlock => Self::use_block(shared, block, |_| {}),
             Program::Publish => disk.publish(),
             Program::Submit => disk.submit(),
             Program::Look => disk.look(),
@@ -173,14 +188,14 @@ impl World {
         }
     }
 
-    fn object(&self, size: usize) -> Content<'_> {
-        let mut object = self.store.pool().alloc(size);
+    fn object(store: &Store, size: usize) -> Content<'_> {
+        let mut object = store.pool().alloc(size);
         object.write(RacyBytes::of(size));
         Content::Object(object, 0)
     }
 
-    fn read(&self, index: usize) {
-        if let Some(slot) = self.store.for_bio().lock(index) {
+    fn read(store: &Store, index: usize) {
+        if let Some(slot) = store.for_bio().lock(index) {
             slot.view(|content| match content {
                 ContentRef::Object(object) => object.read(),
                 ContentRef::Empty | ContentRef::Same(_) | ContentRef::Written => {}
@@ -188,9 +203,19 @@ impl World {
         }
     }
 
-    fn write(&self, content: Content<'_>) {
-        let stored = self.store.for_bio().store(0, content, 0, || Patience);
+    fn write(store: &Store, content: Content<'_>) {
+        let stored = store.for_bio().store(0, content, 0, || Patience);
         stored.expect("memory for a slot");
+    }
+
+    /// Takes a block, if one is free, calls `before` with it, and writes to it.
+    fn use_block<'s>(store: &'s Store, content: &Guarded<usize>, before: impl FnOnce(&Block<'s>)) {
+        if let Some(taken) = store.blocks().reserve() {
+            before(&taken);
+            // SAFETY: A race is found.
+            unsafe { content.replace(1) };
+            drop(taken);
+        }
     }
 
     /// Returns whether the slot is empty.

@@ -178,6 +178,7 @@ pub(super) fn compressed_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
 /// Takes a boolean, as long as the device is blank.
 pub(super) fn compressed_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let compressed = args::kstrtobool(arg)?;
+    let _config_lock = disk.lock_config()?;
     disk.with_config(|_| {
         let setting = &disk.settings.compressed;
         setting.store(compressed, Ordering::Relaxed);
