@@ -57,7 +57,8 @@ class Subject:
         """Returns what a writeback of the pages and reading them back in some order takes, and what is wrong."""
         driver, trouble = self.driver, []
         driver.fresh()
-        for attribute, value in ("backing_dev", self.backing), ("compressed_writeback", 1), ("disksize", len(pages) * PAGE):
+        settings = {"comp_algorithm": "lz4", "backing_dev": self.backing, "compressed_writeback": 1, "disksize": len(pages) * PAGE}
+        for attribute, value in settings.items():
             driver.put_or_raise(0, attribute, value)
         for first in range(0, len(pages), 250):
             driver.write_bytes(0, first, b"".join(pages[first:first + 250]))
