@@ -2,7 +2,9 @@
 """Every allocation fails once, in everything that the module does.
 
 failing.py MODULE KO LOOP [WHAT...]     the module under test, its file, and a loop device of 16 MiB to write back to;
-                                        then what to look at: loading, devices, configuring, requests, waiting, jobs, hotplug
+                                        then what to look at: loading, devices, configuring, requests, waiting, jobs, hotplug;
+                                        and parts, only if it says so: of pages larger than blocks, with a loop device that
+                                        device-mapper can suspend
 
 The N-th allocation that an operation makes inside the module fails, for N = 1, 2, 3 and so on until the operation ends
 before its N-th. Each time the outcome has to be success or the right errno; after a failure everything is as it was, and
@@ -78,10 +80,11 @@ class Faults:
         yield
         reject(0, 0)
 
-    def always(self, on):
-        """Has all allocations fail of tasks that say so in /proc/thread-self/make-it-fail, or none."""
+    def always(self, on, everywhere=False):
+        """Has all allocations fail of tasks that say so in /proc/thread-self/make-it-fail, or of all tasks, or none."""
         for kind in "failslab", "fail_page_alloc":
-            for name, value in {"task-filter": "Y", "interval": 1, "probability": 100 if on else 0}.items():
+            tasks = "N" if everywhere and on else "Y"
+            for name, value in {"task-filter": tasks, "interval": 1, "probability": 100 if on else 0}.items():
                 write(f"{FAULTS}/{kind}/{name}", value)
 
     def inject(self, nth, function):
@@ -423,6 +426,61 @@ def jobs(disk, walk):
     disk.reset()
 
 
+def parts(disk, walk):
+    """Parts of pages are written."""
+    data, length = mmap.mmap(-1, PAGE), PAGE // 4
+    data[:] = contents("random", 9)(0)
+    names = {None: "empty", "same": "one word all over", 1700: "compressed", "random": "huge"}
+
+    def write_part():
+        os.pwritev(disk.fd, [memoryview(data)[:length]], NEW * PAGE + length)
+
+    def merged(kind):
+        old = contents(kind, 1)(NEW) if kind else bytes(PAGE)
+        got = mmap.mmap(-1, PAGE)
+        os.preadv(disk.fd, [got], NEW * PAGE)
+        if got[:] != old[:length] + data[:length] + old[2 * length:]:
+            yield "the page is not the old one with the new part"
+
+    def anew(kind):
+        disk.forget_new()
+        if kind:
+            disk.fill(kind)
+            disk.write_new()
+
+    def written_back():
+        anew(1700)
+        disk.must("writeback", f"page_index={NEW}")
+
+    for algorithm in "lz4", "lzmem":
+        disk.set_up(algorithm)
+        for kind, name in names.items():
+            walk(f"{algorithm}: write of a part, {name}", write_part, errors=(), before=lambda: anew(kind), done=lambda: merged(kind))
+    for compressed in 0, 1:
+        disk.set_up("lz4", ("backing_dev", disk.loop), ("compressed_writeback", compressed))
+        walk(f"write of a part, written back, compressed_writeback={compressed}", write_part, errors=(), least=2,
+             before=written_back, done=lambda: merged(1700))
+        # The rest of the page is read, and then it is stored by another task.
+        written_back()
+        name = os.path.basename(disk.loop)
+        subprocess.run(["dmsetup", "suspend", "--nolockfs", name], check=True)
+        call = Background(errno_or, write_part)
+        early = call.ends(1)
+        walk.faults.always(True, everywhere=True)
+        subprocess.run(["dmsetup", "resume", name], check=True)
+        ended = call.ends(3)
+        walk.faults.always(False)
+        trouble = [] if call.ends() else ["it does not end when there is memory"]
+        trouble += ["it ends before the page is read"] * early + ["it ends without memory"] * ended
+        if call.result is not None:
+            trouble.append(call.result)
+        case(f"without memory where the read ends: the write waits, compressed_writeback={compressed}", *trouble, *merged(1700),
+             *disk.old())
+    disk.shut()
+    disk.must("reset", 1)
+    disk.must("compressed_writeback", 0)
+
+
 def hotplug(disk, walk):
     """A CPU comes up."""
     def online(wanted):
@@ -445,8 +503,8 @@ def main(module, ko, loop, *what):
         loading(disk, walk)
     disk.insmod()
     walk.faults.within_module(module)
-    for subject in devices, configuring, requests, waiting, jobs, hotplug:
-        if not what or subject.__name__ in what:
+    for subject in devices, configuring, requests, waiting, jobs, hotplug, parts:
+        if subject.__name__ in what or not what and subject != parts:
             subject(disk, walk)
     note(f"{Walk.sites} allocations were made to fail")
     disk.reset()
