@@ -9,6 +9,7 @@
 #![forbid(unsafe_code)]
 
 mod live;
+mod recompressed;
 mod settings;
 
 use crate::zram::{
@@ -48,6 +49,7 @@ use kernel::{
 };
 
 pub(crate) use live::Live;
+pub(crate) use recompressed::Recompressed;
 pub(crate) use settings::{
     Charge,
     WritebackSettings, //
@@ -317,6 +319,7 @@ impl Device {
             limit_pages: AtomicUsize::new(config.limit_pages),
             backing: config.backing.take(),
             compressed_writeback: compressed,
+            recompressed: Default::default(),
         });
         let live = Arc::from(live);
         disk.publish(live.clone(), pages)?;

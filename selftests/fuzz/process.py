@@ -32,7 +32,7 @@ driver = Driver()
 # What the last line of each file must look like when the file is read at once.
 FORMATS = {
     "disksize": rb"\d+", "initstate": rb"[01]", "comp_algorithm": rb"(\S+ )+", "recomp_algorithm": rb"#[123]: (\S+ )+|",
-    "bd_pack_stat": rb" *\d+( +\d+){3}", "backing_dev": rb"none|/.*", "bd_stat": rb" *\d+ +\d+ +\d+", "io_stat": rb" *\d+ +\d+ 0 +\d+",
+    "bd_pack_stat": rb" *\d+( +\d+){3}", "recomp_stat": rb"#[123]: \S+( +\d+){5}|", "backing_dev": rb"none|/.*", "bd_stat": rb" *\d+ +\d+ +\d+", "io_stat": rb" *\d+ +\d+ 0 +\d+",
     "mm_stat": rb" *\d+( +\d+){8}", "debug_stat": rb"0 +0", "writeback_limit": rb"\d+",
     "writeback_limit_enable": rb"[01]", "writeback_batch_size": rb"[1-9]\d*", "compressed_writeback": rb"[01]",
 }

@@ -120,6 +120,10 @@ def recompressed(disk, request, better, worse):
     # C zram forgets the times of pages that it recompresses.
     if not disk.is_c:
         yield from disk.expect("times", times(disk), before)
+        name, pages, *size, unchanged, failed = disk.get(0, "recomp_stat").removeprefix(b"#1: ").split()
+        yield from disk.expect("recomp_stat", [name, *map(int, (pages, unchanged, failed))], [b"zstd", len(better), len(worse), 0])
+        saved = int(size[0]) - int(size[1])
+        yield from disk.expect("bytes saved by recomp_stat", saved, stored - disk.mm(0, "compr"))
     if (disk.mm(0, "compr") < stored) != bool(better):
         yield f"{stored} bytes stored before, {disk.mm(0, 'compr')} after"
     # Pages that are known to be incompressible are not tried again; all others are.

@@ -4,7 +4,10 @@
 
 #![forbid(unsafe_code)]
 
-use super::ALGORITHMS;
+use super::{
+    recompressed::Recompressed,
+    ALGORITHMS, //
+};
 use crate::zram::{
     abstractions::{
         atomic::AtomicUsize,
@@ -39,6 +42,8 @@ pub(crate) struct Live {
     /// `compressed_writeback`, as it was when the device became live: true if pages on the backing
     /// device are compressed.
     pub compressed_writeback: bool,
+    /// The results of recompression, by the priority of the algorithm.
+    pub(super) recompressed: [Recompressed; ALGORITHMS],
 }
 
 impl Live {
@@ -61,6 +66,12 @@ impl Live {
             *algorithm = zcomp.as_deref().map(Zcomp::algorithm);
         }
         algorithms
+    }
+
+    /// Returns what recompression has done with the algorithm of `priority`, or `None` if there can
+    /// be none.
+    pub fn recompressed(&self, priority: u8) -> Option<&Recompressed> {
+        self.recompressed.get(usize::from(priority))
     }
 
     /// Decompresses `object` to `page` with the algorithm of `priority`, or copies it if it is

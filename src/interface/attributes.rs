@@ -46,7 +46,7 @@ type File = Attribute<Device>;
 
 /// The name, mode and functions of each file.
 #[rustfmt::skip]
-pub(super) static ATTRIBUTES: [File; 22] = [
+pub(super) static ATTRIBUTES: [File; 23] = [
     File::rw(c"disksize", disksize_show, disksize_store),
     File::ro(c"initstate", initstate_show),
     File::wo(c"reset", reset_store),
@@ -67,6 +67,7 @@ pub(super) static ATTRIBUTES: [File; 22] = [
     File::ro(c"mm_stat", mm_stat_show),
     File::ro(c"debug_stat", debug_stat_show),
     File::rw(c"recomp_algorithm", recomp_algorithm_show, recomp_algorithm_store),
+    File::ro(c"recomp_stat", recomp_stat_show),
     File::wo(c"recompress", recompress_store),
     File::wo(c"algorithm_params", algorithm_params_store),
 ];

@@ -19,7 +19,10 @@ use crate::zram::{
         signal,
         zsmalloc::Object, //
     },
-    device::Live,
+    device::{
+        Live,
+        Recompressed, //
+    },
     store::{
         Content,
         ContentRef,
@@ -37,6 +40,7 @@ pub(crate) struct Recompression<'t> {
     candidates: Candidates<'t>,
     threshold: usize,
     priority: u8,
+    counts: &'t Recompressed,
 }
 
 impl<'t> Recompression<'t> {
@@ -49,13 +53,14 @@ impl<'t> Recompression<'t> {
     ///
     /// # Errors
     ///
-    /// `ENOMEM`.
+    /// `EINVAL` if there is no such priority; `ENOMEM`.
     pub fn new(live: &'t Live, threshold: usize, priority: u8) -> Result<Self> {
         Ok(Self {
             live,
             candidates: Candidates::new(&live.store)?,
             threshold,
             priority,
+            counts: live.recompressed(priority).ok_or(EINVAL)?,
         })
     }
 
@@ -100,6 +105,9 @@ impl<'t> Recompression<'t> {
                 object: None,
             };
             let tried = self.recompress_page(index, &mut attempt);
+            if tried.is_err() {
+                self.counts.count_failed();
+            }
             if !matches!(tried, Ok(true)) {
                 self.candidates.unmark(index);
             }
@@ -155,7 +163,8 @@ impl<'t> Recompression<'t> {
 
         let zcomp = self.live.zcomp(self.priority).ok_or(EINVAL)?;
         let pool = self.live.store.pool();
-        let class = pool.class(slot.attr().size());
+        let before = slot.attr().size();
+        let class = pool.class(before);
         let mut stream = zcomp.stream();
         let packed = stream.compress(RacyPage::from(&**page), PAGE_SIZE)?;
         let smaller = |size: usize| {
@@ -170,13 +179,19 @@ impl<'t> Recompression<'t> {
                     Err(error) if error == ENOMEM => return Ok(Some(bytes.len())),
                     object => object?,
                 };
-                object.truncate(bytes.len());
+                let after = bytes.len();
+                object.truncate(after);
                 object.write(bytes.into());
                 drop(stream);
                 slot.store(Content::Object(object, self.priority));
+                self.counts.count_page(before, after);
             }
-            _ if self.live.is_highest_priority(self.priority) => slot.set_incompressible(),
-            _ => {}
+            _ => {
+                if self.live.is_highest_priority(self.priority) {
+                    slot.set_incompressible();
+                }
+                self.counts.count_unchanged();
+            }
         }
         Ok(None)
     }

@@ -78,6 +78,28 @@ pub(super) fn recompress_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     })
 }
 
+/// Shows a line for each algorithm to recompress pages with: its priority and name, how many pages
+/// got smaller by it, what they took before and after, in bytes, and how many pages stay as they
+/// were, and failed.
+pub(super) fn recomp_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
+    disk.with_live(|live| {
+        let Some(live) = live else {
+            return Ok(());
+        };
+        for (priority, algorithm) in (0..).zip(live.algorithms()).skip(1) {
+            if let (Some(algorithm), Some(done)) = (algorithm, live.recompressed(priority)) {
+                let [pages, before, after, unchanged, failed] = done.counts();
+                writeln!(
+                    out,
+                    "#{priority}: {} {pages:>8} {before:>8} {after:>8} {unchanged:>8} {failed:>8}",
+                    algorithm.name()
+                )?;
+            }
+        }
+        Ok(())
+    })
+}
+
 /// Shows the path of the backing device, or `none`.
 pub(super) fn backing_dev_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let state = disk.state.read();
