@@ -151,16 +151,23 @@ without_zram() {
 # unload: what udev opens, it closes soon.
 unload() { udevadm settle && modprobe -r zram; }
 
-# pressed: cases: when memory runs out, pages go to zram and come back as they were.
+# pressed: cases: when memory runs out, pages go to zram and come back as they were. How long that takes depends on the host.
 pressed() {
 	local before after most
 	before=$(awk '$1 == "pswpin" {print $2}' /proc/vmstat)
-	works 'memory pressure: all data is as it was' timeout 180 stress-ng --vm 2 --vm-bytes 120% --vm-method rand-set --verify \
-		--vm-keep --timeout 20 --oom-avoid
+	works 'memory pressure: all data is as it was' press "$before"
 	after=$(awk '$1 == "pswpin" {print $2}' /proc/vmstat)
 	read -r _ _ _ _ most _ </sys/block/zram0/mm_stat
 	holds 'memory pressure: compressed pages took more than a megabyte' "$most > 1 << 20"
 	holds 'memory pressure: pages were read back' "$after - $before > 100"
+}
+
+press() {
+	local turn
+	for turn in 1 2 3 4 5 6; do
+		timeout 180 stress-ng --vm 2 --vm-bytes 120% --vm-method rand-set --verify --vm-keep --timeout 20 --oom-avoid || return
+		(($(awk '$1 == "pswpin" {print $2}' /proc/vmstat) - $1 <= 100)) || break
+	done
 }
 
 # files: a line for each file of the machine, without what logs, apt and dpkg keep for themselves, and this test. A file that was
