@@ -1,0 +1,45 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# Swap while memory is nearly gone, with a backing device that is encrypted, or a file on a file system; see stacked.py. Sets
+# nearly all memory aside.
+# vm: cpus=2 mem=768M disk=160M
+# timeout: 600
+# shellcheck source-path=SCRIPTDIR source=lib.sh
+source "$(dirname "$0")/lib.sh"
+needs root no-zram no-swap disk cryptsetup losetup mkfs.ext4 mkswap python3 module=dm-crypt module=loop
+
+read -r disk _ <<<"$DISKS"
+# What the kernel keeps free for itself is more than what is left here.
+restore_at_exit /proc/sys/vm/min_free_kbytes
+echo 4096 >/proc/sys/vm/min_free_kbytes
+mkdir "$work/mnt"
+
+# stacked NAME BACKING BELOW: cases: swap with that backing device, its pages compressed or not. BELOW holds what it has.
+stacked() {
+	local compressed
+	for compressed in 1 0; do
+		load num_devices=1
+		leave_memory 44
+		relay "$1, compressed_writeback=$compressed" python3 "$here/stacked.py" "$2" "$3" "$compressed"
+		give_memory_back
+		works 'unload' unload
+	done
+}
+
+# The commands of doc/install.md: a key that nobody knows, and that is gone with the device.
+works 'encrypt the disk' cryptsetup open --type plain --cipher aes-xts-plain64 --key-size 512 --key-file /dev/urandom \
+	"$disk" zram-backing
+stacked 'on dm-crypt' /dev/mapper/zram-backing "$disk"
+works 'close it' cryptsetup close zram-backing
+
+works 'make a file system' mkfs.ext4 -q "$disk"
+works 'mount it' mount "$disk" "$work/mnt"
+at_exit umount "$work/mnt"
+works 'make a file that has all its blocks' dd if=/dev/zero of="$work/mnt/backing" bs=1M count=128 conv=fsync
+modprobe loop
+works 'a loop device with direct I/O' losetup --direct-io=on -f --show "$work/mnt/backing"
+loop=$(losetup --noheadings --output NAME -j "$work/mnt/backing")
+is 'it has direct I/O' "$(losetup --noheadings --raw --output DIO "$loop")" 1
+stacked 'on a file' "$loop" none
+works 'detach it' losetup -d "$loop"
+finish
