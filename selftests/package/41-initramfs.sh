@@ -16,7 +16,8 @@ set_up() {
 
 next_boot() {
 	serves rust
-	matches 'it was loaded before systemd' "$(dmesg)" 'rust_zram: Added device: zram0.*systemd\[1\]: systemd '
+	matches 'it was loaded before the root file system was there' "$(dmesg | grep 'zram\|EXT4')" \
+		'rust_zram: Added device: zram0.*EXT4-fs \(vda\): mounted filesystem'
 }
 
 enforced() {
