@@ -3,7 +3,7 @@
 # Swap while memory is nearly gone, with a backing device that is encrypted, or a file on a file system; see stacked.py. Sets
 # nearly all memory aside.
 # vm: cpus=2 mem=768M disk=160M
-# timeout: 600
+# timeout: 1300
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 needs root no-zram no-swap disk cryptsetup losetup mkfs.ext4 mkswap python3 module=dm-crypt module=loop
