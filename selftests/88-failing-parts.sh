@@ -15,5 +15,6 @@ dmsetup create zram-failing --table "0 $((16 << 11)) linear $loop_device 0"
 at_exit dmsetup remove --retry zram-failing
 at_exit dmsetup resume zram-failing
 cd "$work" || exit
-relay 'each allocation fails' python3 "$here/failing.py" "$MODULE" "$KO" /dev/mapper/zram-failing parts
+mapper=/dev/$(dmsetup info --columns --noheadings -o blkdevname zram-failing)
+relay 'each allocation fails' python3 "$here/failing.py" "$MODULE" "$KO" "$mapper" parts
 finish

@@ -462,12 +462,13 @@ def parts(disk, walk):
              before=written_back, done=lambda: merged(1700))
         # The rest of the page is read, and then it is stored by another task.
         written_back()
-        name = os.path.basename(disk.loop)
-        subprocess.run(["dmsetup", "suspend", "--nolockfs", name], check=True)
+        device = os.stat(disk.loop).st_rdev
+        mapped = ["-j", str(os.major(device)), "-m", str(os.minor(device))]
+        subprocess.run(["dmsetup", "suspend", "--nolockfs", *mapped], check=True)
         call = Background(errno_or, write_part)
         early = call.ends(1)
         walk.faults.always(True, everywhere=True)
-        subprocess.run(["dmsetup", "resume", name], check=True)
+        subprocess.run(["dmsetup", "resume", *mapped], check=True)
         ended = call.ends(3)
         walk.faults.always(False)
         trouble = [] if call.ends() else ["it does not end when there is memory"]
