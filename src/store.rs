@@ -31,7 +31,6 @@ pub(crate) use bio_slots::BioSlots;
 use blocks::Blocks;
 pub(crate) use blocks::{
     Block,
-    BlockPage,
     BlockRead,
     Location,
     Place,

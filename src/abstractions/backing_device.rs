@@ -7,9 +7,7 @@
 //!
 //! Upstream this would be `rust/kernel/block/bdev.rs`.
 
-mod block_read;
 mod chained_read;
-mod page_write;
 mod part_read;
 mod run;
 
@@ -17,10 +15,6 @@ use super::{
     ffi,
     files,
     sysfs::Text, //
-};
-pub(crate) use block_read::{
-    BlockEnd,
-    BlockRequest, //
 };
 pub(crate) use chained_read::{
     ReadEnd,
@@ -38,7 +32,6 @@ use kernel::{
     },
     prelude::*, //
 };
-pub(crate) use page_write::PageWrite;
 pub(crate) use part_read::{
     PartEnd,
     PartRequest, //
@@ -56,15 +49,15 @@ const PAGE_LEN: c_uint = PAGE_SIZE as c_uint;
 /// # Examples
 ///
 /// ```
-/// # use crate::zram::abstractions::backing_device::{BackingDevice, PageWrite};
+/// # use crate::zram::abstractions::backing_device::{BackingDevice, Run};
 /// # use kernel::sync::Arc;
 /// let device = Arc::new(BackingDevice::open(b"/dev/loop0")?, GFP_KERNEL)?;
-/// let mut write = PageWrite::new(&device)?;
-/// if let Some(page) = write.page() {
+/// let mut run = Run::new(&device, 1)?;
+/// if let Some(page) = run.page(0) {
 ///     page.0.fill(1);
 /// }
-/// write.start(0);
-/// if let Some(result) = write.wait() {
+/// run.write(0, 1);
+/// if let Some(result) = run.wait() {
 ///     result?;
 /// }
 /// # Ok::<(), Error>(())

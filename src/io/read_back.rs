@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
 //! Reads of pages on the backing device, with both halves: [`read_back`] and [`read_shared`] start
-//! a read, and [`ReadEnd::end`] and [`BlockEnd::end`] are called when the device has answered.
+//! a read, and [`ReadEnd::end`] is called when the device has answered.
 //!
 //! Between the two a [`BlockRead`] pins the block, and the slot is not locked. So the page can be
 //! written, discarded or freed meanwhile, without waiting for the device.
@@ -12,14 +12,15 @@ use super::BioPage;
 use crate::zram::{
     abstractions::{
         backing_device::{
-            BlockEnd,
-            BlockRequest,
             ReadEnd,
             ReadRequest, //
         },
         bio::Reading,
         memory::Patience,
-        page::PageBuf,
+        page::{
+            PageBox,
+            PageBuf, //
+        },
         racy::RacyPageMut, //
     },
     device::{
@@ -29,7 +30,6 @@ use crate::zram::{
     store::{
         count,
         BioSlots,
-        BlockPage,
         BlockRead,
         Location,
         Place,
@@ -39,7 +39,10 @@ use crate::zram::{
     }, //
 };
 use core::ops::Range;
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::UniqueArc, //
+};
 
 /// A read of a block that is the page.
 struct WholeRead {
@@ -121,7 +124,7 @@ pub(super) fn read_shared(
         }
         let Some((request, reservation)) = memory.take() else {
             drop(slot);
-            let new = || Ok((BlockRequest::new(page)?, Reservation::new()?));
+            let new = || Ok((ReadRequest::new(page)?, Reservation::new()?));
             memory = Some(Patience::Waits.allocate(new)?);
             continue;
         };
@@ -130,7 +133,7 @@ pub(super) fn read_shared(
             bytes,
             priority,
         };
-        backing.read_block(block, request, read);
+        backing.read(block, request, read);
         return Ok(true);
     }
 }
@@ -168,13 +171,17 @@ fn start(
 }
 
 impl ReadEnd<Device> for WholeRead {
-    fn end(self, _: &Live, _: RacyPageMut<'_>) -> Result {
+    type Buffer = ();
+
+    fn end(self, _: &Live, (): (), _: RacyPageMut<'_>) -> Result {
         Ok(())
     }
 }
 
-impl BlockEnd<Device> for SharedRead {
-    fn end(self, live: &Live, block: BlockPage, page: RacyPageMut<'_>) -> Result {
+impl ReadEnd<Device> for SharedRead {
+    type Buffer = UniqueArc<PageBox<PageBuf>>;
+
+    fn end(self, live: &Live, block: Self::Buffer, page: RacyPageMut<'_>) -> Result {
         let Self {
             block: read,
             bytes,
@@ -184,7 +191,7 @@ impl BlockEnd<Device> for SharedRead {
         let mut stream = live.zcomp(priority).ok_or(EINVAL)?.stream();
         stream.decompress(bytes, page)?;
         drop(stream);
-        read.keep(block);
+        read.keep(block.into());
         Ok(())
     }
 }

@@ -15,7 +15,7 @@ use crate::zram::{
         atomic::Ordering,
         backing_device::{
             BackingDevice,
-            PageWrite, //
+            Run, //
         },
         page::PageBuf,
         racy::RacyPageMut,
@@ -41,7 +41,7 @@ use kernel::{
 
 /// A write to the backing device, used again and again.
 struct Transfer<'t> {
-    write: PageWrite,
+    run: Run,
     /// The index of the slot that the page came from, and the block that it is written to, while
     /// the write is under way.
     target: Option<(usize, Block<'t>)>,
@@ -155,7 +155,7 @@ impl<'t> Writeback<'t> {
         }
         self.settings.check_limit()?;
         let block = self.live.store.blocks().reserve().ok_or(ENOSPC)?;
-        let page = transfer.write.page().ok_or(EBUSY)?;
+        let page = transfer.run.page(0).ok_or(EBUSY)?;
         let Some(slot) = self.live.store.lock(index) else {
             return Ok(false);
         };
@@ -166,7 +166,7 @@ impl<'t> Writeback<'t> {
         }
         drop(slot);
         transfer.charge = self.settings.charge();
-        transfer.write.start(block.index());
+        transfer.run.write(block.index(), 1);
         transfer.target = Some((index, block));
         Ok(true)
     }
@@ -177,7 +177,7 @@ impl<'t> Writeback<'t> {
     ///
     /// That of the write; the page stays in memory then.
     fn finish(&self, transfer: &mut Transfer<'_>) -> Result {
-        let (Some(written), Some((index, block))) = (transfer.write.wait(), transfer.target.take())
+        let (Some(written), Some((index, block))) = (transfer.run.wait(), transfer.target.take())
         else {
             return Ok(());
         };
@@ -220,8 +220,8 @@ impl<'t> Writeback<'t> {
 fn transfers<'t>(device: &Arc<BackingDevice>, count: usize) -> Result<KVVec<Transfer<'t>>> {
     let mut transfers = KVVec::new();
     for _ in 0..count {
-        let transfer = PageWrite::new(device).map(|write| Transfer {
-            write,
+        let transfer = Run::new(device, 1).map(|run| Transfer {
+            run,
             target: None,
             charge: None,
         });

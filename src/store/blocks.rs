@@ -41,7 +41,6 @@ pub(crate) use place::{
 };
 use reads::Reading;
 pub(crate) use reads::{
-    BlockPage,
     BlockRead,
     Reservation, //
 };

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Reads from a backing device to the memory of a bio, which does not end before the read has.
+//! Reads from a backing device for a bio that is a read itself, and does not end before.
+//!
+//! The block is read to the memory of the bio; or to a page of the driver's own, from which the
+//! driver makes what the bio is to read.
 //!
 //! Upstream this would be `rust/kernel/block/bdev/chained_read.rs`.
 
 use super::{
     sector,
-    BackingDevice, //
+    BackingDevice,
+    PAGE_LEN, //
 };
 use crate::zram::abstractions::{
     bio::{
@@ -20,6 +24,11 @@ use crate::zram::abstractions::{
         Operations, //
     },
     ffi,
+    memory::NoIo,
+    page::{
+        PageBox,
+        PageBuf, //
+    },
     racy::RacyPageMut, //
 };
 use core::{
@@ -33,30 +42,92 @@ use kernel::{
     container_of,
     error::to_result,
     prelude::*,
-    sync::Arc, //
+    sync::{
+        Arc,
+        UniqueArc, //
+    }, //
 };
 
 /// A driver's part of a read from a backing device: called when the device has answered.
 pub(crate) trait ReadEnd<T: Operations>: Send {
-    /// Turns `page`, as the backing device had it, into the page that the bio is to read.
+    /// The memory that the block is read to.
+    type Buffer: Buffer;
+
+    /// Makes `page` the one that the bio is to read.
     ///
-    /// `live` is the state of the disk that the bio was sent to.
+    /// `block` is the block as the backing device had it; or `page` is, if `block` is `()`. `live`
+    /// is the state of the disk that the bio was sent to.
     ///
     /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
     /// Any error fails the bio, with `EIO` for user space.
-    fn end(self, live: &T::Live, page: RacyPageMut<'_>) -> Result;
+    fn end(self, live: &T::Live, block: Self::Buffer, page: RacyPageMut<'_>) -> Result;
+}
+
+/// Memory that a block can be read to.
+pub(crate) trait Buffer: Sized + Send {
+    /// Allocates it.
+    ///
+    /// Context: Process context. May sleep and reclaim memory, but starts no I/O.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`, without a message in the log.
+    fn new() -> Result<Self>;
+
+    /// Adds it to `bio`, which is to read it for `destination`.
+    ///
+    /// # Safety
+    ///
+    /// `bio` is initialised, has room for one vector, and ends before `self` or `destination` is
+    /// dropped or borrowed again.
+    unsafe fn add_to<T: Operations>(
+        &mut self,
+        destination: &mut Destination<T>,
+        bio: *mut ffi::bio,
+    );
+}
+
+/// The memory of the bio that the block is read for.
+impl Buffer for () {
+    fn new() -> Result<Self> {
+        Ok(())
+    }
+
+    unsafe fn add_to<T: Operations>(
+        &mut self,
+        destination: &mut Destination<T>,
+        bio: *mut ffi::bio,
+    ) {
+        // SAFETY: `bio` is initialised, has room for one vector, and ends before `destination` is
+        // used again, by the safety requirement.
+        unsafe { destination.add_to(bio) };
+    }
+}
+
+/// A page of the driver's own.
+impl Buffer for UniqueArc<PageBox<PageBuf>> {
+    fn new() -> Result<Self> {
+        let page = PageBox::new_noio()?;
+        let _no_io = NoIo::new();
+        Ok(Self::new(page, GFP_KERNEL | __GFP_NOWARN)?)
+    }
+
+    unsafe fn add_to<T: Operations>(&mut self, _: &mut Destination<T>, bio: *mut ffi::bio) {
+        // SAFETY: The page belongs to `self`, and there is room for a vector, by the safety
+        // requirement.
+        unsafe { ffi::bio_add_virt_nofail(bio, (&raw mut ***self).cast(), PAGE_LEN) };
+    }
 }
 
 impl BackingDevice {
-    /// Starts to read block `index` to the memory that `request` was made for, and returns without
-    /// waiting for the device.
+    /// Starts to read block `index` with `request`, and returns without waiting for the device.
     ///
     /// When the block was read, [`ReadEnd::end`] of `end` is called; if reading it failed, `end` is
-    /// dropped and the bio fails. The bio that the memory belongs to does not end before that, and
-    /// the device stays open.
+    /// dropped and the bio fails. The bio that the request was made for does not end before that,
+    /// and the device stays open.
     ///
     /// Context: Process context. May sleep.
     pub fn read<T: Operations, E: ReadEnd<T>>(
@@ -65,11 +136,16 @@ impl BackingDevice {
         request: ReadRequest<T, E>,
         end: E,
     ) {
-        let ReadRequest { place, destination } = request;
+        let ReadRequest {
+            place,
+            buffer,
+            destination,
+        } = request;
         let read = place.write(ChainedRead {
             bio: TaskBio::uninit(),
             vec: pin_init::zeroed(),
             device: self.clone(),
+            buffer,
             end,
             destination,
         });
@@ -77,14 +153,14 @@ impl BackingDevice {
         let read = KBox::into_raw(read);
         // SAFETY: `raw` and `vec` are in `read`, which stays in its own allocation until `end`
         // takes it back. `self.bdev` is open by the type invariant, and stays open until `read`
-        // lets go of the device, after the bio has ended. The bio has room for one vector, and
-        // `destination` is dropped after it has ended. Until then there is a disk, so that there is
-        // a `ModuleExit`, too.
+        // lets go of the device, after the bio has ended. The bio has room for one vector; `buffer`
+        // and `destination` are not touched before it has ended. Until then there is a disk, so
+        // there is a `ModuleExit`, too.
         unsafe {
             ffi::bio_init(raw, self.bdev, &raw mut (*read).vec, 1, flags);
             (*raw).bi_iter.bi_sector = sector(index);
             TaskBio::set_end(&raw mut (*read).bio, ChainedRead::<T, E>::end);
-            (*read).destination.add_to(raw);
+            (*read).buffer.add_to(&mut (*read).destination, raw);
             ffi::submit_bio(raw);
         }
     }
@@ -127,7 +203,9 @@ pub(super) fn allocate_noio<T>() -> Result<KBox<MaybeUninit<T>>> {
 /// struct AsItIs;
 ///
 /// impl<T: Operations> ReadEnd<T> for AsItIs {
-///     fn end(self, _live: &T::Live, _page: RacyPageMut<'_>) -> Result {
+///     type Buffer = ();
+///
+///     fn end(self, _live: &T::Live, _block: (), _page: RacyPageMut<'_>) -> Result {
 ///         Ok(())
 ///     }
 /// }
@@ -137,13 +215,14 @@ pub(super) fn allocate_noio<T>() -> Result<KBox<MaybeUninit<T>>> {
 ///     Ok(())
 /// }
 /// ```
-pub(crate) struct ReadRequest<T: Operations, E> {
+pub(crate) struct ReadRequest<T: Operations, E: ReadEnd<T>> {
     place: KBox<MaybeUninit<ChainedRead<T, E>>>,
+    buffer: E::Buffer,
     destination: Destination<T>,
 }
 
 impl<T: Operations, E: ReadEnd<T>> ReadRequest<T, E> {
-    /// Allocates a request to read to `page`, whose bio does not end before the request is dropped
+    /// Allocates a request to read for `page`, whose bio does not end before the request is dropped
     /// or the read is done.
     ///
     /// Context: Process context. May sleep and reclaim memory, but starts no I/O.
@@ -153,6 +232,7 @@ impl<T: Operations, E: ReadEnd<T>> ReadRequest<T, E> {
     /// `ENOMEM`.
     pub fn new(page: &BioPage<'_, T, Reading>) -> Result<Self> {
         Ok(Self {
+            buffer: E::Buffer::new()?,
             place: allocate_noio()?,
             destination: page.keep()?,
         })
@@ -160,12 +240,13 @@ impl<T: Operations, E: ReadEnd<T>> ReadRequest<T, E> {
 }
 
 /// A read that is under way.
-struct ChainedRead<T: Operations, E> {
+struct ChainedRead<T: Operations, E: ReadEnd<T>> {
     bio: TaskBio,
     vec: ffi::bio_vec,
     // Keeps the device open for the bio. Two atomic operations for each read, which are little
     // beside a request to a device.
     device: Arc<BackingDevice>,
+    buffer: E::Buffer,
     end: E,
     destination: Destination<T>,
 }
@@ -190,14 +271,16 @@ impl<T: Operations, E: ReadEnd<T>> ChainedRead<T, E> {
         let read_status = to_result(unsafe { ffi::blk_status_to_errno(status) });
         let Self {
             mut destination,
+            buffer,
             end,
             device,
             ..
         } = KBox::into_inner(read);
         // The bio has ended, and needs the device no more.
         drop(device);
-        let result = read_status
-            .and_then(|()| destination.finish(|bio, page| end.end(live_of(bio).ok_or(EIO)?, page)));
+        let result = read_status.and_then(|()| {
+            destination.finish(|bio, page| end.end(live_of(bio).ok_or(EIO)?, buffer, page))
+        });
         if result.is_err() {
             destination.fail(status);
         }

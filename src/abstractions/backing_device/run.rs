@@ -2,7 +2,9 @@
 
 //! Writes of several pages to neighbouring blocks of a backing device, and reads of such.
 //!
-//! Upstream this would be `rust/kernel/block/bdev/run.rs`.
+//! Upstream this would be `rust/kernel/block/bdev/run.rs`. Waiting uses C's completion directly,
+//! since the `kernel` crate's `Completion` has `complete_all()` only, and can't be used a second
+//! time.
 
 use super::{
     BackingDevice,
@@ -59,7 +61,8 @@ pub(crate) struct Run {
 struct Inner {
     #[pin]
     raw: Opaque<ffi::bio>,
-    vecs: [ffi::bio_vec; MOST],
+    // One for each page.
+    vecs: KVec<ffi::bio_vec>,
     #[pin]
     done: Opaque<ffi::completion>,
     pages: KVec<PageBox<PageBuf>>,
@@ -93,9 +96,12 @@ impl Run {
                 Ok(()) => {}
             }
         }
+        let _no_io = NoIo::new();
+        let vec = pin_init::zeroed();
+        let vecs = KVec::from_elem(vec, pages.len(), GFP_KERNEL | __GFP_NOWARN)?;
         let init = try_pin_init!(Inner {
             raw <- Opaque::zeroed(),
-            vecs: pin_init::zeroed(),
+            vecs,
             done <- Opaque::ffi_init(|done: *mut ffi::completion| {
                 // SAFETY: `done` is valid for writes, and is initialised here; name and key of the
                 // lock are static.
@@ -110,7 +116,6 @@ impl Run {
             }),
             pages,
         });
-        let _no_io = NoIo::new();
         // INVARIANT: `busy` is not set, and the bio was not submitted.
         Ok(Self {
             inner: KBox::try_pin_init(init, GFP_KERNEL | __GFP_NOWARN)?,
@@ -157,15 +162,15 @@ impl Run {
         let raw = inner.raw.get();
         // SAFETY: The bio is not under way, by the type invariant and since `wait` has returned.
         // `inner` is pinned, and dropping `self` waits for the bio before it frees it and lets go
-        // of the device. There are no more pages than the bio has room for.
+        // of the device. There is a vector for each page.
         unsafe {
             (*inner.done.get()).done = 0;
-            let vecs = inner.vecs.as_mut_ptr();
-            ffi::bio_init(raw, self.device.bdev, vecs, MOST as u16, operation);
+            let (vecs, len) = (inner.vecs.as_mut_ptr(), inner.vecs.len() as u16);
+            ffi::bio_init(raw, self.device.bdev, vecs, len, operation);
             (*raw).bi_iter.bi_sector = super::sector(index);
             (*raw).bi_end_io = Some(Self::end);
             (*raw).bi_private = inner.done.get().cast();
-            for page in inner.pages.iter_mut().take(count.min(MOST)) {
+            for page in inner.pages.iter_mut().take(count) {
                 ffi::bio_add_virt_nofail(raw, (&raw mut **page).cast(), PAGE_LEN);
             }
             ffi::submit_bio(raw);
