@@ -26,7 +26,7 @@ stacked() {
 	done
 }
 
-# The commands of doc/install.md: a key that nobody knows, and that is gone with the device.
+# The commands of doc/writeback.md: a key that nobody knows, and that is gone with the device.
 works 'encrypt the disk' cryptsetup open --type plain --cipher aes-xts-plain64 --key-size 512 --key-file /dev/urandom \
 	"$disk" zram-backing
 stacked 'on dm-crypt' /dev/mapper/zram-backing "$disk"

@@ -70,7 +70,7 @@ class Faults:
 
     @contextlib.contextmanager
     def but_for(self, name):
-        """Has no allocation fail in this function of the kernel, which allocates much, and has failed at each of them before."""
+        """Has no allocation fail in this function of the kernel. It makes many, each of which fails in another case."""
         def reject(start, end):
             for kind in "failslab", "fail_page_alloc":
                 write(f"{FAULTS}/{kind}/reject-start", start)
@@ -233,7 +233,7 @@ def loading(disk, walk):
         if disk.numbers() != [0]:
             yield f"devices {disk.numbers()}"
 
-    # hot_add fails at each allocation of that.
+    # hot_add, below, fails at each allocation of add_disk_fwnode().
     with walk.faults.but_for("add_disk_fwnode"):
         walk("insmod", disk.insmod, ADDING, least=20, failed=nothing, done=works, after=disk.rmmod)
 

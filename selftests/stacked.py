@@ -9,6 +9,7 @@ again and again, so that what they read comes from the backing device; a process
 The result is KTAP without numbers.
 """
 
+import itertools
 import mmap
 import os
 import random
@@ -72,7 +73,7 @@ def write_back(driver, workers):
     MiB, and the processes that did not end in time, and those that failed."""
     outcomes, least, failed = set(), meminfo("MemFree"), []
     waiting, deadline = set(workers), time.monotonic() + PATIENCE
-    for request in iter(lambda: "huge" if outcomes and random.random() < 0.3 else "idle", None):
+    for request in itertools.cycle(["idle", "idle", "huge"]):
         if request == "idle":
             outcomes.add(driver.put(0, "idle", "all"))
         outcomes.add(driver.put(0, "writeback", request))

@@ -143,6 +143,8 @@ def priorities(disk, server, compressed):
     disk.fresh()
     for number, algorithm in enumerate(("deflate", "lz4hc", "zstd"), 1):
         disk.must("recomp_algorithm", f"algo={algorithm} priority={number}")
+    if not disk.is_c:
+        yield from disk.expect("recomp_stat of a blank device", disk.get(0, "recomp_stat"), b"")
     disk.must("algorithm_params", "priority=3 level=19")
     again = {"backing_dev": server.path, "compressed_writeback": compressed, "comp_algorithm": "lzo-rle"}
     for attribute, value in again.items():
