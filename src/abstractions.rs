@@ -24,6 +24,7 @@ pub(super) mod ffi;
 pub(crate) mod files;
 pub(crate) mod guarded;
 mod kmap;
+pub(crate) mod kthread;
 pub(crate) mod lockdep;
 pub(crate) mod major;
 pub(crate) mod memory;

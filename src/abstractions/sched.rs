@@ -117,3 +117,15 @@ pub(crate) fn boot_seconds() -> u32 {
     let time = unsafe { ffi::ktime_get_coarse_with_offset(ffi::tk_offsets_TK_OFFS_BOOT) };
     (time / 1_000_000_000) as u32
 }
+
+/// Returns the time that the current task has run so far.
+///
+/// It is brought up to date at each tick, and when the task sleeps.
+///
+/// Context: Process context.
+pub(crate) fn run_time() -> Delta {
+    // SAFETY: `get_current()` is the task that runs this. The number is one word, which the
+    // scheduler may change on this CPU; it is read once.
+    let nanos = unsafe { (&raw const (*ffi::get_current()).se.sum_exec_runtime).read_volatile() };
+    Delta::from_nanos(nanos as i64)
+}

@@ -7,6 +7,9 @@
 //! io_uring set it, too. These have the task stop, or do something, when it returns to user space,
 //! which is no reason to leave work undone.
 //!
+//! A kernel thread gets no signals: it is asked to stop, and to freeze, without the flag. So that
+//! work can be done by either, both are found by the same two functions.
+//!
 //! C headers: [`include/linux/sched/signal.h`](srctree/include/linux/sched/signal.h),
 //! [`include/linux/freezer.h`](srctree/include/linux/freezer.h)
 //!
@@ -64,28 +67,40 @@ const fn mask(mut signals: &[u32]) -> u64 {
 /// Context: Process context. May sleep. The caller holds no lock that the system's devices may need
 /// while the system goes to sleep.
 pub(crate) fn freeze_if_asked() {
-    // Whatever asks a task to freeze sets this flag. A kernel that can't sleep has none of this.
+    // Whatever asks a task of user space to freeze sets this flag. A kernel that can't sleep has
+    // none of this.
     #[cfg(CONFIG_FREEZER)]
-    if current!().signal_pending() {
-        // SAFETY: The current task may sleep here, and is one of user space. `child_reaper` is the
-        // first task of the system, which never ends. It is in no control group that is frozen, so
-        // that it is asked to freeze only if the system goes to sleep.
+    if current!().signal_pending() || is_kthread() {
+        // SAFETY: The current task may sleep here. `child_reaper` is the first task of the system,
+        // which never ends. It is in no control group that is frozen, so that it is asked to freeze
+        // only if the system goes to sleep.
         unsafe {
             let first = (&raw const ffi::init_pid_ns.child_reaper).read_volatile();
             if ffi::freezing_slow_path(ffi::get_current()) && ffi::freezing_slow_path(first) {
-                ffi::__refrigerator(false);
+                ffi::__refrigerator(is_kthread());
             }
         }
     }
 }
 
-/// Returns whether a signal is pending for the current task that ends the task or has a handler.
+/// Returns whether a signal is pending for the current task that ends the task or has a handler;
+/// for a kernel thread, whether it is to stop.
 ///
 /// Takes no lock.
 ///
-/// Context: Process context, in a task of user space.
+/// Context: Process context.
 pub(crate) fn is_interrupted() -> bool {
+    if is_kthread() {
+        // SAFETY: The current task is a kernel thread, so it has the data that the call looks at.
+        return unsafe { ffi::kthread_should_stop() };
+    }
     current!().signal_pending() && ends()
+}
+
+/// Returns whether the current task is a kernel thread.
+fn is_kthread() -> bool {
+    // SAFETY: `get_current()` is the task that runs this, whose flags only itself changes.
+    unsafe { (*ffi::get_current()).flags & ffi::PF_KTHREAD != 0 }
 }
 
 /// Returns whether one of the pending signals ends the task or has a handler.
