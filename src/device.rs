@@ -2,15 +2,20 @@
 
 //! One zram device: its states, its locks, and the changes from one state to another.
 //!
-//! Lock order: index of devices → `job_lock` → `reset_lock` → `config_lock` → `state` → CPU
-//! hotplug → stream; and slot → stream → zsmalloc. I/O takes no lock of the device: see
-//! [`crate::zram::abstractions::disk`].
+//! Lock order: index of devices → `job_lock` → `policy_lock` → `reset_lock` → `config_lock` →
+//! `state` → CPU hotplug → stream; and slot → stream → zsmalloc. I/O takes no lock of the device:
+//! see [`crate::zram::abstractions::disk`].
 
 #![forbid(unsafe_code)]
 
+mod config;
 mod live;
+mod moves;
+mod policy;
 mod recompressed;
 mod settings;
+mod tiers;
+mod worker;
 
 use crate::zram::{
     abstractions::{
@@ -18,20 +23,12 @@ use crate::zram::{
             AtomicUsize,
             Ordering, //
         },
-        backing_device::BackingDevice,
-        cpuhp::{
-            self,
-            Instance, //
-        },
+        cpuhp,
         disk::DiskRef,
         rwsem::{
             RwSem,
             WriteGuard, //
         }, //
-    },
-    codecs::{
-        Algorithm,
-        Params, //
     },
     store::Store,
     streams::Zcomp, //
@@ -48,11 +45,30 @@ use kernel::{
     }, //
 };
 
-pub(crate) use live::Live;
+pub(crate) use config::Config;
+pub(crate) use live::{
+    reserve_of,
+    Live, //
+};
+use moves::Moves;
+pub(crate) use policy::{
+    Marks,
+    Policy,
+    Watermarks, //
+};
 pub(crate) use recompressed::Recompressed;
 pub(crate) use settings::{
     Charge,
     WritebackSettings, //
+};
+pub(crate) use tiers::{
+    Rule,
+    Tier,
+    Tiers, //
+};
+pub(crate) use worker::{
+    Worker,
+    WorkerContext, //
 };
 
 /// Number of algorithms that a device may have.
@@ -69,67 +85,10 @@ pub(crate) enum State {
     Blank(Config),
     /// The device has a disksize, and I/O works.
     ///
-    /// [`Device::reset`] makes it blank. The disk holds a second reference, which I/O uses.
-    Live(Arc<Live>),
-}
-
-/// Configuration that user space sets before the disksize.
-pub(crate) struct Config {
-    /// The algorithms, by priority.
-    pub algorithms: [Option<Algorithm>; ALGORITHMS],
-    /// The parameters of these.
-    pub params: [Params; ALGORITHMS],
-    /// The most pages that the pool may use, or 0 for no limit.
-    pub limit_pages: usize,
-    /// The device to write pages back to.
-    pub backing: Option<Arc<BackingDevice>>,
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            algorithms: [Some(Algorithm::Lz4), None, None, None],
-            params: Default::default(),
-            limit_pages: 0,
-            backing: None,
-        }
-    }
-}
-
-impl Config {
-    /// Sets up all algorithms, and takes their parameters out of the configuration.
-    ///
-    /// Context: Process context. May sleep; takes the CPU hotplug lock.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Zcomp::create`]; algorithms and parameters are back at their defaults then.
-    #[inline(never)] // So that its stack frame is gone when `set_disksize` goes on.
-    fn zcomps(
-        &mut self,
-        disk: DiskRef<'_, Device>,
-    ) -> Result<[Option<Instance<Zcomp>>; ALGORITHMS]> {
-        let mut zcomps = [const { None }; ALGORITHMS];
-        let algorithms = self.algorithms.iter().zip(&mut self.params);
-        for (zcomp, (&algorithm, params)) in zcomps.iter_mut().zip(algorithms) {
-            let Some(algorithm) = algorithm else {
-                continue;
-            };
-            match Zcomp::create(algorithm, core::mem::take(params), &disk.hotplug) {
-                Ok(new) => *zcomp = Some(new),
-                Err(error) => {
-                    let (disk, name) = (disk.name(), algorithm.name());
-                    pr_err!("{disk}: Cannot initialise {name} compressing backend\n");
-                    let Self {
-                        algorithms, params, ..
-                    } = Self::default();
-                    (self.algorithms, self.params) = (algorithms, params);
-                    return Err(error);
-                }
-            }
-        }
-        Ok(zcomps)
-    }
+    /// [`Device::reset`] makes it blank. The disk holds a second reference, which I/O uses, and the
+    /// policy's worker a third one; there is no worker until a policy is set. It is dropped first,
+    /// so that the backing device is not closed by a kernel thread, where that would be put off.
+    Live(Option<Worker>, Arc<Live>),
 }
 
 /// A zram device: the driver data of a disk.
@@ -147,6 +106,8 @@ pub(crate) struct Device {
     job_lock: Pin<KBox<RwSem<()>>>,
     /// Held for reading by what takes long but may run beside a job, and for writing by a reset.
     reset_lock: Pin<KBox<RwSem<()>>>,
+    /// Held for reading by the policy's worker while it is at work, and for writing by a reset.
+    policy_lock: Arc<RwSem<()>>,
     /// Held by whatever changes the device from blank to live or back, or the configuration in more
     /// than one step.
     ///
@@ -154,30 +115,40 @@ pub(crate) struct Device {
     /// may be released between two steps. It is only ever taken for writing, like `job_lock`.
     config_lock: Pin<KBox<RwSem<()>>>,
     /// Settings that outlive a reset.
-    pub settings: WritebackSettings,
+    pub settings: Arc<WritebackSettings>,
+    /// The work of the policy's worker.
+    work: fn(&WorkerContext),
     hotplug: Arc<cpuhp::HotplugState<Zcomp>>,
 }
 
 impl Device {
     /// Creates a blank device, with the settings of mainline's new devices.
     ///
+    /// `work` is called in a thread of its own, once a policy is set.
+    ///
     /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn new(hotplug: &Arc<cpuhp::HotplugState<Zcomp>>) -> Result<Self> {
+    pub fn new(
+        hotplug: &Arc<cpuhp::HotplugState<Zcomp>>,
+        work: fn(&WorkerContext),
+    ) -> Result<Self> {
         let state = State::Blank(Config::default());
         let state = RwSem::new(state, c"zram_state", kernel::static_lock_class!());
         let job_lock = RwSem::new((), c"zram_job", kernel::static_lock_class!());
         let reset_lock = RwSem::new((), c"zram_reset", kernel::static_lock_class!());
+        let policy_lock = RwSem::new((), c"zram_tiers", kernel::static_lock_class!());
         let config_lock = RwSem::new((), c"zram_config", kernel::static_lock_class!());
         Ok(Self {
             state: KBox::pin_init(state, GFP_KERNEL)?,
             job_lock: KBox::pin_init(job_lock, GFP_KERNEL)?,
             reset_lock: KBox::pin_init(reset_lock, GFP_KERNEL)?,
+            policy_lock: Arc::pin_init(policy_lock, GFP_KERNEL)?,
             config_lock: KBox::pin_init(config_lock, GFP_KERNEL)?,
-            settings: WritebackSettings::new()?,
+            settings: Arc::new(WritebackSettings::new()?, GFP_KERNEL)?,
+            work,
             hotplug: hotplug.clone(),
         })
     }
@@ -190,7 +161,7 @@ impl Device {
     pub fn with_live<R>(&self, f: impl FnOnce(Option<&Live>) -> R) -> R {
         match &*self.state.read() {
             State::Blank(_) => f(None),
-            State::Live(live) => f(Some(live)),
+            State::Live(_, live) => f(Some(live)),
         }
     }
 
@@ -245,7 +216,7 @@ impl Device {
     pub fn with_config<R>(&self, f: impl FnOnce(&mut Config) -> Result<R>) -> Result<R> {
         match &mut *self.state.write() {
             State::Blank(config) => f(config),
-            State::Live(_) => Err(EBUSY),
+            State::Live(..) => Err(EBUSY),
         }
     }
 
@@ -253,7 +224,7 @@ impl Device {
     fn live(&self) -> Result<Arc<Live>> {
         match &*self.state.read() {
             State::Blank(_) => Err(EINVAL),
-            State::Live(live) => Ok(live.clone()),
+            State::Live(_, live) => Ok(live.clone()),
         }
     }
 
@@ -308,6 +279,7 @@ impl Device {
         // Nobody changes it now: that takes `config_lock`.
         let compressed = disk.settings.compressed.load(Ordering::Relaxed);
         let store = Store::new(disk.name(), pages, blocks, compressed)?;
+        let tiers = Tiers::new()?;
         let mut state = disk.state.write();
         let State::Blank(config) = &mut *state else {
             return Err(EBUSY);
@@ -320,10 +292,18 @@ impl Device {
             backing: config.backing.take(),
             compressed_writeback: compressed,
             recompressed: Default::default(),
+            tiers,
         });
         let live = Arc::from(live);
+        let policy = config.policy;
         disk.publish(live.clone(), pages)?;
-        *state = State::Live(live);
+        *state = State::Live(None, live);
+        drop(state);
+        // The disk is there by now, and stays. Memory that is too short for a thread can be got
+        // later.
+        if disk.set_policy(disk.name(), policy).is_err() {
+            pr_warn!("{}: No memory for the policy: set it again\n", disk.name());
+        }
         Ok(())
     }
 
@@ -340,6 +320,9 @@ impl Device {
     pub fn reset(disk: DiskRef<'_, Self>) -> Result {
         let claim = disk.claim()?;
         let _job_lock = disk.job_lock.write_killable()?;
+        // The worker may wait for its device, and others take `reset_lock` and can't be killed
+        // then.
+        let _policy_lock = disk.policy_lock.write_killable()?;
         let _reset_lock = disk.reset_lock.write_killable()?;
         let _config_lock = disk.lock_config()?;
         let mut state = disk.state.write();

@@ -57,7 +57,10 @@ pub(crate) use stats::{
     Stat, //
 };
 use waiters::Waiters;
-pub(crate) use word::SlotAttr;
+pub(crate) use word::{
+    Selector,
+    SlotAttr, //
+};
 
 /// The slots of a disk, and all that they own.
 pub(crate) struct Store {

@@ -10,6 +10,7 @@ extern crate self as kernel;
 
 pub mod page {
     pub const PAGE_SIZE: usize = 4096;
+    pub const PAGE_SHIFT: usize = 12;
 }
 
 pub mod prelude {
@@ -30,6 +31,15 @@ mod zram {
     #[allow(unused_imports)]
     pub mod abstractions {
         pub mod atomic;
+    }
+
+    pub mod device {
+        pub mod policy;
+        pub(crate) use policy::{
+            Marks,
+            Policy,
+            Watermarks, //
+        };
     }
 
     pub mod interface {
@@ -53,6 +63,7 @@ mod zram {
 
 use prelude::*;
 use zram::{
+    device::Marks,
     interface::args::*,
     jobs::{
         PageFilter,
@@ -333,4 +344,113 @@ fn writeback() {
     ] {
         assert_eq!(selections(arg), expected, "{arg:?}");
     }
+}
+
+/// What the file `policy` shows after `arg` was written to it.
+fn shown(arg: &str) -> Result<String> {
+    policy(arg.as_bytes()).map(|policy| policy.to_string())
+}
+
+#[test]
+fn policies() {
+    let all = "recompress_idle=1 writeback_idle=2 writeback_incompressible=3 high=9% low=8% cpu=4";
+    let backwards =
+        "cpu=4 low=8% high=9% writeback_incompressible=3 writeback_idle=2 recompress_idle=1";
+    for (arg, text) in [
+        ("off", "off"),
+        ("off\n", "off"),
+        (all, all),
+        (backwards, all),
+        ("writeback_idle=+5\n", "writeback_idle=5"),
+        ("recompress_idle=4294967295", "recompress_idle=4294967295"),
+        ("high=80M\n", "high=83886080 low=73400320"),
+        ("high=1K low=1", "high=1024 low=1"),
+        ("high=2T low=1G", "high=2199023255552 low=1073741824"),
+        ("high=100%\n", "high=100% low=87%"),
+        ("high=2%", "high=2% low=1%"),
+    ] {
+        assert_eq!(shown(arg), Ok(text.to_string()), "{arg:?}");
+        // What is shown can be written.
+        assert_eq!(shown(text), Ok(text.to_string()));
+    }
+    for arg in [
+        "",
+        " ",
+        "\n",
+        "OFF",
+        "off ",
+        "off high=5%",
+        "on",
+        "high",
+        "high=",
+        "low=5%",
+        "cpu=5",
+        "high=5% low=5%",
+        "high=5% low=6%",
+        "high=5 low=6",
+        "high=5% low=1",
+        "high=101%",
+        "high=0%",
+        "high=%",
+        "high=5%%",
+        "high=0x10",
+        "high=-1",
+        "high=1k",
+        "high=1KB",
+        "high=0",
+        "recompress_idle=0",
+        "recompress_idle=-1",
+        "recompress_idle=1 recompress_idle=1",
+        "recompress_idle=4294967296",
+        "recompress_idle=1s",
+        "writeback_idle=",
+        "writeback_idle=1 cpu=0",
+        "writeback_idle=1 cpu=101",
+        "writeback_idle=1 cpu=5%",
+        "writeback_idle=1 more=1",
+        "type=idle",
+    ] {
+        assert_eq!(shown(arg), Err(EINVAL), "{arg:?}");
+    }
+}
+
+#[test]
+fn watermarks() {
+    let marks = |arg: &str, limit: Option<usize>, new_pages, has_backing| {
+        let marks = policy(arg.as_bytes())
+            .unwrap()
+            .marks(limit, new_pages, has_backing);
+        marks.map(|Marks { high, low }| (high, low))
+    };
+    // In bytes, whatever the limit.
+    assert_eq!(marks("high=8M low=4M", None, 0, false), Some((2048, 1024)));
+    assert_eq!(
+        marks("high=8M low=4M", Some(9000), 8900, true),
+        Some((2048, 1024))
+    );
+    // In parts of the limit, if there is one.
+    assert_eq!(
+        marks("high=90% low=50%", Some(1000), 970, true),
+        Some((900, 500))
+    );
+    assert_eq!(marks("high=90% low=50%", None, 0, true), None);
+    // Where pages can be written, the limit is a watermark, too, and some room is made below it.
+    assert_eq!(
+        marks("high=8M low=4M", Some(1500), 1460, true),
+        Some((1460, 1024))
+    );
+    assert_eq!(
+        marks("writeback_idle=5", Some(3200), 3200, true),
+        Some((3200, 3100))
+    );
+    assert_eq!(marks("writeback_idle=5", Some(3200), 3200, false), None);
+    assert_eq!(marks("writeback_idle=5", None, 0, true), None);
+    assert_eq!(marks("off", Some(3200), 3200, true), None);
+    assert_eq!(
+        marks("high=8M low=8388607", None, 0, true),
+        Some((2048, 1984))
+    );
+    // Numbers that are no number of pages.
+    assert_eq!(marks("high=5 low=4", None, 0, false), Some((0, 0)));
+    assert_eq!(marks("high=100% low=99%", Some(1), 1, true), Some((1, 0)));
 }

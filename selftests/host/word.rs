@@ -418,6 +418,11 @@ mod zram {
                 let flags = || [false, true];
                 for (size, time) in sizes.into_iter().flat_map(|s| times.map(|t| (s, t))) {
                     for priority in 0..4 {
+                        let (selector, other) = if priority % 2 == 0 {
+                            (Selector::User, Selector::Policy)
+                        } else {
+                            (Selector::Policy, Selector::User)
+                        };
                         for (idle, job, worse) in flags()
                             .into_iter()
                             .flat_map(|i| flags().map(|c| (i, c)))
@@ -427,7 +432,7 @@ mod zram {
                             held.set_content(SlotAttr::of_object(size, priority));
                             held.touch(time);
                             held.set_idle(idle);
-                            held.set_candidate(job);
+                            held.set_candidate(selector, job);
                             if worse {
                                 held.set_incompressible();
                             }
@@ -435,6 +440,8 @@ mod zram {
                             assert_eq!((attr.size(), attr.priority()), (size, priority));
                             assert_eq!(attr.is_huge(), size == page::PAGE_SIZE);
                             assert_eq!((attr.is_idle(), attr.is_candidate()), (idle, job));
+                            assert_eq!(attr.is_candidate_of(selector), job);
+                            assert!(!attr.is_candidate_of(other));
                             assert_eq!(attr.is_incompressible(), worse);
                             assert_eq!(attr.time(), time);
                             assert!(attr.is_object() && !attr.is_same() && !attr.is_written());

@@ -6,6 +6,7 @@
 
 use super::{
     recompressed::Recompressed,
+    tiers::Tiers,
     ALGORITHMS, //
 };
 use crate::zram::{
@@ -22,10 +23,20 @@ use crate::zram::{
 };
 use core::ops::Deref;
 use kernel::{
-    page::PAGE_SHIFT,
+    page::{
+        PAGE_SHIFT,
+        PAGE_SIZE, //
+    },
     prelude::*,
     sync::Arc, //
 };
+
+/// Returns how many pages of a `mem_limit` of `pages` are kept for replacements and metadata: a
+/// thirty-second, at most 2 MiB.
+#[inline]
+pub(crate) fn reserve_of(pages: usize) -> usize {
+    (pages / 32).min((2 << 20) / PAGE_SIZE)
+}
 
 /// The state that I/O and jobs work on.
 pub(crate) struct Live {
@@ -44,6 +55,8 @@ pub(crate) struct Live {
     pub compressed_writeback: bool,
     /// The results of recompression, by the priority of the algorithm.
     pub(super) recompressed: [Recompressed; ALGORITHMS],
+    /// The policy, and what its worker does.
+    pub tiers: Tiers,
 }
 
 impl Live {
@@ -57,6 +70,15 @@ impl Live {
     pub fn is_highest_priority(&self, priority: u8) -> bool {
         let above = usize::from(priority).wrapping_add(1);
         self.zcomps.iter().skip(above).all(Option::is_none)
+    }
+
+    /// Returns the highest priority of an algorithm, but `None` if there is only the primary one.
+    pub fn highest_priority(&self) -> Option<u8> {
+        let priorities = (0..).zip(&self.zcomps).skip(1);
+        priorities
+            .filter(|(_, zcomp)| zcomp.is_some())
+            .map(|(priority, _)| priority)
+            .last()
     }
 
     /// Returns which algorithms are set, by priority.

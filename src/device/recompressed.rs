@@ -11,7 +11,7 @@ use crate::zram::abstractions::atomic::{
 
 /// The results of recompression with an algorithm since the device became live.
 ///
-/// One job at a time adds to it; the methods take no lock, and any context will do.
+/// The methods take no lock, and any context will do.
 #[derive(Default)]
 pub(crate) struct Recompressed {
     pages: AtomicU64,

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 
 mod numbers;
+mod policy;
 mod tokens;
 
 use crate::zram::jobs::{
@@ -30,6 +31,7 @@ pub(crate) use numbers::{
     kstrtouint,
     memparse, //
 };
+pub(crate) use policy::policy;
 use tokens::Tokens;
 
 /// The longest name of an algorithm, with its newline: one less than C's `CRYPTO_MAX_ALG_NAME`.

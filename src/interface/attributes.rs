@@ -12,6 +12,7 @@
 
 mod algorithms;
 mod jobs;
+mod policy;
 
 use super::args;
 use crate::zram::{
@@ -40,13 +41,14 @@ use kernel::{
     },
     prelude::*, //
 };
+use policy::*;
 
 /// A file of a device.
 type File = Attribute<Device>;
 
 /// The name, mode and functions of each file.
 #[rustfmt::skip]
-pub(super) static ATTRIBUTES: [File; 23] = [
+pub(super) static ATTRIBUTES: [File; 25] = [
     File::rw(c"disksize", disksize_show, disksize_store),
     File::ro(c"initstate", initstate_show),
     File::wo(c"reset", reset_store),
@@ -70,6 +72,8 @@ pub(super) static ATTRIBUTES: [File; 23] = [
     File::ro(c"recomp_stat", recomp_stat_show),
     File::wo(c"recompress", recompress_store),
     File::wo(c"algorithm_params", algorithm_params_store),
+    File::rw(c"policy", policy_show, policy_store),
+    File::ro(c"policy_stat", policy_stat_show),
 ];
 
 /// The number of 4 KiB in a page: files count the backing device's blocks in that unit, whatever
@@ -126,7 +130,10 @@ fn mem_limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let pages = (bytes.div_ceil(PAGE_SIZE as u64) as usize).min(usize::MAX >> PAGE_SHIFT);
     match &mut *disk.state.write() {
         State::Blank(config) => config.limit_pages = pages,
-        State::Live(live) => live.limit_pages.store(pages, Ordering::Relaxed),
+        State::Live(_, live) => {
+            live.limit_pages.store(pages, Ordering::Relaxed);
+            live.tiers.settings_changed();
+        }
     }
     Ok(())
 }
@@ -202,7 +209,7 @@ fn mm_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let state = disk.state.read();
     let (live, limit) = match &*state {
         State::Blank(config) => (None, config.limit_pages),
-        State::Live(live) => (Some(&**live), live.limit_pages.load(Ordering::Relaxed)),
+        State::Live(_, live) => (Some(&**live), live.limit_pages.load(Ordering::Relaxed)),
     };
     let pool = live.map(|live| live.store.pool());
     Ok(writeln!(

@@ -24,6 +24,7 @@ use crate::zram::{
         sysfs::Text, //
     },
     device::Device,
+    jobs::work_on_tiers,
     streams::Zcomp, //
 };
 use kernel::{
@@ -156,7 +157,7 @@ impl Devices {
 
     /// Creates device `minor`, which nobody sees before its disk is added.
     fn create(&self, minor: u32) -> Result<AddedDevice> {
-        let device = Arc::new(Device::new(&self.hotplug)?, GFP_KERNEL)?;
+        let device = Arc::new(Device::new(&self.hotplug, work_on_tiers)?, GFP_KERNEL)?;
         let prefix = self.names.disk;
         let name = CString::try_from_fmt(fmt!("{prefix}{minor}"))?;
         // The disk comes last: once it is added, somebody may have opened it, so that dropping it

@@ -20,7 +20,10 @@ use crate::zram::{
         sched::boot_seconds,
         zsmalloc::Object, //
     },
-    device::Live,
+    device::{
+        Live,
+        Tier, //
+    },
     store::{
         ContentRef,
         SlotGuard, //
@@ -45,6 +48,7 @@ pub(super) fn read(live: &Live, bio: &Bio) -> Result {
                 Some(slot) if slot.attr().is_written() => {
                     let shared = is_shared(live, slot.attr());
                     drop(slot);
+                    live.tiers.note_read(index, Tier::Written, now);
                     let read = if shared { read_shared } else { read_back };
                     if read(live, &slots, index, &page, now)? {
                         break;
@@ -53,6 +57,9 @@ pub(super) fn read(live: &Live, bio: &Bio) -> Result {
                 Some(mut slot) => {
                     read_slot(live, &slot, &page)
                         .inspect_err(|&error| log_failure(index, error))?;
+                    if slot.attr().priority() > 0 {
+                        live.tiers.note_read(index, Tier::Recompressed, now);
+                    }
                     slot.touch(now);
                     break;
                 }

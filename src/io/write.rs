@@ -22,7 +22,11 @@ use crate::zram::{
         },
         sched::boot_seconds, //
     },
-    device::Live,
+    device::{
+        reserve_of,
+        Live,
+        Policy, //
+    },
     store::{
         BioSlots,
         Content, //
@@ -32,10 +36,7 @@ use crate::zram::{
         ZcompGuard, //
     }, //
 };
-use kernel::{
-    page::PAGE_SIZE,
-    prelude::*, //
-};
+use kernel::prelude::*;
 
 /// The page of a bio that is being written.
 #[derive(Clone, Copy)]
@@ -62,6 +63,9 @@ pub(super) struct PoolLimit {
     pub(super) new_pages: usize,
     /// For a page that replaces another one.
     pub(super) replacements: usize,
+    /// The number that the pool is compared with first: `new_pages`, or less if the policy's worker
+    /// is to be told earlier.
+    watched: usize,
 }
 
 /// A reason why a page could not be stored at once.
@@ -75,29 +79,26 @@ enum Refusal {
 }
 
 impl PoolLimit {
-    /// The most pages to keep for replacements and metadata, which are 2 MiB.
-    const RESERVE: usize = (2 << 20) / PAGE_SIZE;
-
-    /// Returns the limits of a bio, from a `mem_limit` of `pages`, which is 0 if there is none.
+    /// Returns the limits of a bio, from a `mem_limit` of `pages`, which is 0 if there is none;
+    /// more pages than `watched` are told to the policy's worker.
     ///
     /// A full file system has to write some metadata before it can free anything. If these writes
     /// failed it would go read-only, so a thirty-second of the limit is kept for them.
     #[inline]
-    fn new(pages: usize, metadata: bool) -> Self {
+    fn new(pages: usize, metadata: bool, watched: usize) -> Self {
         if pages == 0 {
             return Self {
                 new_pages: usize::MAX,
                 replacements: usize::MAX,
+                watched,
             };
         }
-        let reserve = if metadata {
-            0
-        } else {
-            (pages / 32).min(Self::RESERVE)
-        };
+        let reserve = if metadata { 0 } else { reserve_of(pages) };
+        let new_pages = pages.saturating_sub(reserve);
         Self {
-            new_pages: pages.saturating_sub(reserve),
+            new_pages,
             replacements: pages,
+            watched: watched.min(new_pages),
         }
     }
 }
@@ -137,7 +138,7 @@ impl<'t> BioWriter<'t> {
             bio,
             slots: live.store.for_bio(),
             now: boot_seconds(),
-            limit: PoolLimit::new(limit, bio.is_metadata()),
+            limit: PoolLimit::new(limit, bio.is_metadata(), live.tiers.watched()),
         }
     }
 
@@ -164,6 +165,8 @@ impl<'t> BioWriter<'t> {
         if let Some(mut slot) = self.slots.lock_huge(index) {
             if slot.overwrite(page.into()) {
                 slot.touch(self.now);
+                drop(slot);
+                self.tell_of_write();
                 return Ok(());
             }
         }
@@ -207,15 +210,18 @@ impl<'t> BioWriter<'t> {
     /// Stores `data` after its allocation was refused: over the old object of the page, if that is
     /// large enough, or else in a new one, for which it waits.
     ///
-    /// Reclaim's own writes, such as swap-out, do not wait: they are to free memory.
+    /// Reclaim's own writes, such as swap-out, do not wait for memory: they are to free some. At
+    /// `mem_limit` all writes wait for the policy's worker to make room, if it can.
     ///
     /// Context: Process context. May sleep; the caller holds no slot and no stream.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` for a bio that does not wait, or at `mem_limit`.
+    /// `ENOMEM` for a bio that does not wait for memory, or at `mem_limit`.
     #[cold]
     fn write_scarce(&self, index: usize, data: Data<'_>, nid: i32, refusal: Refusal) -> Result {
+        /// The number of times that a write waits for room, which others may take before it does.
+        const TRIES: u32 = 100;
         let (mut len, limited) = match refusal {
             Refusal::Memory(len) => (len, false),
             Refusal::Limit(len) => (len, true),
@@ -228,6 +234,8 @@ impl<'t> BioWriter<'t> {
                 if slot.overwrite(data.compress(&mut stream, self.live.huge_class_size)?) {
                     drop(stream);
                     slot.touch(self.now);
+                    drop(slot);
+                    self.tell_of_write();
                     return Ok(());
                 }
             }
@@ -236,12 +244,18 @@ impl<'t> BioWriter<'t> {
             }
         }
         if limited && limit == self.limit.new_pages {
-            return Err(ENOMEM);
+            self.wait_for_room(limit)?;
         }
         let pool = self.live.store.pool();
+        let mut tries = TRIES;
         loop {
             let mut object = self.bio.patience().allocate(|| pool.alloc(len, nid))?;
-            self.check(limit)?;
+            if self.check(limit).is_err() {
+                drop(object);
+                tries = tries.checked_sub(1).ok_or(ENOMEM)?;
+                self.wait_for_room(limit)?;
+                continue;
+            }
             let mut stream = self.primary()?.stream();
             let bytes = data.compress(&mut stream, self.live.huge_class_size)?;
             // A user of the page may have changed it since it was last compressed.
@@ -253,6 +267,24 @@ impl<'t> BioWriter<'t> {
             }
             len = bytes.len();
         }
+    }
+
+    /// Waits until the policy's worker has made room, so that the pool can grow up to `limit`
+    /// pages.
+    ///
+    /// Context: Process context. Sleeps. The caller holds no slot and no stream.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM` if there is no policy, or if it makes no room within two seconds.
+    #[cold]
+    pub(super) fn wait_for_room(&self, limit: usize) -> Result {
+        let pool = self.live.store.pool();
+        let has_room = || pool.total_pages().saturating_add(Policy::ROOM) <= limit;
+        if self.live.tiers.wait_for_room(has_room) {
+            return Ok(());
+        }
+        Err(ENOMEM)
     }
 
     /// Returns the algorithm that pages are written with.
@@ -274,7 +306,8 @@ impl<'t> BioWriter<'t> {
                 Refusal::Other(error)
             }
         })?;
-        if self.check(self.limit.new_pages).is_err() {
+        let used = self.used_pages();
+        if used > self.limit.watched && !self.allows(used) {
             return Err(Refusal::Limit(bytes.len()));
         }
         object.write(bytes);
@@ -291,12 +324,37 @@ impl<'t> BioWriter<'t> {
     /// `ENOMEM` if the pool uses more.
     #[inline(always)]
     pub(super) fn check(&self, limit: usize) -> Result {
-        let used = self.live.store.pool().total_pages();
-        self.live.store.stats().note_used_pages(used);
-        if used > limit {
+        if self.used_pages() > limit {
             return Err(ENOMEM);
         }
         Ok(())
+    }
+
+    /// Returns the number of pages that the pool uses, and updates the peak of that.
+    #[inline(always)]
+    fn used_pages(&self) -> usize {
+        let used = self.live.store.pool().total_pages();
+        self.live.store.stats().note_used_pages(used);
+        used
+    }
+
+    /// Tells the policy's worker that a page was stored without an allocation, if it waits for any.
+    #[inline]
+    fn tell_of_write(&self) {
+        if self.limit.watched == 0 {
+            self.live.tiers.wake();
+        }
+    }
+
+    /// Tells the policy's worker that the pool uses `used` pages, if it watches for that, and
+    /// returns whether `mem_limit` allows as many for a page whose slot is empty.
+    #[cold]
+    fn allows(&self, used: usize) -> bool {
+        let tiers = &self.live.tiers;
+        if used > tiers.watched() {
+            tiers.wake();
+        }
+        used <= self.limit.new_pages
     }
 
     /// Stores `content` in slot `index`.

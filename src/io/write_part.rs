@@ -110,6 +110,8 @@ impl<'t> BioWriter<'t> {
     ) -> Result {
         let store = &self.live.store;
         let (mut object, mut request) = (None, None);
+        // Where the read from the backing device ends, others wait for the task.
+        let may_wait = read.is_none();
         loop {
             let mut slot = match self.slots.lock(index) {
                 Some(slot) => slot,
@@ -147,9 +149,19 @@ impl<'t> BioWriter<'t> {
             }
             part.gather(&mut page);
             let nid = part.nid();
-            let Some(len) = self.try_store(&mut slot, &page, nid, &mut object)? else {
-                slot.touch(self.now);
-                return Ok(());
+            let len = match self.try_store(&mut slot, &page, nid, &mut object) {
+                Ok(None) => {
+                    slot.touch(self.now);
+                    return Ok(());
+                }
+                Ok(Some(len)) => len,
+                Err(error) if error == ENOMEM && may_wait => {
+                    let limit = self.limit_for(&slot);
+                    drop(slot);
+                    self.wait_for_room(limit)?;
+                    continue;
+                }
+                Err(error) => return Err(error),
             };
             drop(slot);
             object = Some(patience.allocate(|| store.pool().alloc(len, nid))?);
@@ -170,6 +182,15 @@ impl<'t> BioWriter<'t> {
             }
             Ok(())
         })
+    }
+
+    /// Returns the most pages that the pool may use for a page to be stored in `slot`.
+    fn limit_for(&self, slot: &SlotGuard<'_>) -> usize {
+        if slot.attr().is_empty() {
+            self.limit.new_pages
+        } else {
+            self.limit.replacements
+        }
     }
 
     /// Stores `page`, which is near memory node `nid`, in `slot`, or returns the size of the object
@@ -200,11 +221,7 @@ impl<'t> BioWriter<'t> {
         if len == PAGE_SIZE && slot.overwrite(bytes) {
             return Ok(None);
         }
-        let limit = if slot.attr().is_empty() {
-            self.limit.new_pages
-        } else {
-            self.limit.replacements
-        };
+        let limit = self.limit_for(slot);
         let pool = self.live.store.pool();
         let large_enough = spare.take().filter(|object| object.size() >= len);
         let refusal = match large_enough.map_or_else(|| pool.try_alloc(len, nid), Ok) {

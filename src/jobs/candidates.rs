@@ -7,17 +7,20 @@
 //! indexes in batches: it scans the table for as many of the largest pages as it has entries for.
 //! So the memory needed is bounded, whatever the size of the disk.
 //!
-//! A page that is accessed or changed loses its mark, and the job leaves it alone.
+//! A page that is accessed or changed loses its mark, and the job leaves it alone. So it does with
+//! the candidates of the policy's worker, which may run at the same time.
 
 #![forbid(unsafe_code)]
 
 use super::{
     BySize,
-    IndexArray, //
+    IndexArray,
+    Source, //
 };
 use crate::zram::{
     abstractions::signal,
     store::{
+        Selector,
         SlotAttr,
         SlotGuard,
         Store, //
@@ -122,7 +125,7 @@ impl<'t> Candidates<'t> {
     /// Marks and counts a slot that is no candidate yet.
     fn add(&mut self, mut slot: SlotGuard<'_>) {
         if let Some(bucket) = self.buckets.get_mut(bucket_of(slot.attr())) {
-            slot.set_candidate(true);
+            slot.set_candidate(Selector::User, true);
             bucket.marked = bucket.marked.saturating_add(1);
         }
     }
@@ -135,28 +138,6 @@ impl<'t> Candidates<'t> {
             let found = bucket.end.wrapping_sub(bucket.start);
             sum.saturating_add(bucket.marked).saturating_add(found)
         })
-    }
-
-    /// Removes one of the largest candidates and returns its index, or `None` if none is left.
-    ///
-    /// The slot may have lost its mark meanwhile; the caller checks that under the slot's lock.
-    ///
-    /// Context: Process context. May sleep.
-    ///
-    /// # Errors
-    ///
-    /// `ENOMEM`.
-    pub(super) fn pop(&mut self) -> Result<Option<usize>> {
-        loop {
-            let mut buckets = self.buckets.iter_mut().rev();
-            if let Some(bucket) = buckets.find(|bucket| bucket.start < bucket.end) {
-                bucket.end = bucket.end.wrapping_sub(1);
-                return Ok(self.room.get(bucket.end));
-            }
-            if !self.find()? {
-                return Ok(None);
-            }
-        }
     }
 
     /// Collects as many of the largest candidates as there are entries for, and returns false if
@@ -188,7 +169,8 @@ impl<'t> Candidates<'t> {
         let (buckets, room) = (&mut self.buckets, &mut self.room);
         let full = self.store.scan(all, |index, attr| {
             let at = bucket_of(attr);
-            if !attr.is_candidate() || attr.is_written() || at < lowest || at >= top {
+            let ours = attr.is_candidate_of(Selector::User);
+            if !ours || attr.is_written() || at < lowest || at >= top {
                 return ControlFlow::Continue(());
             }
             let Some(bucket) = buckets.get_mut(at).filter(|bucket| bucket.marked > 0) else {
@@ -216,18 +198,31 @@ impl<'t> Candidates<'t> {
         }
         Ok(true)
     }
+}
 
-    /// Puts candidates into `sizes`, in the order of the table, until that has no more room or all
-    /// were put there, and returns whether there were any.
+impl Source for Candidates<'_> {
+    /// Removes one of the largest candidates and returns its index, or `None` if none is left.
+    fn pop(&mut self) -> Result<Option<usize>> {
+        loop {
+            let mut buckets = self.buckets.iter_mut().rev();
+            if let Some(bucket) = buckets.find(|bucket| bucket.start < bucket.end) {
+                bucket.end = bucket.end.wrapping_sub(1);
+                return Ok(self.room.get(bucket.end));
+            }
+            if !self.find()? {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Puts candidates into `sizes`, in the order of the table.
     ///
-    /// This is another way to get at them than [`Candidates::pop`], and used in its place. They
-    /// stay counted until [`Candidates::forget`].
-    ///
-    /// Context: Process context. May sleep.
-    pub(super) fn collect(&mut self, sizes: &mut BySize) -> bool {
+    /// They stay counted until [`Source::forget`].
+    fn collect(&mut self, sizes: &mut BySize) -> bool {
         let all = self.position..self.store.len();
         let full = self.store.scan(all, |index, attr| {
-            if attr.is_candidate() && attr.is_object() && !sizes.insert(attr.size(), index) {
+            let ours = attr.is_candidate_of(Selector::User);
+            if ours && attr.is_object() && !sizes.insert(attr.size(), index) {
                 return ControlFlow::Break(index);
             }
             ControlFlow::Continue(())
@@ -239,17 +234,9 @@ impl<'t> Candidates<'t> {
         !sizes.is_empty()
     }
 
-    /// Takes it that no slot has the mark any more.
-    pub(super) fn forget(&mut self) {
+    fn forget(&mut self) {
         for bucket in self.buckets.iter_mut() {
             *bucket = Zeroable::zeroed();
-        }
-    }
-
-    /// Removes the mark of slot `index`.
-    pub(super) fn unmark(&self, index: usize) {
-        if let Some(mut slot) = self.store.lock(index) {
-            slot.set_candidate(false);
         }
     }
 }
@@ -259,9 +246,10 @@ impl Drop for Candidates<'_> {
         if self.len() == 0 {
             return;
         }
-        self.store
-            .for_each(0..self.store.len(), SlotAttr::is_candidate, |mut slot| {
-                slot.set_candidate(false)
-            });
+        self.store.for_each(
+            0..self.store.len(),
+            |attr| attr.is_candidate_of(Selector::User),
+            |mut slot| slot.set_candidate(Selector::User, false),
+        );
     }
 }

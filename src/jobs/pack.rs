@@ -15,8 +15,9 @@ mod requests;
 
 use super::{
     BySize,
-    Candidates,
     Object,
+    Owner,
+    Source,
     Victims, //
 };
 use crate::zram::{
@@ -46,6 +47,7 @@ use requests::{
 /// A writeback that packs.
 pub(super) struct Packer<'t> {
     live: &'t Live,
+    owner: Owner<'t>,
     requests: Requests<'t>,
     /// Candidates, by their size.
     sizes: BySize,
@@ -64,7 +66,7 @@ impl<'t> Packer<'t> {
     /// # Errors
     ///
     /// `ENOMEM`.
-    #[inline(never)] // For the sake of the stack frame of `Writeback::run`.
+    #[inline(never)] // For the sake of the stack frame of its caller.
     pub(super) fn new(
         live: &'t Live,
         settings: &'t WritebackSettings,
@@ -74,6 +76,7 @@ impl<'t> Packer<'t> {
     ) -> Result<Self> {
         Ok(Self {
             live,
+            owner: Owner::User,
             requests: Requests::new(live, settings, device, batch, len)?,
             sizes: BySize::new(len)?,
             victims: None,
@@ -82,15 +85,17 @@ impl<'t> Packer<'t> {
         })
     }
 
-    /// Writes `candidates`, and frees their memory.
+    /// Writes `candidates` for `owner`, and frees their memory.
     ///
     /// Context: Process context. May sleep; waits for the backing device.
     ///
     /// # Errors
     ///
-    /// Those of [`super::Writeback::run`].
+    /// Those of [`super::Writer::run`].
     #[inline(never)] // For the same reason.
-    pub(super) fn run(&mut self, candidates: &mut Candidates<'t>) -> Result {
+    pub(super) fn run(&mut self, candidates: &mut dyn Source, owner: Owner<'t>) -> Result {
+        self.owner = owner;
+        self.requests.begin(owner);
         let mut filled = Ok(());
         while filled.is_ok() && candidates.collect(&mut self.sizes) {
             while filled.is_ok() && !self.sizes.is_empty() {
@@ -102,6 +107,9 @@ impl<'t> Packer<'t> {
             }
         }
         self.requests.flush();
+        while let Some((_, index)) = self.sizes.pop_at_most(PAGE_SIZE) {
+            owner.unmark(&self.live.store, index);
+        }
         if filled.is_ok() {
             candidates.forget();
         }
@@ -134,7 +142,7 @@ impl<'t> Packer<'t> {
                 return;
             };
             if self.add_candidate(open, index).is_none() {
-                self.unmark(index);
+                self.owner.unmark(&self.live.store, index);
             }
         }
     }
@@ -145,7 +153,7 @@ impl<'t> Packer<'t> {
     fn add_candidate(&mut self, open: &mut Open<'t>, index: usize) -> Option<()> {
         let slot = self.live.store.lock(index)?;
         let attr = slot.attr();
-        if !attr.is_candidate() {
+        if !attr.is_candidate_of(self.owner.selector()) {
             return None;
         }
         let live = self.live;
@@ -247,12 +255,5 @@ impl<'t> Packer<'t> {
             to.copy_from_slice(bytes);
             Ok(())
         });
-    }
-
-    /// Removes the mark of slot `index`.
-    fn unmark(&self, index: usize) {
-        if let Some(mut slot) = self.live.store.lock(index) {
-            slot.set_candidate(false);
-        }
     }
 }

@@ -12,6 +12,7 @@ use super::{
     stats::count,
     word::{
         Held,
+        Selector,
         SlotAttr,
         SlotWord, //
     },
@@ -275,9 +276,9 @@ impl<'t> SlotGuard<'t> {
         self.held.set_incompressible();
     }
 
-    /// Sets or clears the mark of a job's candidate.
-    pub fn set_candidate(&mut self, on: bool) {
-        self.held.set_candidate(on);
+    /// Sets or clears the mark of a candidate of `selector`.
+    pub fn set_candidate(&mut self, selector: Selector, on: bool) {
+        self.held.set_candidate(selector, on);
     }
 
     /// Replaces the object by `block`, which it was written to, frees it, and accounts for that.

@@ -176,6 +176,22 @@ impl Store {
         })
     }
 
+    /// Does what [`Store::scan`] does for a sample of the slots: those of one in `stride` chunks.
+    ///
+    /// Context: Process context. May sleep, and so may `each`.
+    pub fn sample<B>(
+        &self,
+        stride: usize,
+        mut each: impl FnMut(usize, SlotAttr) -> ControlFlow<B>,
+    ) -> ControlFlow<B> {
+        self.by_chunk(0..self.len(), |chunk| {
+            if (chunk.start / CHUNK) % stride.max(1) != 0 {
+                return ControlFlow::Continue(());
+            }
+            self.scan(chunk, &mut each)
+        })
+    }
+
     /// Calls `each` with the part of `range` in each chunk, until it breaks.
     ///
     /// Chunks whose node does not exist are left out.

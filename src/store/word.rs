@@ -37,10 +37,14 @@ mod bits {
     pub(super) const IDLE: u64 = LOCKED << 5;
     /// Recompression with the highest priority did not make the page smaller.
     pub(super) const INCOMPRESSIBLE: u64 = LOCKED << 6;
-    /// A job selected the page, which was neither accessed nor changed since.
-    pub(super) const CANDIDATE: u64 = LOCKED << 7;
+    /// A job of user space selected the page, which was neither accessed nor changed since.
+    pub(super) const OF_USER: u64 = LOCKED << 7;
+    /// The policy's worker selected the page, which was neither accessed nor changed since.
+    pub(super) const OF_POLICY: u64 = LOCKED << 8;
+    /// The page is a candidate of some job.
+    pub(super) const CANDIDATE: u64 = OF_USER | OF_POLICY;
     /// The lowest bit of the priority, which has two.
-    pub(super) const PRIORITY: u32 = SIZE_BITS + 8;
+    pub(super) const PRIORITY: u32 = SIZE_BITS + 9;
     /// All bits but those of the time.
     pub(super) const CONTENT: u64 = (1 << TIME) - 1;
     /// The lowest bit of the time of the last access, in seconds since boot.
@@ -64,6 +68,27 @@ pub(super) enum Request {
     Wake,
     /// Empty the slot before it is unlocked.
     Free,
+}
+
+/// The one that has selected a page, and works on it.
+///
+/// Two jobs never work on the same page: what is a candidate of one is not selected by the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Selector {
+    /// A job that user space has started.
+    User,
+    /// The worker of the device's policy.
+    Policy,
+}
+
+impl Selector {
+    /// Returns the bit that marks its candidates.
+    fn bit(self) -> u64 {
+        match self {
+            Self::User => bits::OF_USER,
+            Self::Policy => bits::OF_POLICY,
+        }
+    }
 }
 
 /// A locked word, as the holder of the lock knows it.
@@ -226,9 +251,9 @@ impl Held {
         self.set(bits::INCOMPRESSIBLE, true);
     }
 
-    /// Sets or clears the mark of a job's candidate.
-    pub(super) fn set_candidate(&mut self, on: bool) {
-        self.set(bits::CANDIDATE, on);
+    /// Sets or clears the mark of a candidate of `selector`.
+    pub(super) fn set_candidate(&mut self, selector: Selector, on: bool) {
+        self.set(selector.bit(), on);
     }
 }
 
@@ -298,9 +323,14 @@ impl SlotAttr {
         self.has(bits::INCOMPRESSIBLE)
     }
 
-    /// Returns whether a job selected the page, which was neither accessed nor changed since.
+    /// Returns whether some job selected the page, which was neither accessed nor changed since.
     pub fn is_candidate(self) -> bool {
         self.has(bits::CANDIDATE)
+    }
+
+    /// Returns whether `selector` selected the page, which was neither accessed nor changed since.
+    pub fn is_candidate_of(self, selector: Selector) -> bool {
+        self.has(selector.bit())
     }
 
     /// Returns the size of the stored object, in bytes; 0 if there is none.

@@ -45,7 +45,7 @@ fn list(chosen: Option<Algorithm>, out: Out<'_, '_>) -> Result {
 fn algorithms(disk: Disk<'_>) -> [Option<Algorithm>; ALGORITHMS] {
     match &*disk.state.read() {
         State::Blank(config) => config.algorithms,
-        State::Live(live) => live.algorithms(),
+        State::Live(_, live) => live.algorithms(),
     }
 }
 

@@ -105,7 +105,7 @@ pub(super) fn backing_dev_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
     let state = disk.state.read();
     let backing = match &*state {
         State::Blank(config) => &config.backing,
-        State::Live(live) => &live.backing,
+        State::Live(_, live) => &live.backing,
     };
     match backing {
         Some(backing) => backing.show_path(out)?,
@@ -157,7 +157,17 @@ pub(super) fn limit_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
 pub(super) fn limit_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let limit: u64 = args::kstrtouint(arg).map_err(|_| EINVAL)?;
     disk.settings.set_limit(limit / FOUR_K);
+    tell_worker(disk);
     Ok(())
+}
+
+/// Tells the policy's worker that the limit has changed.
+fn tell_worker(disk: Disk<'_>) {
+    disk.with_live(|live| {
+        if let Some(live) = live {
+            live.tiers.settings_changed();
+        }
+    });
 }
 
 /// Shows 1 if the limit is enabled, else 0.
@@ -170,6 +180,7 @@ pub(super) fn limit_enable_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
 pub(super) fn limit_enable_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     let enable: u64 = args::kstrtouint(arg).map_err(|_| EINVAL)?;
     disk.settings.enable_limit(enable != 0);
+    tell_worker(disk);
     Ok(())
 }
 

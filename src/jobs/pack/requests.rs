@@ -7,6 +7,7 @@
 
 #![forbid(unsafe_code)]
 
+use super::super::Owner;
 use crate::zram::{
     abstractions::{
         backing_device::{
@@ -102,12 +103,13 @@ pub(super) struct Open<'t> {
 /// The requests of a writeback.
 pub(super) struct Requests<'t> {
     live: &'t Live,
+    owner: Owner<'t>,
     settings: &'t WritebackSettings,
     /// The requests, of which all but one may be under way.
     list: KVec<Request<'t>>,
     /// The index of the one that is being filled.
     current: usize,
-    /// The outcome of the writes so far.
+    /// The outcome of the writes since [`Requests::begin`].
     pub result: Result,
 }
 
@@ -143,11 +145,18 @@ impl<'t> Requests<'t> {
         }
         Ok(Self {
             live,
+            owner: Owner::User,
             settings,
             list,
             current: 0,
             result: Ok(()),
         })
+    }
+
+    /// Begins to write for `owner`.
+    pub(super) fn begin(&mut self, owner: Owner<'t>) {
+        self.owner = owner;
+        self.result = Ok(());
     }
 
     /// Takes a free block to fill with `objects` at least, unless no more than `kept` are free.
@@ -265,6 +274,7 @@ impl<'t> Requests<'t> {
     /// Waits for request `at`, if it is under way, and moves its slots to the blocks.
     fn finish(&mut self, at: usize) {
         let store = &self.live.store;
+        let selector = self.owner.selector();
         let Some(request) = self.list.get_mut(at) else {
             return;
         };
@@ -287,9 +297,12 @@ impl<'t> Requests<'t> {
             match (store.lock(index), from) {
                 (None, _) => {}
                 (Some(mut slot), Some(from)) if written.is_ok() => slot.relocate(from, share),
-                (Some(mut slot), None) if slot.attr().is_candidate() => match written {
-                    Ok(()) => slot.move_to_block(share),
-                    Err(_) => slot.set_candidate(false),
+                (Some(mut slot), None) if slot.attr().is_candidate_of(selector) => match written {
+                    Ok(()) => {
+                        self.owner.count_moved(index, slot.attr().size());
+                        slot.move_to_block(share);
+                    }
+                    Err(_) => slot.set_candidate(selector, false),
                 },
                 _ => {}
             }
