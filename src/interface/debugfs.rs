@@ -13,7 +13,8 @@ use crate::zram::{
             File,
             Writer, //
         },
-        percpu::possible_cpus, //
+        percpu::possible_cpus,
+        sched::boot_seconds, //
     },
     device::{
         Device,
@@ -35,6 +36,7 @@ use kernel::{
 
 /// The files of a device; removed when dropped.
 pub(super) struct DebugfsFiles {
+    _ages: File<Ages>,
     _block_state: File<BlockState>,
     _streams: File<Streams>,
     #[cfg(CONFIG_FAULT_INJECTION)]
@@ -51,9 +53,11 @@ impl DebugfsFiles {
     /// `ENOMEM`. That debugfs lacks a file is no error.
     pub(super) fn new(parent: &Dir, name: &CStr, device: &Arc<Device>) -> Result<Self> {
         let dir = parent.subdir(name)?;
+        let ages = Arc::new(Ages(device.clone()), GFP_KERNEL)?;
         let block_state = Arc::new(BlockState(device.clone()), GFP_KERNEL)?;
         let streams = Arc::new(Streams(device.clone()), GFP_KERNEL)?;
         Ok(Self {
+            _ages: dir.read_only_file(c"ages", ages),
             _block_state: dir.read_only_file(c"block_state", block_state),
             _streams: dir.read_only_file(c"streams", streams),
             #[cfg(CONFIG_FAULT_INJECTION)]
@@ -125,14 +129,7 @@ impl Writer for Streams {
     fn write_to(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
         let mut text = StringBuf(KVVec::new());
         self.write(&mut text)?;
-        let rest = usize::try_from(*pos)
-            .ok()
-            .and_then(|pos| text.0.get(pos..))
-            .unwrap_or(&[]);
-        let part = rest.get(..room).unwrap_or(rest);
-        out.extend_from_slice(part, GFP_KERNEL)?;
-        *pos = pos.saturating_add(part.len() as u64);
-        Ok(())
+        text.copy_from(pos, room, out)
     }
 }
 
@@ -161,8 +158,80 @@ impl Streams {
     }
 }
 
+/// The file `ages`: how long the pages of the disk have not been accessed, by the tier that they
+/// are in.
+///
+/// Each line is for twice the age of the line before.
+/// Of a disk with more than a million pages, some are looked at, and stand for the others.
+struct Ages(Arc<Device>);
+
+impl Ages {
+    /// The number of lines: one for pages that are younger than a second, and one for each power of
+    /// two of seconds.
+    const LINES: usize = u32::BITS as usize + 1;
+    /// The most pages that are looked at, about.
+    const SAMPLE: u64 = 1 << 20;
+
+    /// Counts the pages of a disk, by their age and their tier: compressed by the primary
+    /// algorithm, recompressed, huge, and on the backing device.
+    fn count(live: &Live, counts: &mut [[u64; 4]; Self::LINES]) {
+        let now = boot_seconds();
+        let stride = live.store.stats().pages_stored() / Self::SAMPLE + 1;
+        let _ = live.store.sample(stride as usize, |_, attr| {
+            let tier = match attr {
+                _ if attr.is_written() => 3,
+                _ if !attr.is_object() => return ControlFlow::Continue(()),
+                _ if attr.is_huge() => 2,
+                _ if attr.priority() > 0 => 1,
+                _ => 0,
+            };
+            let age = now.saturating_sub(attr.time());
+            let line = age.checked_ilog2().map_or(0, |log| log.saturating_add(1));
+            let count = counts.get_mut(line as usize);
+            if let Some(count) = count.and_then(|tiers| tiers.get_mut(tier)) {
+                *count = count.saturating_add(stride);
+            }
+            ControlFlow::<()>::Continue(())
+        });
+    }
+}
+
+impl Writer for Ages {
+    fn write_to(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
+        let mut counts: KBox<[[u64; 4]; Self::LINES]> =
+            KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?;
+        let live = self.0.with_live_pinned(|live| {
+            Self::count(live, &mut counts);
+            Ok(())
+        });
+        let mut text = StringBuf(KVVec::new());
+        if live.is_ok() {
+            writeln!(text, "seconds primary recompressed huge written")?;
+            for (line, [primary, recompressed, huge, written]) in (0_u32..).zip(counts.iter()) {
+                let seconds = line.checked_sub(1).map_or(0, |log| 1_u64 << log);
+                writeln!(text, "{seconds} {primary} {recompressed} {huge} {written}")?;
+            }
+        }
+        text.copy_from(pos, room, out)
+    }
+}
+
 /// A growing buffer for text.
 struct StringBuf(KVVec<u8>);
+
+impl StringBuf {
+    /// Copies what is read of a file with this text: up to `room` bytes from `pos` on, to `out`.
+    fn copy_from(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
+        let rest = usize::try_from(*pos)
+            .ok()
+            .and_then(|pos| self.0.get(pos..))
+            .unwrap_or(&[]);
+        let part = rest.get(..room).unwrap_or(rest);
+        out.extend_from_slice(part, GFP_KERNEL)?;
+        *pos = pos.saturating_add(part.len() as u64);
+        Ok(())
+    }
+}
 
 impl fmt::Write for StringBuf {
     fn write_str(&mut self, text: &str) -> fmt::Result {
