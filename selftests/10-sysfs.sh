@@ -55,7 +55,7 @@ done
 # Stored data can be damaged through debugfs, but only in kernels that can inject faults.
 if ! is_c; then
 	is 'files in debugfs' "$(cd "$DEBUG/zram0" && echo *)" \
-		"block_state $(! grep -q ' should_fail$' /proc/kallsyms || echo 'corrupt ')streams"
+		"ages block_state $(! grep -q ' should_fail$' /proc/kallsyms || echo 'corrupt ')streams"
 fi
 is 'no module parameters in sysfs' "$(ls -d "/sys/module/$MODULE/parameters" 2>/dev/null)" ''
 

@@ -2,7 +2,7 @@
 """Every allocation fails once, in everything that the module does.
 
 failing.py MODULE KO LOOP [WHAT...]     the module under test, its file, and a loop device of 16 MiB to write back to;
-                                        then what to look at: loading, devices, configuring, requests, waiting, jobs, hotplug;
+                                        then what to look at: loading, devices, configuring, requests, waiting, jobs, tiers, hotplug;
                                         and parts, only if it says so: of pages larger than blocks, with a loop device that
                                         device-mapper can suspend
 
@@ -17,6 +17,7 @@ import mmap
 import os
 import subprocess
 import sys
+import time
 
 from zramtest.driver import Driver
 from zramtest.files import errno_or, read, write
@@ -421,8 +422,40 @@ def jobs(disk, walk):
     for attribute in sorted(disk.attributes() - set(os.listdir(f"/sys/block/{os.path.basename(disk.loop)}"))):
         if os.stat(f"{disk.disk(0)}/{attribute}").st_mode & 0o400:
             walk(f"read of {attribute}", lambda: disk.file_get(f"{disk.disk(0)}/{attribute}"), least=0)
-    for name in "block_state", "streams":
+    for name in "block_state", "streams", "ages":
         walk(f"read of {name}", lambda: disk.file_get(f"{FAULTS}/zram/zram0/{name}"))
+    disk.reset()
+
+
+def tiers(disk, walk):
+    """A policy is set, and its worker finds no memory."""
+    quiet = Walk(walk.faults, lambda: ())
+    policy = "recompress_idle=1 writeback_idle=3600 cpu=100"
+    settings = ("comp_algorithm", "lz4"), ("recomp_algorithm", "algo=zstd"), ("backing_dev", disk.loop)
+    shown = lambda wanted: lambda: [] if disk.get(0, "policy") == wanted.encode() + b"\n" else ["policy is wrong"]
+    quiet("policy", lambda: disk.set("policy", policy), least=5, failed=shown("off"), done=shown(policy),
+          before=lambda: disk.reset(*settings, ("disksize", "64M")))
+    quiet("policy, another one", lambda: disk.set("policy", policy), errors=(), least=0)
+    with walk.faults.but_for("zs_create_pool"):
+        quiet("disksize with a policy", lambda: disk.set("disksize", "64M"), least=8,
+              before=lambda: disk.reset(*settings, ("policy", policy)),
+              after=lambda: errno_or(disk.set, "reset", "1"))
+    disk.set_up("lz4", *settings[1:])
+    disk.must("policy", policy)
+    disk.fill(1700)
+    walk.faults.always(True, everywhere=True)
+    time.sleep(5)
+    walk.faults.always(False)
+    case("without memory: the worker leaves pages as they are", *disk.old())
+    disk.fill("text", 4)
+    disk.write_new()
+    for _ in range(300):
+        if all(int(n) > 0 for n in disk.get(0, "recomp_stat").split()[2:4]):
+            break
+        time.sleep(0.1)
+    else:
+        case("with memory: it goes on", disk.get(0, "recomp_stat").decode(), disk.get(0, "policy_stat").decode())
+    case("with memory: it goes on", *disk.old(), *disk.new("text", 4))
     disk.reset()
 
 
@@ -504,7 +537,7 @@ def main(module, ko, loop, *what):
         loading(disk, walk)
     disk.insmod()
     walk.faults.within_module(module)
-    for subject in devices, configuring, requests, waiting, jobs, hotplug, parts:
+    for subject in devices, configuring, requests, waiting, jobs, tiers, hotplug, parts:
         if subject.__name__ in what or not what and subject != parts:
             subject(disk, walk)
     note(f"{Walk.sites} allocations were made to fail")

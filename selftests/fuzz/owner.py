@@ -106,7 +106,7 @@ class Owner(Process):
         for pid in writers:
             while os.waitpid(pid, os.WNOHANG)[0] == 0:
                 self.calm()
-                for name in self.rng.sample(["idle", "recompress", "writeback", "compact"], 2):
+                for name in self.rng.sample(["idle", "recompress", "writeback", "compact", "policy"], 2):
                     self.put(self.file(name), self.GOOD[name](self))
                 time.sleep(self.rng.uniform(0.05, 0.3))
         if int(self.get(self.file("io_stat")).split()[0]):

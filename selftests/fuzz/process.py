@@ -32,12 +32,15 @@ driver = Driver()
 # What the last line of each file must look like when the file is read at once.
 FORMATS = {
     "disksize": rb"\d+", "initstate": rb"[01]", "comp_algorithm": rb"(\S+ )+", "recomp_algorithm": rb"#[123]: (\S+ )+|",
-    "bd_pack_stat": rb" *\d+( +\d+){3}", "recomp_stat": rb"#[123]: \S+( +\d+){5}|", "backing_dev": rb"none|/.*", "bd_stat": rb" *\d+ +\d+ +\d+", "io_stat": rb" *\d+ +\d+ 0 +\d+",
+    "bd_pack_stat": rb" *\d+( +\d+){3}", "recomp_stat": rb"#[123]: \S+( +\d+){5}|", "backing_dev": rb"none|/.*",
+    "bd_stat": rb" *\d+ +\d+ +\d+", "io_stat": rb" *\d+ +\d+ 0 +\d+", "policy": rb"off|\w+=\d+%?( \w+=\d+%?)*",
+    "policy_stat": rb"busy_ms \d+|",
     "mm_stat": rb" *\d+( +\d+){8}", "debug_stat": rb"0 +0", "writeback_limit": rb"\d+",
     "writeback_limit_enable": rb"[01]", "writeback_batch_size": rb"[1-9]\d*", "compressed_writeback": rb"[01]",
 }
 DEBUG_FORMATS = {
     "block_state": rb" *\d+ +\d+\.000000 [s.][w.][h.][i.][r.][n.]|", "streams": rb"(\d+ )?\S+ \S+ \S+ \S+ \S+( \S+)?",
+    "ages": rb"\d+( \d+){4}|",
 }
 OURS = [*FORMATS, *"reset compact mem_limit mem_used_max idle writeback recompress algorithm_params".split()]
 
@@ -205,7 +208,16 @@ class Process(Dice):
         others = [*self.world.backings[OWNERS:], *map(driver.node, range(OWNERS, MOST_DISKS))]
         return self.rng.choice([*others, "none", "/dev/null", "/", "/proc/self"]).encode()
 
+    def policy(self):
+        """Returns a policy."""
+        rules = self.rng.sample([
+            b"recompress_idle=%d" % self.rng.randint(1, 3), b"writeback_idle=%d" % self.rng.randint(1, 3),
+            b"writeback_incompressible=1", self.rng.choice([b"high=64K", b"high=1M low=4K", b"high=90% low=50%", b"high=2%"]),
+        ], self.rng.randint(1, 4))
+        return self.rng.choice([b"off", b" ".join(rules), b" ".join([*rules, b"cpu=%d" % self.rng.randint(1, 100)])])
+
     GOOD = {
+        "policy": policy,
         "disksize": size,
         "reset": lambda self: self.number(1, 3),
         "compact": lambda self: b"1",

@@ -65,6 +65,7 @@ class Swap(Load):
         settings = {"recomp_algorithm": f"algo={self.rng.choice(self.driver.algorithms())} priority=1"}
         if self.disks:
             settings["backing_dev"] = self.disks[0]
+        settings["policy"] = self.policy()
         self.set_up(SWAP, self.rng.choice((64, 128)) << 20, self.rng.choice(("lz4", "lzo-rle", "zstd")), **settings)
         for command in ("mkswap", "-q"), ("swapon",):
             command = (*command, self.driver.node(SWAP))
@@ -155,6 +156,7 @@ class Data(Load):
             settings["backing_dev"] = self.disks[1]
             settings["compressed_writeback"] = self.rng.choice("01")
             settings["writeback_batch_size"] = str(self.rng.randint(1, 64))
+        settings["policy"] = self.policy()
         self.set_up(DATA, self.size * PAGE, first, **settings)
         self.model = [("zero", 0)] * self.size  # what is in each page
 

@@ -127,9 +127,18 @@ class Load:
         for column, name in enumerate(("takes", "contended", "retries"), 3):
             self.count(name, sum(int(line.split()[column]) for line in table))
 
+    def policy(self):
+        """Returns a policy, or that there is none."""
+        return self.rng.choice((
+            "off", "recompress_idle=1", "writeback_idle=2 writeback_incompressible=1 cpu=50", "high=1M low=512K",
+            "recompress_idle=1 writeback_idle=5 high=2M low=1M cpu=100",
+        ))
+
     def job(self, number):
         """Starts one of the jobs that go over all of a device. A suspend interrupts what takes long."""
         numbers = [self.rng.randint(1, 3000) for _ in range(3)]
+        if self.rng.random() < 0.1:
+            return self.put(number, "policy", self.policy(), "EINTR")
         attribute, text = self.rng.choice((
             ("idle", "all"), ("idle", "1"), ("compact", "1"), ("mem_used_max", "0"),
             ("recompress", "type=idle"), ("recompress", "type=huge"),
