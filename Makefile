@@ -23,7 +23,7 @@ kernels: ## which kernels the mirror has, and whether the module can be built fo
 reach: ## build, boot and test for every kind of kernel that README names, cross-built where need be; K="…" only those
 	@qemu/reach $(K)
 
-run: workbench ## demonstrate: swap under memory pressure in a VM while CPUs come and go; ALGORITHM=lzmem
+run: workbench ## demonstrate: swap under memory pressure in a VM while CPUs come and go; ALGORITHM=lzmem, POLICY=1
 	@qemu/run
 
 test: workbench ## host tests, the selftests in VMs, and the packages on a machine; T="10 20" runs only those selftests
