@@ -38,6 +38,9 @@ test-package: ## the packages on machines that boot Debian; PACKAGES=DIR, T="10 
 bench: workbench ## measure against C zram; QUICK=1 in minutes, CELLS='lz4 (mixed|text) write' only those; profile: qemu/bench
 	@qemu/bench
 
+bench-tiers: workbench ## measure a working set larger than memory, over a slow disk, against C zram and zswap
+	@qemu/bench-tiers
+
 deb: ## Debian packages in dist/, with the module for the stock kernel
 	@qemu/deb
 
@@ -90,5 +93,5 @@ distclean: ## and the workbench in the cache, which other trees may share
 help: ## this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
-.PHONY: all workbench kernels reach run test bench test-debug test-abuse test-package soak shell host-test deb release
+.PHONY: all workbench kernels reach run test bench bench-tiers test-debug test-abuse test-package soak shell host-test deb release
 .PHONY: fuzz lint fmt rust-analyzer install uninstall clean distclean help
