@@ -227,6 +227,16 @@ works 'a small limit: set up' fresh "backing_dev=$backing" "mem_limit=$((mib / 2
 works 'a small limit: write eight times as much' writes 0 $((4 * mib / PAGE)) random
 is 'a small limit: no write has failed' "$(io failed_writes)" 0
 
+# Swap-out is a write by a task that is freeing memory.
+works 'swap: set up' fresh "backing_dev=$backing" "mem_limit=$limit" 'policy=high=90% low=80%'
+mkswap -q /dev/zram0
+works 'swap: swap to it' swapon /dev/zram0
+works 'swap: a process has more than fits' bash -c "$(declare -f within cgroup2)
+	within $((16 * mib)) '$here/pages.py' hold 8000 random 2"
+holds 'swap: pages were written back' "$(moved writeback_high) > 1000" "$(moved writeback_high)"
+is 'swap: no write has failed, and no read' "$(io failed_reads) $(io failed_writes)" '0 0'
+works 'swap: and off' swapoff /dev/zram0
+
 # fails_soon NAME LESS: writing more than fits fails, with EIO, and in less than so many seconds.
 fails_soon() {
 	local begun=$SECONDS
@@ -249,12 +259,31 @@ fails_soon 'limit, writeback_limit' 12
 echo 0 >$disk/writeback_limit_enable
 works 'limit, writeback_limit: without one, it works' writes 4000 $((limit / PAGE)) random
 
+# --- a device that fails ----------------------------------------------------------------------------------------------
+
+remove_mapper() { ! dmsetup info zram-selftest >/dev/null 2>&1 || dmsetup remove --retry zram-selftest; }
+at_exit remove_mapper
+echo 1 >$disk/reset
+dmsetup create zram-selftest --table "0 $((8192 * PAGE / 512)) error"
+failing=/dev/$(dmsetup info --columns --noheadings -o blkdevname zram-selftest)
+works 'errors: set up' fresh "${recompressing[@]}" "backing_dev=$failing" "mem_limit=$limit" \
+	'policy=recompress_idle=2 writeback_incompressible=1 cpu=100'
+works 'errors: write' writes 0 500 random
+works 'errors: write others' writes 1000 500 text
+comes 'errors: what needs no device goes on' 30 "\$(moved recompress_idle) == 500"
+is 'errors: nothing was moved there' "$(moved writeback_incompressible) $(flagged w 0 16384)" '0 0'
+before=$(switches)
+sleep 10
+holds 'errors: the worker does not try all the time' "$(switches) - $before < 5" "$before $(switches)"
+works 'errors: the data is there' verifies 0 500 random
+fails_soon 'errors, at the limit' 12
+echo 1 >$disk/reset
+works 'errors: the device is free' dmsetup remove --retry zram-selftest
+
 # --- a device that does not answer ------------------------------------------------------------------------------------
 
 echo 1 >$disk/reset
 dmsetup create zram-selftest --table "0 $((8192 * PAGE / 512)) linear $backing 0"
-remove_mapper() { ! dmsetup info zram-selftest >/dev/null 2>&1 || dmsetup remove --retry zram-selftest; }
-at_exit remove_mapper
 mapper=/dev/$(dmsetup info --columns --noheadings -o blkdevname zram-selftest)
 works 'no answer: set up' fresh "${recompressing[@]}" "backing_dev=$mapper" "mem_limit=$limit" \
 	'policy=writeback_incompressible=1 high=90% cpu=100'

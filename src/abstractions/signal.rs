@@ -7,8 +7,8 @@
 //! io_uring set it, too. These have the task stop, or do something, when it returns to user space,
 //! which is no reason to leave work undone.
 //!
-//! A kernel thread gets no signals: it is asked to stop, and to freeze, without the flag. So that
-//! work can be done by either, both are found by the same two functions.
+//! A kernel thread gets no signals: it is asked to stop, and to freeze, without the flag. The
+//! functions below serve both kinds of tasks, so that either can do the same work.
 //!
 //! C headers: [`include/linux/sched/signal.h`](srctree/include/linux/sched/signal.h),
 //! [`include/linux/freezer.h`](srctree/include/linux/freezer.h)

@@ -63,7 +63,8 @@ impl Policy {
     /// The share of a CPU, in percent, for the worker if none was set.
     const CPU: u8 = 10;
 
-    /// The most pages of a pool that an object takes which does not fit among others.
+    /// The number of pages that have to be free below a limit for a write to go on: zsmalloc may
+    /// allocate so many at once for one object.
     pub const ROOM: usize = 16;
 
     /// Returns whether there is no rule.
@@ -86,8 +87,8 @@ impl Policy {
 
     /// Returns the watermarks of a pool, or `None` if there is nothing to watch.
     ///
-    /// `new_pages` is what `mem_limit` leaves for new pages, or `None` without a limit. With a
-    /// backing device the limit is a high watermark, too.
+    /// `limit` is `mem_limit` in pages, if there is one, and `new_pages` what it leaves for pages
+    /// whose slots are empty. With a backing device that is a high watermark, too.
     pub fn marks(
         &self,
         limit: Option<usize>,

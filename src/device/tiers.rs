@@ -205,11 +205,19 @@ impl Tiers {
         self.shared.state.lock().stopped
     }
 
+    /// Calls `f`, and has the worker begin anew.
     fn change(&self, f: impl FnOnce(&mut State)) {
-        self.stuck_until.store(0, Ordering::Relaxed);
+        self.set_unstuck();
+        self.signal(|state| {
+            f(state);
+            state.version = state.version.wrapping_add(1);
+        });
+    }
+
+    /// Calls `f`, and wakes the worker.
+    fn signal(&self, f: impl FnOnce(&mut State)) {
         let mut state = self.shared.state.lock();
         f(&mut state);
-        state.version = state.version.wrapping_add(1);
         state.woken = true;
         drop(state);
         self.shared.wake.notify_all();
@@ -234,11 +242,8 @@ impl Tiers {
     /// Context: Any context but interrupts.
     #[cold]
     pub fn wake(&self) {
-        self.watched.store(usize::MAX, Ordering::Relaxed);
-        let mut state = self.shared.state.lock();
-        state.woken = true;
-        drop(state);
-        self.shared.wake.notify_all();
+        self.watch(usize::MAX);
+        self.signal(|_| ());
     }
 
     /// Sleeps until somebody wakes the worker, or for `millis` if that is not `None`, and returns

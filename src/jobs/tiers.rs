@@ -74,7 +74,10 @@ pub(crate) fn work_on_tiers(context: &WorkerContext) {
             Some(_pin) => worker.step(woken),
             None => Some(RETRY),
         };
-        woken = pause != Some(0) && context.live.tiers.sleep(pause) || woken && pause == Some(0);
+        woken = match pause {
+            Some(0) => woken,
+            pause => context.live.tiers.sleep(pause),
+        };
     }
 }
 

@@ -137,7 +137,7 @@ impl<'t> Worker<'t> {
         if self.clock.rest() > 0 {
             return self.sleep_until(Some(now), now);
         }
-        if self.looks > 0 && now >= self.look_at && now >= self.write_from {
+        if self.looks > 0 && now >= self.look_at {
             tools.regions.make_due();
             self.looks = self.looks.wrapping_sub(1);
             self.look_at = now.saturating_add(least);
@@ -187,8 +187,7 @@ impl<'t> Worker<'t> {
         let tiers = &self.live.tiers;
         let mut next = due.filter(|&due| due < u32::MAX);
         if due.is_some() && self.looks > 0 {
-            let look_at = self.look_at.max(self.write_from);
-            next = Some(next.map_or(look_at, |next| next.min(look_at)));
+            next = Some(next.map_or(self.look_at, |next| next.min(self.look_at)));
         }
         let marks = self.marks();
         let watched = match marks {

@@ -87,14 +87,14 @@ impl<'t> Worker<'t> {
     #[inline(never)] // For the sake of the stack frame of its caller.
     fn make_room(&mut self, tools: &mut Tools<'t>, marks: Marks, used: usize, now: u32) -> bool {
         let store = &self.live.store;
-        let urgent = self.at_limit(used) && tools.writer.is_some();
-        self.plan = self
-            .plan
-            .filter(|plan| !urgent || plan.rule == Rule::WritebackHigh);
         // What was planned may be done, so that a second plan is made; and pages that could not be
         // moved before are older than what is known of their regions, hence a third one.
         for attempt in 0..3 {
-            let plan = match self.plan.take() {
+            // Where nothing can be written, recompression is all there is to make room by.
+            let can_write = tools.writer.is_some() && now >= self.write_from;
+            let urgent = can_write && self.at_limit(used);
+            let plan = self.plan.take();
+            let plan = match plan.filter(|plan| !urgent || plan.rule == Rule::WritebackHigh) {
                 Some(plan) => plan,
                 None => match self.make_plan(tools, marks, used, urgent, now) {
                     Some(plan) => plan,
@@ -153,7 +153,10 @@ impl<'t> Worker<'t> {
         let [moved, bytes] = self.live.tiers.moved(rule);
         let counts = priority.and_then(|priority| self.live.recompressed(priority));
         let unchanged = match counts.filter(|_| rule == Rule::RecompressHigh) {
-            Some(counts) => counts.counts()[3],
+            Some(counts) => {
+                let [.., unchanged, _] = counts.counts();
+                unchanged
+            }
             None => 0,
         };
         (moved.wrapping_add(unchanged), bytes)
@@ -192,10 +195,9 @@ impl<'t> Worker<'t> {
         {
             return Some(plan(Rule::RecompressHigh, age));
         }
-        if tools.writer.is_none() || now < self.write_from || ages.sum() == 0 {
-            return None;
-        }
-        Some(plan(Rule::WritebackHigh, ages.age_of_coldest(wanted)))
+        let can_write = tools.writer.is_some() && now >= self.write_from;
+        (can_write && ages.sum() > 0)
+            .then(|| plan(Rule::WritebackHigh, ages.age_of_coldest(wanted)))
     }
 
     /// Picks pages of `plan`, and returns what is left of it.
