@@ -305,6 +305,7 @@ mod zram {
             use super::word::{
                 Held,
                 Request,
+                Selector,
                 SlotAttr,
                 SlotWord, //
             };
