@@ -265,11 +265,16 @@ impl Tiers {
     /// Waits until `has_room` returns true, which the worker is asked to see to, and returns true.
     ///
     /// Returns false if it can't make room, if it moves no page for five seconds, and in any case
-    /// after twenty.
+    /// after twenty since the write first waited. That was at `since`, which a first call sets:
+    /// others may take the room before the write does, so that it waits again.
     ///
     /// Context: Process context. Sleeps. The caller holds no slot and no stream.
     #[cold]
-    pub fn wait_for_room(&self, has_room: impl Fn() -> bool) -> bool {
+    pub fn wait_for_room(
+        &self,
+        since: &mut Option<Instant<Monotonic>>,
+        has_room: impl Fn() -> bool,
+    ) -> bool {
         /// Milliseconds between two looks.
         const PAUSE: i64 = 2;
         if !self.makes_room.load(Ordering::Relaxed) {
@@ -279,7 +284,8 @@ impl Tiers {
         waits.fetch_add(1, Ordering::Relaxed);
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let start = Instant::<Monotonic>::now();
-        let (mut moved, mut since) = (self.moved_by_all(), start);
+        let first = *since.get_or_insert(start);
+        let (mut moved, mut moved_at) = (self.moved_by_all(), start);
         let found = loop {
             if has_room() {
                 break true;
@@ -289,12 +295,12 @@ impl Tiers {
             }
             let now = self.moved_by_all();
             if now != moved {
-                (moved, since) = (now, Instant::now());
-            } else if since.elapsed() > Delta::from_millis(Self::PATIENCE) {
+                (moved, moved_at) = (now, Instant::now());
+            } else if moved_at.elapsed() > Delta::from_millis(Self::PATIENCE) {
                 self.set_stuck();
                 break false;
             }
-            if start.elapsed() > Delta::from_millis(Self::LONGEST) {
+            if first.elapsed() > Delta::from_millis(Self::LONGEST) {
                 break false;
             }
             self.wake();

@@ -36,7 +36,13 @@ use crate::zram::{
         ZcompGuard, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    time::{
+        Instant,
+        Monotonic, //
+    }, //
+};
 
 /// The page of a bio that is being written.
 #[derive(Clone, Copy)]
@@ -220,8 +226,6 @@ impl<'t> BioWriter<'t> {
     /// `ENOMEM` for a bio that does not wait for memory, or at `mem_limit`.
     #[cold]
     fn write_scarce(&self, index: usize, data: Data<'_>, nid: i32, refusal: Refusal) -> Result {
-        /// The number of times that a write waits for room, which others may take before it does.
-        const TRIES: u32 = 100;
         let (mut len, limited) = match refusal {
             Refusal::Memory(len) => (len, false),
             Refusal::Limit(len) => (len, true),
@@ -243,17 +247,16 @@ impl<'t> BioWriter<'t> {
                 limit = self.limit.replacements;
             }
         }
+        let mut since = None;
         if limited && limit == self.limit.new_pages {
-            self.wait_for_room(limit)?;
+            self.wait_for_room(&mut since, limit)?;
         }
         let pool = self.live.store.pool();
-        let mut tries = TRIES;
         loop {
             let mut object = self.bio.patience().allocate(|| pool.alloc(len, nid))?;
             if self.check(limit).is_err() {
                 drop(object);
-                tries = tries.checked_sub(1).ok_or(ENOMEM)?;
-                self.wait_for_room(limit)?;
+                self.wait_for_room(&mut since, limit)?;
                 continue;
             }
             let mut stream = self.primary()?.stream();
@@ -270,18 +273,24 @@ impl<'t> BioWriter<'t> {
     }
 
     /// Waits until the policy's worker has made room, so that the pool can grow up to `limit`
-    /// pages.
+    /// pages. For `since` see [`Tiers::wait_for_room`].
     ///
     /// Context: Process context. Sleeps. The caller holds no slot and no stream.
     ///
     /// # Errors
     ///
-    /// `ENOMEM` if there is no policy, or if it makes no room within two seconds.
+    /// `ENOMEM` if there is no policy, or if it makes no room in time.
+    ///
+    /// [`Tiers::wait_for_room`]: crate::zram::device::Tiers::wait_for_room
     #[cold]
-    pub(super) fn wait_for_room(&self, limit: usize) -> Result {
+    pub(super) fn wait_for_room(
+        &self,
+        since: &mut Option<Instant<Monotonic>>,
+        limit: usize,
+    ) -> Result {
         let pool = self.live.store.pool();
         let has_room = || pool.total_pages().saturating_add(Policy::ROOM) <= limit;
-        if self.live.tiers.wait_for_room(has_room) {
+        if self.live.tiers.wait_for_room(since, has_room) {
             return Ok(());
         }
         Err(ENOMEM)
