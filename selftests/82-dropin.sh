@@ -49,7 +49,7 @@ is 'makes these devices' "$(disks)" 'zram0 zram1 zram2 zram3'
 is 'brings lz4hc_compress' "$(awk '$1 == "lz4hc_compress" {print $4}' /proc/modules)" 'zram,'
 is 'offers lz4hc and all else' "$(<$disk/comp_algorithm)" 'lzo-rle lzo [lz4] lz4hc zstd deflate 842 lzmem '
 # A kernel with fault injection has one more file.
-matches 'it is ours' "$(cd /sys/kernel/debug/zram/zram0 && echo *)" '^block_state (corrupt )?streams$'
+matches 'it is ours' "$(cd /sys/kernel/debug/zram/zram0 && echo *)" '^ages block_state (corrupt )?streams$'
 is 'modinfo: the name of C zram' "$(modinfo -F name "$tree/updates/zram.ko")" \
 	"$(modinfo -F name "$tree/kernel/drivers/block/zram/zram.ko.xz")"
 is 'modinfo: a license of its own' "$(modinfo -F license "$tree/updates/zram.ko")" GPL

@@ -42,10 +42,10 @@ def hail(world, left):
     while left and time.monotonic() < world.end + PATIENCE:
         if time.monotonic() > moved + 0.3:
             moved = time.monotonic()
-            for pid, since in zip(world.pids, world.since):
-                if moved > since + SLOW and pid not in slow:
-                    slow[pid] = errno_or(stack, pid)
-                    note(f"in a call for {moved - since:.0f} s: {slow[pid]}")
+            for place, (pid, since) in enumerate(zip(world.pids, world.since)):
+                if moved > since + SLOW and since not in slow:
+                    slow[since] = errno_or(stack, pid) or "it runs"
+                    note(f"for {moved - since:.0f} s in {world.call(place)}: {slow[since]}")
             world.in_focus[0], world.in_focus[1] = rng.randrange(OWNERS + 2), rng.randrange(99)
         pid, number = rng.choice(world.pids), rng.choice(signals)
         if pid and time.monotonic() < world.end and not isinstance(errno_or(os.kill, pid, number), str):
@@ -59,8 +59,13 @@ def hail(world, left):
             name = left.pop(pid, f"process {pid}")
             if status:
                 bad.append(f"{name} ended with status {status:#x}")
-    for pid in [*left, *filter(None, world.pids)]:
-        bad.append(f"{left.get(pid, 'a writer')} hangs:\n{stack(pid)}")
+    stuck = {*left, *filter(None, world.pids)}
+    if stuck:
+        # A process that runs has no stack below /proc, so that the kernel log gets that of each CPU.
+        write("/proc/sysrq-trigger", "l")
+    for pid in stuck:
+        called = world.call(world.pids[:].index(pid)) if pid in world.pids[:] else "no call"
+        bad.append(f"{left.get(pid, 'a writer')} hangs, last in {called}:\n{errno_or(stack, pid) or 'it runs'}")
         os.kill(pid, signal.SIGKILL)
     return sent, bad
 

@@ -115,6 +115,9 @@ class Owner(Process):
         for name, columns in ("bd_stat", "used reads writes"), ("io_stat", "failed_reads failed_writes 0 notify_free"):
             for column, value in zip(columns.split(), self.get(self.file(name)).split()):
                 self.counts[f"pages, {name} {column}", "some"] += int(value)
+        # The writers have read all pages at last, so that few are idle.
+        if self.chance(0.3):
+            self.put(self.file("idle"), b"all")
         with open(f"{DEBUG}/zram{self.which}/block_state", "rb") as file:
             for line in iter(file.readline, b""):
                 flags = line[-7:-1].decode().replace(".", "")

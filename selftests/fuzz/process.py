@@ -53,11 +53,12 @@ class World:
         self.start = time.monotonic()
         self.end = self.start + seconds
         self.results = tempfile.mkdtemp(prefix="fuzz.", dir=".")
-        # The processes that may be sent signals, and since when each has been in a call; and the disk and the file that
-        # strangers choose more often than others for a moment.
+        # The processes that may be sent signals, since when each has been in a call, and in which; and the disk and the
+        # file that strangers choose more often than others for a moment.
         people = OWNERS * (1 + WRITERS) + STRANGERS
         self.pids = multiprocessing.Array("i", people, lock=False)
         self.since = multiprocessing.Array("d", [math.inf] * people, lock=False)
+        self.calls = [multiprocessing.Array("c", 64, lock=False) for _ in range(people)]
         self.in_focus = multiprocessing.Array("i", 2, lock=False)
         self.algorithms = driver.algorithms()
         self.major = os.major(os.stat(driver.node(0)).st_rdev)
@@ -72,6 +73,10 @@ class World:
             self.dicts.append(os.path.abspath(f"{self.results}/dict.{size}"))
             with open(self.dicts[-1], "wb") as file:
                 file.write(run_of("text", 3, 0, 25)[:size])
+
+    def call(self, place):
+        """Returns the name of the last call of a process."""
+        return self.calls[place].value.decode()
 
 
 class Process(Dice):
@@ -123,6 +128,7 @@ class Process(Dice):
         """Calls, counts, and notes what took long; a timer may go off meanwhile."""
         if self.chance(0.1):
             signal.setitimer(signal.ITIMER_REAL, self.rng.uniform(1e-6, 0.003))
+        self.world.calls[self.place].value = what[:63].encode()
         start = self.world.since[self.place] = time.monotonic()
         came = errno_or(function, *arguments)
         self.world.since[self.place] = math.inf
