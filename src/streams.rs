@@ -9,6 +9,7 @@ mod zcomp;
 
 pub(crate) use per_cpu::Counts;
 pub(crate) use zcomp::{
+    OwnStream,
     Zcomp,
     ZcompGuard, //
 };

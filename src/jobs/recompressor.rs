@@ -27,6 +27,10 @@ use crate::zram::{
         Content,
         ContentRef,
         SlotGuard, //
+    },
+    streams::{
+        OwnStream,
+        Zcomp, //
     }, //
 };
 use kernel::{
@@ -40,6 +44,8 @@ pub(super) struct Recompressor<'t> {
     threshold: usize,
     priority: u8,
     counts: &'t Recompressed,
+    /// The streams of the algorithms up to `priority`, by their priority.
+    streams: KVec<Option<OwnStream<'t>>>,
     /// A buffer for a decompressed page.
     page: KBox<PageBuf>,
 }
@@ -56,11 +62,18 @@ impl<'t> Recompressor<'t> {
     ///
     /// `EINVAL` if there is no such priority; `ENOMEM`.
     pub(super) fn new(live: &'t Live, threshold: usize, priority: u8) -> Result<Self> {
+        let counts = live.recompressed(priority).ok_or(EINVAL)?;
+        let mut streams = KVec::new();
+        for priority in 0..=priority {
+            let stream = live.zcomp(priority).map(Zcomp::own_stream).transpose()?;
+            streams.push(stream, GFP_KERNEL)?;
+        }
         Ok(Self {
             live,
             threshold,
             priority,
-            counts: live.recompressed(priority).ok_or(EINVAL)?,
+            counts,
+            streams,
             page: KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?,
         })
     }
@@ -143,24 +156,19 @@ impl<'t> Recompressor<'t> {
         slot: &mut SlotGuard<'t>,
         there: &mut Option<Object<'t>>,
     ) -> Result<Option<usize>> {
-        let page = &mut *self.page;
         slot.view(|view| match view {
-            ContentRef::Object(object) => self.live.decompress(
-                object,
-                slot.attr().priority(),
-                RacyPageMut::from(&mut *page),
-            ),
+            ContentRef::Object(object) => self.decompress(object, slot.attr().priority()),
             _ => Err(EINVAL),
         })?;
         // Recompression counts as an access, so that a later job with `type=idle` skips this page.
         slot.set_idle(false);
 
-        let zcomp = self.live.zcomp(self.priority).ok_or(EINVAL)?;
+        let stream = self.streams.get_mut(usize::from(self.priority));
+        let stream = stream.and_then(Option::as_mut).ok_or(EINVAL)?;
         let pool = self.live.store.pool();
         let before = slot.attr().size();
         let class = pool.class(before);
-        let mut stream = zcomp.stream();
-        let packed = stream.compress(RacyPage::from(&*page), PAGE_SIZE)?;
+        let packed = stream.compress(RacyPage::from(&*self.page), PAGE_SIZE);
         let smaller = |size: usize| {
             pool.class(size) < class && (self.threshold == 0 || size < self.threshold)
             //
@@ -176,7 +184,6 @@ impl<'t> Recompressor<'t> {
                 let after = bytes.len();
                 object.truncate(after);
                 object.write(bytes.into());
-                drop(stream);
                 slot.store(Content::Object(object, self.priority));
                 self.counts.count_page(before, after);
             }
@@ -188,5 +195,18 @@ impl<'t> Recompressor<'t> {
             }
         }
         Ok(None)
+    }
+    /// Decompresses `object`, which the algorithm of `priority` has compressed, to the buffer.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL` if `object` is corrupt.
+    fn decompress(&mut self, object: &Object<'_>, priority: u8) -> Result {
+        let page = RacyPageMut::from(&mut *self.page);
+        let stream = self.streams.get_mut(usize::from(priority));
+        match stream.and_then(Option::as_mut) {
+            Some(stream) if object.read_huge().is_none() => stream.decompress_object(object, page),
+            _ => self.live.decompress(object, priority, page),
+        }
     }
 }

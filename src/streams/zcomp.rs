@@ -106,6 +106,21 @@ impl Zcomp {
         }
     }
 
+    /// Allocates a stream that belongs to the caller.
+    ///
+    /// Context: Process context. May sleep.
+    ///
+    /// # Errors
+    ///
+    /// `ENOMEM`.
+    pub fn own_stream(&self) -> Result<OwnStream<'_>> {
+        Ok(OwnStream {
+            codec: &self.codec,
+            ctx: self.codec.context()?,
+            buffer: KVBox::init(pin_init::init_zeroed(), GFP_KERNEL | __GFP_NOWARN)?,
+        })
+    }
+
     /// Returns whether `cpu` has a stream, and its counters, or `None` if `cpu` is impossible.
     ///
     /// Context: Process context. Sleeps while the stream is in use.
@@ -265,6 +280,32 @@ impl ZcompGuard<'_> {
         codec.decompress_object(&mut strm.ctx, object, &mut strm.buffer, page)?;
         pieces.scatter(&strm.local_copy.0);
         Ok(())
+    }
+}
+
+/// A stream that belongs to one task, with its codec.
+///
+/// Work in the background takes this rather than the stream of a CPU. Such a task may have a low
+/// priority: others on that CPU would wait for as long as it is preempted with the stream.
+pub(crate) struct OwnStream<'a> {
+    codec: &'a Codec,
+    ctx: Context,
+    buffer: KVBox<CompressBuf>,
+}
+
+impl OwnStream<'_> {
+    /// Does what [`ZcompGuard::compress`] does.
+    pub fn compress(&mut self, page: RacyPage<'_>, limit: usize) -> Option<&[u8]> {
+        let len = self
+            .codec
+            .compress(&mut self.ctx, page, &mut self.buffer, limit);
+        worth_storing(len, &*self.buffer, limit)
+    }
+
+    /// Does what [`ZcompGuard::decompress_object`] does, with its errors.
+    pub fn decompress_object(&mut self, object: &Object<'_>, page: RacyPageMut<'_>) -> Result {
+        self.codec
+            .decompress_object(&mut self.ctx, object, &mut self.buffer, page)
     }
 }
 
