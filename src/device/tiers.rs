@@ -285,8 +285,12 @@ impl Tiers {
         self.waiting.fetch_add(1, Ordering::Relaxed);
         let start = Instant::<Monotonic>::now();
         let first = *since.get_or_insert(start);
+        let longest = Delta::from_millis(Self::LONGEST);
         let (mut moved, mut moved_at) = (self.moved_by_all(), start);
         let found = loop {
+            if first.elapsed() > longest {
+                break false;
+            }
             if has_room() {
                 break true;
             }
@@ -298,9 +302,6 @@ impl Tiers {
                 (moved, moved_at) = (now, Instant::now());
             } else if moved_at.elapsed() > Delta::from_millis(Self::PATIENCE) {
                 self.set_stuck();
-                break false;
-            }
-            if first.elapsed() > Delta::from_millis(Self::LONGEST) {
                 break false;
             }
             self.wake();

@@ -273,7 +273,9 @@ impl<'t> BioWriter<'t> {
     }
 
     /// Waits until the policy's worker has made room, so that the pool can grow up to `limit`
-    /// pages. For `since` see [`Tiers::wait_for_room`].
+    /// pages.
+    ///
+    /// For `since` see [`Tiers::wait_for_room`].
     ///
     /// Context: Process context. Sleeps. The caller holds no slot and no stream.
     ///
