@@ -15,6 +15,7 @@ import contextlib
 import itertools
 import mmap
 import os
+import re
 import subprocess
 import sys
 import time
@@ -60,9 +61,9 @@ class Faults:
         self.within(start, start + size)
 
     def function(self, name):
-        """Returns where a function of the kernel begins, and where it ends."""
+        """Returns where a function of the kernel begins, and where it ends. The name is a regular expression."""
         symbols = sorted((int(line.split()[0], 16), line.split()[2]) for line in read("/proc/kallsyms").splitlines())
-        at = next(i for i, symbol in enumerate(symbols) if symbol[1] == name)
+        at = next(i for i, symbol in enumerate(symbols) if re.fullmatch(name, symbol[1]))
         return symbols[at][0], next(address for address, _ in symbols[at:] if address > symbols[at][0])
 
     def within_init(self):
@@ -87,6 +88,20 @@ class Faults:
             tasks = "N" if everywhere and on else "Y"
             for name, value in {"task-filter": tasks, "interval": 1, "probability": 100 if on else 0}.items():
                 write(f"{FAULTS}/{kind}/{name}", value)
+
+    def after(self, size):
+        """Has one allocation fail of any task: the one before which so many bytes were allocated from slabs."""
+        write(f"{FAULTS}/failslab/space", size)
+        write(f"{FAULTS}/failslab/times", 1)
+        for name, value in {"task-filter": "N", "interval": 1, "probability": 100}.items():
+            write(f"{FAULTS}/failslab/{name}", value)
+
+    def end_after(self):
+        """Undoes that, and returns whether the allocation was made, and failed."""
+        failed = int(read(f"{FAULTS}/failslab/times")) == 0
+        for name, value in {"probability": 0, "task-filter": "Y", "times": -1, "space": 0}.items():
+            write(f"{FAULTS}/failslab/{name}", value)
+        return failed
 
     def inject(self, nth, function):
         """Calls a function. Returns its outcome, and whether there was an N-th allocation, which failed."""
@@ -427,6 +442,34 @@ def jobs(disk, walk):
     disk.reset()
 
 
+def worker(disk, faults, settings):
+    """The worker of a policy begins. It is a kernel thread, of which no N-th allocation can be made to fail, but one after so
+    many bytes. All that it needs it allocates in one function, and again a second later if that fails."""
+    failures, trouble = 0, []
+    faults.within(*faults.function(r".*4jobs5tiers.*5Tools3new"))
+    for size in 0, *(int(64 * 1.4 ** n) for n in range(60)):
+        disk.set_up("lz4", *settings)
+        disk.fill("text", 4)
+        disk.write_new()
+        faults.after(size)
+        disk.must("policy", "recompress_idle=1 cpu=100")
+        for _ in range(300):
+            time.sleep(0.1)
+            if int(disk.get(0, "policy_stat").split()[1]):
+                break
+        else:
+            trouble.append(f"after {size} bytes: the worker does not begin")
+        failed = faults.end_after()
+        trouble += [*disk.old(), *disk.new("text", 4)]
+        if not failed:
+            break
+        failures += 1
+    faults.within_module(disk.module)
+    if failures < 10:
+        trouble.append(f"{failures} failures")
+    case(f"the worker begins, at last, where one of its allocations fails: {failures} times", *trouble)
+
+
 def tiers(disk, walk):
     """A policy is set, and its worker finds no memory."""
     quiet = Walk(walk.faults, lambda: ())
@@ -440,6 +483,7 @@ def tiers(disk, walk):
         quiet("disksize with a policy", lambda: disk.set("disksize", "64M"), least=8,
               before=lambda: disk.reset(*settings, ("policy", policy)),
               after=lambda: errno_or(disk.set, "reset", "1"))
+    worker(disk, walk.faults, settings[1:])
     disk.set_up("lz4", *settings[1:])
     disk.must("policy", policy)
     disk.fill(1700)
