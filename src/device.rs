@@ -13,6 +13,7 @@ mod live;
 mod moves;
 mod policy;
 mod recompressed;
+mod room;
 mod settings;
 mod tiers;
 mod worker;
@@ -57,6 +58,7 @@ pub(crate) use policy::{
     Watermarks, //
 };
 pub(crate) use recompressed::Recompressed;
+pub(crate) use room::RoomWait;
 pub(crate) use settings::{
     Charge,
     WritebackSettings, //

@@ -10,12 +10,14 @@
 
 use super::{
     moves::Moves,
+    room::{
+        Room,
+        RoomWait, //
+    },
     Policy, //
 };
 use crate::zram::abstractions::{
     atomic::{
-        AtomicBool,
-        AtomicU32,
         AtomicU64,
         AtomicUsize,
         Ordering, //
@@ -31,13 +33,7 @@ use kernel::{
         SetOnce,
         SpinLock, //
     },
-    time::{
-        delay::fsleep,
-        msecs_to_jiffies,
-        Delta,
-        Instant,
-        Monotonic, //
-    }, //
+    time::msecs_to_jiffies, //
 };
 
 /// A rule by which the worker moves pages.
@@ -80,19 +76,13 @@ pub(crate) struct Tiers {
     shared: Pin<KBox<Shared>>,
     /// A write that finds more pages in the pool wakes the worker.
     watched: AtomicUsize,
-    /// True if writes at `mem_limit` wait for the worker to make room.
-    makes_room: AtomicBool,
-    /// The second since boot up to which nobody waits for room, since there was none to be made.
-    stuck_until: AtomicU32,
-    /// The number of writes that wait for room.
-    waiting: AtomicUsize,
+    /// The writes that wait for room.
+    pub room: Room,
     moves: SetOnce<Moves>,
     /// The number of pages that each rule has moved, and the bytes of memory that they left.
     moved: [[AtomicU64; 2]; Rule::NAMES.len()],
     /// The number of pages that were read from each tier soon after they had been moved there.
     refaults: [AtomicU64; 2],
-    /// The number of writes that waited for room, and of those that did so in vain.
-    waits: [AtomicU64; 2],
     /// The time that the worker was at work, in microseconds, without waits for the backing device.
     busy: AtomicU64,
 }
@@ -117,14 +107,6 @@ struct State {
 }
 
 impl Tiers {
-    /// Milliseconds in which the worker has to move a page, so that a write goes on to wait for
-    /// room.
-    const PATIENCE: i64 = 5_000;
-    /// Milliseconds that a write waits for room at most.
-    const LONGEST: i64 = 20_000;
-    /// Seconds for which nobody waits for room after that was in vain.
-    const IMPATIENCE: u32 = 10;
-
     /// Creates it for a policy that is off.
     ///
     /// Context: Process context. May sleep.
@@ -146,13 +128,10 @@ impl Tiers {
         Ok(Self {
             shared: KBox::pin_init(shared, GFP_KERNEL)?,
             watched: AtomicUsize::new(usize::MAX),
-            makes_room: AtomicBool::new(false),
-            stuck_until: AtomicU32::new(0),
-            waiting: AtomicUsize::new(0),
+            room: Room::new(),
             moves: SetOnce::new(),
             moved: Default::default(),
             refaults: Default::default(),
-            waits: Default::default(),
             busy: AtomicU64::new(0),
         })
     }
@@ -175,8 +154,7 @@ impl Tiers {
         if let Some(moves) = moves {
             self.moves.populate(moves);
         }
-        let makes_room = has_backing && !policy.is_off();
-        self.makes_room.store(makes_room, Ordering::Relaxed);
+        self.room.set_made(has_backing && !policy.is_off());
         self.change(|state| state.policy = policy);
     }
 
@@ -207,7 +185,7 @@ impl Tiers {
 
     /// Calls `f`, and has the worker begin anew.
     fn change(&self, f: impl FnOnce(&mut State)) {
-        self.set_unstuck();
+        self.room.set_unstuck();
         self.signal(|state| {
             f(state);
             state.version = state.version.wrapping_add(1);
@@ -262,77 +240,15 @@ impl Tiers {
         core::mem::take(&mut state.woken)
     }
 
-    /// Waits until `has_room` returns true, which the worker is asked to see to, and returns true.
+    /// Waits until `has_room` returns true, which the worker is asked to see to.
     ///
-    /// Returns false if it can't make room, if it moves no page for five seconds, and in any case
-    /// after twenty since the write first waited. That was at `since`, which a first call sets:
-    /// others may take the room before the write does, so that it waits again.
+    /// See [`Room::wait`] for when it returns false.
     ///
     /// Context: Process context. Sleeps. The caller holds no slot and no stream.
     #[cold]
-    pub fn wait_for_room(
-        &self,
-        since: &mut Option<Instant<Monotonic>>,
-        has_room: impl Fn() -> bool,
-    ) -> bool {
-        /// Milliseconds between two looks.
-        const PAUSE: i64 = 2;
-        if !self.makes_room.load(Ordering::Relaxed) {
-            return false;
-        }
-        let [waits, failed] = &self.waits;
-        waits.fetch_add(1, Ordering::Relaxed);
-        self.waiting.fetch_add(1, Ordering::Relaxed);
-        let start = Instant::<Monotonic>::now();
-        let first = *since.get_or_insert(start);
-        let longest = Delta::from_millis(Self::LONGEST);
-        let (mut moved, mut moved_at) = (self.moved_by_all(), start);
-        let found = loop {
-            if first.elapsed() > longest {
-                break false;
-            }
-            if has_room() {
-                break true;
-            }
-            if self.is_stuck() {
-                break false;
-            }
-            let now = self.moved_by_all();
-            if now != moved {
-                (moved, moved_at) = (now, Instant::now());
-            } else if moved_at.elapsed() > Delta::from_millis(Self::PATIENCE) {
-                self.set_stuck();
-                break false;
-            }
-            self.wake();
-            fsleep(Delta::from_millis(PAUSE));
-        };
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        if !found {
-            failed.fetch_add(1, Ordering::Relaxed);
-        }
-        found
-    }
-
-    /// Returns whether a write waits for room.
-    pub fn is_waited_for(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
-    }
-
-    /// Has no write wait for room for a while, since there is none to be made.
-    pub fn set_stuck(&self) {
-        let until = boot_seconds().saturating_add(Self::IMPATIENCE);
-        self.stuck_until.store(until, Ordering::Relaxed);
-    }
-
-    /// Takes that back, since there is some again.
-    pub fn set_unstuck(&self) {
-        self.stuck_until.store(0, Ordering::Relaxed);
-    }
-
-    /// Returns whether nobody waits for room.
-    pub fn is_stuck(&self) -> bool {
-        boot_seconds() < self.stuck_until.load(Ordering::Relaxed)
+    pub fn wait_for_room(&self, wait: &mut RoomWait, has_room: impl Fn() -> bool) -> bool {
+        self.room
+            .wait(wait, has_room, || self.moved_by_all(), || self.wake())
     }
 
     /// Counts page `index`, which was moved by `rule` and has left `freed` bytes of memory.
@@ -382,11 +298,6 @@ impl Tiers {
     /// they were written.
     pub fn refaults(&self) -> [u64; 2] {
         loaded(&self.refaults)
-    }
-
-    /// Returns how many writes waited for room, and how many of them in vain.
-    pub fn waits(&self) -> [u64; 2] {
-        loaded(&self.waits)
     }
 
     /// Returns the time that the worker was at work, in microseconds.

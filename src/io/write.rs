@@ -25,7 +25,8 @@ use crate::zram::{
     device::{
         reserve_of,
         Live,
-        Policy, //
+        Policy,
+        RoomWait, //
     },
     store::{
         BioSlots,
@@ -36,13 +37,7 @@ use crate::zram::{
         ZcompGuard, //
     }, //
 };
-use kernel::{
-    prelude::*,
-    time::{
-        Instant,
-        Monotonic, //
-    }, //
-};
+use kernel::prelude::*;
 
 /// The page of a bio that is being written.
 #[derive(Clone, Copy)]
@@ -247,16 +242,16 @@ impl<'t> BioWriter<'t> {
                 limit = self.limit.replacements;
             }
         }
-        let mut since = None;
+        let mut wait = RoomWait::default();
         if limited && limit == self.limit.new_pages {
-            self.wait_for_room(&mut since, limit)?;
+            self.wait_for_room(&mut wait, limit)?;
         }
         let pool = self.live.store.pool();
         loop {
             let mut object = self.bio.patience().allocate(|| pool.alloc(len, nid))?;
             if self.check(limit).is_err() {
                 drop(object);
-                self.wait_for_room(&mut since, limit)?;
+                self.wait_for_room(&mut wait, limit)?;
                 continue;
             }
             let mut stream = self.primary()?.stream();
@@ -275,24 +270,18 @@ impl<'t> BioWriter<'t> {
     /// Waits until the policy's worker has made room, so that the pool can grow up to `limit`
     /// pages.
     ///
-    /// For `since` see [`Tiers::wait_for_room`].
+    /// `wait` is that of the page, for all of its waits.
     ///
     /// Context: Process context. Sleeps. The caller holds no slot and no stream.
     ///
     /// # Errors
     ///
     /// `ENOMEM` if there is no policy, or if it makes no room in time.
-    ///
-    /// [`Tiers::wait_for_room`]: crate::zram::device::Tiers::wait_for_room
     #[cold]
-    pub(super) fn wait_for_room(
-        &self,
-        since: &mut Option<Instant<Monotonic>>,
-        limit: usize,
-    ) -> Result {
+    pub(super) fn wait_for_room(&self, wait: &mut RoomWait, limit: usize) -> Result {
         let pool = self.live.store.pool();
         let has_room = || pool.total_pages().saturating_add(Policy::ROOM) <= limit;
-        if self.live.tiers.wait_for_room(since, has_room) {
+        if self.live.tiers.wait_for_room(wait, has_room) {
             return Ok(());
         }
         Err(ENOMEM)

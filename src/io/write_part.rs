@@ -44,7 +44,8 @@ use crate::zram::{
     },
     device::{
         Device,
-        Live, //
+        Live,
+        RoomWait, //
     },
     store::{
         count,
@@ -109,7 +110,7 @@ impl<'t> BioWriter<'t> {
         keep: impl FnOnce() -> KeptPart<Device>,
     ) -> Result {
         let store = &self.live.store;
-        let (mut object, mut request, mut since) = (None, None, None);
+        let (mut object, mut request, mut wait) = (None, None, RoomWait::default());
         // Where the read from the backing device ends, others wait for the task.
         let may_wait = read.is_none();
         loop {
@@ -158,7 +159,7 @@ impl<'t> BioWriter<'t> {
                 Err(error) if error == ENOMEM && may_wait => {
                     let limit = self.limit_for(&slot);
                     drop(slot);
-                    self.wait_for_room(&mut since, limit)?;
+                    self.wait_for_room(&mut wait, limit)?;
                     continue;
                 }
                 Err(error) => return Err(error),

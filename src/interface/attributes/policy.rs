@@ -50,7 +50,7 @@ pub(super) fn policy_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
         }
         let [recompressed, written] = tiers.refaults();
         writeln!(out, "refaults {recompressed} {written}")?;
-        let [waits, failed] = tiers.waits();
+        let [waits, failed] = tiers.room.waits();
         writeln!(out, "waits {waits} {failed}")?;
         Ok(writeln!(out, "busy_ms {}", tiers.busy() / 1000)?)
     })

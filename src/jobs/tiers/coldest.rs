@@ -55,7 +55,7 @@ impl<'t> Worker<'t> {
         let tiers = &self.live.tiers;
         let used = self.live.store.pool().total_pages();
         let marks = self.marks().filter(|marks| {
-            used > marks.high || used > marks.low && (self.relieving || tiers.is_waited_for())
+            used > marks.high || used > marks.low && (self.relieving || tiers.room.is_waited_for())
         });
         let rests = self.stuck && (!woken || now < self.relieve_from);
         let Some(marks) = marks.filter(|_| !rests) else {
@@ -73,13 +73,13 @@ impl<'t> Worker<'t> {
         let micros = self.clock.update(None);
         tiers.count_busy(micros);
         if done {
-            tiers.set_unstuck();
+            tiers.room.set_unstuck();
             return true;
         }
         kthread::set_nice(Self::NICE);
         (self.relieving, self.plan, self.stuck) = (false, None, true);
         self.relieve_from = now.saturating_add(PAUSE);
-        tiers.set_stuck();
+        tiers.room.set_stuck();
         false
     }
 
@@ -143,7 +143,7 @@ impl<'t> Worker<'t> {
     /// Returns whether a write waits for room, or would, with `used` pages in the pool.
     fn at_limit(&self, used: usize) -> bool {
         let (limit, new_pages) = self.limits();
-        limit.is_some() && used > new_pages || self.live.tiers.is_waited_for()
+        limit.is_some() && used > new_pages || self.live.tiers.room.is_waited_for()
     }
 
     /// Returns how many pages `rule` has moved, or tried to, and how many bytes they left.
