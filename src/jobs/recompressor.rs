@@ -196,6 +196,7 @@ impl<'t> Recompressor<'t> {
         }
         Ok(None)
     }
+
     /// Decompresses `object`, which the algorithm of `priority` has compressed, to the buffer.
     ///
     /// # Errors
@@ -205,7 +206,7 @@ impl<'t> Recompressor<'t> {
         let page = RacyPageMut::from(&mut *self.page);
         let stream = self.streams.get_mut(usize::from(priority));
         match stream.and_then(Option::as_mut) {
-            Some(stream) if object.read_huge().is_none() => stream.decompress_object(object, page),
+            Some(stream) if object.size() != PAGE_SIZE => stream.decompress_object(object, page),
             _ => self.live.decompress(object, priority, page),
         }
     }

@@ -116,8 +116,7 @@ impl Zcomp {
     pub fn own_stream(&self) -> Result<OwnStream<'_>> {
         Ok(OwnStream {
             codec: &self.codec,
-            ctx: self.codec.context()?,
-            buffer: KVBox::init(pin_init::init_zeroed(), GFP_KERNEL | __GFP_NOWARN)?,
+            strm: ZcompStrm::new(&self.codec)?,
         })
     }
 
@@ -289,23 +288,21 @@ impl ZcompGuard<'_> {
 /// priority: others on that CPU would wait for as long as it is preempted with the stream.
 pub(crate) struct OwnStream<'a> {
     codec: &'a Codec,
-    ctx: Context,
-    buffer: KVBox<CompressBuf>,
+    strm: ZcompStrm,
 }
 
 impl OwnStream<'_> {
     /// Does what [`ZcompGuard::compress`] does.
     pub fn compress(&mut self, page: RacyPage<'_>, limit: usize) -> Option<&[u8]> {
-        let len = self
-            .codec
-            .compress(&mut self.ctx, page, &mut self.buffer, limit);
-        worth_storing(len, &*self.buffer, limit)
+        let Self { codec, strm } = self;
+        let len = codec.compress(&mut strm.ctx, page, &mut strm.buffer, limit);
+        worth_storing(len, &*strm.buffer, limit)
     }
 
     /// Does what [`ZcompGuard::decompress_object`] does, with its errors.
     pub fn decompress_object(&mut self, object: &Object<'_>, page: RacyPageMut<'_>) -> Result {
-        self.codec
-            .decompress_object(&mut self.ctx, object, &mut self.buffer, page)
+        let Self { codec, strm } = self;
+        codec.decompress_object(&mut strm.ctx, object, &mut strm.buffer, page)
     }
 }
 
