@@ -263,13 +263,18 @@ works 'limit, writeback_limit: without one, it works' writes 4000 $((limit / PAG
 
 remove_mapper() { ! dmsetup info zram-selftest >/dev/null 2>&1 || dmsetup remove --retry zram-selftest; }
 at_exit remove_mapper
-echo 1 >$disk/reset
-dmsetup create zram-selftest --table "0 $((8192 * PAGE / 512)) error"
-failing=/dev/$(dmsetup info --columns --noheadings -o blkdevname zram-selftest)
-works 'errors: set up' fresh "${recompressing[@]}" "backing_dev=$failing" "mem_limit=$limit" \
-	'policy=recompress_idle=2 writeback_incompressible=1 cpu=100'
-works 'errors: write' writes 0 500 random
-works 'errors: write others' writes 1000 500 text
+
+# mapped NAME TARGET POLICY: cases: the backing device is one of device-mapper with that target; 500 pages that do not get
+# smaller are stored, and 500 that do.
+mapped() {
+	echo 1 >$disk/reset
+	dmsetup create zram-selftest --table "0 $((8192 * PAGE / 512)) $2"
+	works "$1: set up" fresh "${recompressing[@]}" "mem_limit=$limit" "policy=$3" \
+		"backing_dev=/dev/$(dmsetup info --columns --noheadings -o blkdevname zram-selftest)"
+	works "$1: write" writes 0 500 random
+	works "$1: write others" writes 1000 500 text
+}
+mapped errors error 'recompress_idle=2 writeback_incompressible=1 cpu=100'
 comes 'errors: what needs no device goes on' 30 "\$(moved recompress_idle) == 500"
 is 'errors: nothing was moved there' "$(moved writeback_incompressible) $(flagged w 0 16384)" '0 0'
 before=$(switches)
@@ -282,13 +287,7 @@ works 'errors: the device is free' dmsetup remove --retry zram-selftest
 
 # --- a device that does not answer ------------------------------------------------------------------------------------
 
-echo 1 >$disk/reset
-dmsetup create zram-selftest --table "0 $((8192 * PAGE / 512)) linear $backing 0"
-mapper=/dev/$(dmsetup info --columns --noheadings -o blkdevname zram-selftest)
-works 'no answer: set up' fresh "${recompressing[@]}" "backing_dev=$mapper" "mem_limit=$limit" \
-	'policy=writeback_incompressible=1 high=90% cpu=100'
-works 'no answer: write' writes 0 500 random
-works 'no answer: write others' writes 1000 500 text
+mapped 'no answer' "linear $backing 0" 'writeback_incompressible=1 high=90% cpu=100'
 dmsetup suspend --nolockfs zram-selftest
 writes 4000 $((3 * limit / PAGE)) random >"$work/out"
 matches 'no answer: a write at the limit fails' "$(<"$work/out")" '^[0-9]+ EIO$'
