@@ -37,4 +37,5 @@ pub(crate) mod rwsem;
 pub(crate) mod sched;
 pub(crate) mod signal;
 pub(crate) mod sysfs;
+pub(crate) mod workqueue;
 pub(crate) mod zsmalloc;
