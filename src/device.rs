@@ -29,7 +29,8 @@ use crate::zram::{
         rwsem::{
             RwSem,
             WriteGuard, //
-        }, //
+        },
+        workqueue::Workqueue, //
     },
     store::Store,
     streams::Zcomp, //
@@ -121,6 +122,7 @@ pub(crate) struct Device {
     /// The work of the policy's worker.
     work: fn(&WorkerContext),
     hotplug: Arc<cpuhp::HotplugState<Zcomp>>,
+    queue: Arc<Workqueue>,
 }
 
 impl Device {
@@ -135,6 +137,7 @@ impl Device {
     /// `ENOMEM`.
     pub fn new(
         hotplug: &Arc<cpuhp::HotplugState<Zcomp>>,
+        queue: &Arc<Workqueue>,
         work: fn(&WorkerContext),
     ) -> Result<Self> {
         let state = State::Blank(Config::default());
@@ -152,6 +155,7 @@ impl Device {
             settings: Arc::new(WritebackSettings::new()?, GFP_KERNEL)?,
             work,
             hotplug: hotplug.clone(),
+            queue: queue.clone(),
         })
     }
 
@@ -280,7 +284,7 @@ impl Device {
         let place = UniqueArc::new_uninit(GFP_KERNEL)?;
         // Nobody changes it now: that takes `config_lock`.
         let compressed = disk.settings.compressed.load(Ordering::Relaxed);
-        let store = Store::new(disk.name(), pages, blocks, compressed)?;
+        let store = Store::new(disk.name(), pages, blocks, compressed, &disk.queue)?;
         let tiers = Tiers::new()?;
         let mut state = disk.state.write();
         let State::Blank(config) = &mut *state else {

@@ -25,6 +25,7 @@ mod word;
 
 use crate::zram::abstractions::{
     lockdep,
+    workqueue::Workqueue,
     zsmalloc::Pool, //
 };
 pub(crate) use bio_slots::BioSlots;
@@ -84,7 +85,8 @@ pub(crate) struct Growth {
 impl Store {
     /// Creates a store of `len` empty slots, for a backing device of `blocks` pages.
     ///
-    /// `name` is that of the zsmalloc pool. If objects share blocks, `shared` is true.
+    /// `name` is that of the zsmalloc pool, whose objects in swap slots that are freed a worker of
+    /// `queue` frees. If objects share blocks, `shared` is true.
     ///
     /// Context: Process context. May sleep.
     ///
@@ -92,10 +94,16 @@ impl Store {
     ///
     /// `ENOMEM`. The allocations that grow with `len` or `blocks` fail without a warning in the
     /// log.
-    pub fn new(name: &CStr, len: usize, blocks: usize, shared: bool) -> Result<Self> {
+    pub fn new(
+        name: &CStr,
+        len: usize,
+        blocks: usize,
+        shared: bool,
+        queue: &Arc<Workqueue>,
+    ) -> Result<Self> {
         Ok(Self {
             slots: SparseArray::new(len)?,
-            pool: Pool::new(name)?,
+            pool: Pool::new(name, queue)?,
             blocks: Blocks::new(blocks, len, shared)?,
             stats: Stats::new()?,
             waiters: KBox::pin_init(Waiters::new(), GFP_KERNEL)?,

@@ -8,11 +8,16 @@
 //! flags, so there is a function for each; upstream they would be arguments, with a `NumaNode` for
 //! the memory node.
 
+mod later;
 mod reading;
 
 use super::{
     ffi,
-    racy::RacyBytes, //
+    racy::RacyBytes,
+    workqueue::{
+        Deferred,
+        Workqueue, //
+    }, //
 };
 use core::{
     mem::ManuallyDrop,
@@ -22,19 +27,29 @@ use core::{
         NonNull, //
     }, //
 };
-use kernel::prelude::*;
+use kernel::{
+    prelude::*,
+    sync::Arc, //
+};
+use later::{
+    Later,
+    Urgency, //
+};
 
 /// A pool of objects of one byte to a page.
 ///
 /// # Invariants
 ///
-/// `self.0` is a live pool owned by `self`.
+/// `raw` is the live pool that `later` owns.
 ///
 /// # Examples
 ///
 /// ```
 /// # use crate::zram::abstractions::{page::{PageBox, PageBuf}, zsmalloc::Pool};
-/// let pool = Pool::new(c"ramdisk")?;
+/// # use crate::zram::abstractions::workqueue::Workqueue;
+/// # use kernel::sync::Arc;
+/// let queue = Arc::new(Workqueue::new(c"ramdisk")?, GFP_KERNEL)?;
+/// let pool = Pool::new(c"ramdisk", &queue)?;
 /// let mut object = pool.alloc(5, -1)?;
 /// object.write(b"hello"[..].into());
 ///
@@ -42,7 +57,10 @@ use kernel::prelude::*;
 /// pr_info!("{} bytes\n", object.read(&mut copy.0).len());
 /// # Ok::<(), Error>(())
 /// ```
-pub(crate) struct Pool(NonNull<ffi::zs_pool>);
+pub(crate) struct Pool {
+    raw: NonNull<ffi::zs_pool>,
+    later: Deferred<Later>,
+}
 
 // SAFETY: A pool is bound to no thread.
 unsafe impl Send for Pool {}
@@ -52,16 +70,28 @@ unsafe impl Sync for Pool {}
 impl Pool {
     /// Creates an empty pool, which zsmalloc's statistics show as `name`.
     ///
+    /// A worker of `queue` frees what [`Object::free_later`] puts aside.
+    ///
     /// Context: Process context. May sleep.
     ///
     /// # Errors
     ///
     /// `ENOMEM`.
-    pub fn new(name: &CStr) -> Result<Self> {
-        // SAFETY: `name` is a valid C string, which the call copies.
-        let pool = unsafe { ffi::zs_create_pool(name.as_char_ptr()) };
-        // INVARIANT: A pointer that is not null is a new pool, which nobody else owns.
-        NonNull::new(pool).map(Self).ok_or(ENOMEM)
+    pub fn new(name: &CStr, queue: &Arc<Workqueue>) -> Result<Self> {
+        let later = Deferred::new(queue, Later::new(name)?)?;
+        // INVARIANT: `raw` is the pool of `later`.
+        Ok(Self {
+            raw: later.pool(),
+            later,
+        })
+    }
+
+    /// Frees all objects that wait for that, see [`Object::free_later`], and returns whether there
+    /// were any.
+    ///
+    /// Context: Process context. May sleep; waits for nobody but for other users of the pool.
+    pub fn free_waiting(&self) -> bool {
+        self.later.free_all()
     }
 
     /// Allocates `size` bytes near memory node `nid`, or near the current CPU for -1.
@@ -95,8 +125,8 @@ impl Pool {
 
     #[inline]
     fn alloc_with(&self, size: usize, flags: ffi::gfp_t, nid: i32) -> Result<Object<'_>> {
-        // SAFETY: `self.0` is live by the type invariant.
-        let raw = unsafe { ffi::zs_malloc(self.0.as_ptr(), size, flags, nid) };
+        // SAFETY: `self.raw` is live by the type invariant.
+        let raw = unsafe { ffi::zs_malloc(self.raw.as_ptr(), size, flags, nid) };
         // zs_malloc() returns errors like ERR_PTR() does; no handle is among the last `MAX_ERRNO`
         // values.
         if raw > usize::MAX - ffi::MAX_ERRNO as usize {
@@ -115,8 +145,8 @@ impl Pool {
     ///
     /// Context: Any context.
     pub fn huge_class_size(&self) -> usize {
-        // SAFETY: `self.0` is live by the type invariant.
-        unsafe { ffi::zs_huge_class_size(self.0.as_ptr()) }
+        // SAFETY: `self.raw` is live by the type invariant.
+        unsafe { ffi::zs_huge_class_size(self.raw.as_ptr()) }
     }
 
     /// Returns the number of the class that objects of `size` bytes are in; those of a lower class
@@ -124,8 +154,8 @@ impl Pool {
     ///
     /// Context: Any context.
     pub fn class(&self, size: usize) -> u32 {
-        // SAFETY: `self.0` is live by the type invariant.
-        unsafe { ffi::zs_lookup_class_index(self.0.as_ptr(), size as c_uint) }
+        // SAFETY: `self.raw` is live by the type invariant.
+        unsafe { ffi::zs_lookup_class_index(self.raw.as_ptr(), size as c_uint) }
     }
 
     /// Returns the number of pages that the pool has taken.
@@ -133,8 +163,8 @@ impl Pool {
     /// Context: Any context.
     #[inline]
     pub fn total_pages(&self) -> usize {
-        // SAFETY: `self.0` is live by the type invariant.
-        unsafe { ffi::zs_get_total_pages(self.0.as_ptr()) }
+        // SAFETY: `self.raw` is live by the type invariant.
+        unsafe { ffi::zs_get_total_pages(self.raw.as_ptr()) }
     }
 
     /// Returns the number of pages that compaction has freed since the pool was created.
@@ -144,28 +174,21 @@ impl Pool {
         let mut stats = ffi::zs_pool_stats {
             pages_compacted: pin_init::zeroed(),
         };
-        // SAFETY: `self.0` is live by the type invariant, and `stats` is valid for writes.
-        unsafe { ffi::zs_pool_stats(self.0.as_ptr(), &mut stats) };
+        // SAFETY: `self.raw` is live by the type invariant, and `stats` is valid for writes.
+        unsafe { ffi::zs_pool_stats(self.raw.as_ptr(), &mut stats) };
         stats.pages_compacted.counter as usize
     }
 
-    /// Moves objects together, and frees the pages that this empties.
+    /// Moves objects together, and frees the pages that this empties, and all objects that wait for
+    /// that.
     ///
-    /// Does nothing while another task does this already.
+    /// Moves nothing while another task does this already.
     ///
     /// Context: Process context. May sleep.
     pub fn compact(&self) {
-        // SAFETY: `self.0` is live by the type invariant.
-        unsafe { ffi::zs_compact(self.0.as_ptr()) };
-    }
-}
-
-impl Drop for Pool {
-    fn drop(&mut self) {
-        // SAFETY: `self.0` is live by the type invariant. Every `Object` borrows the pool, so that
-        // no object is left but those given up with `into_raw`, which nobody can take back any
-        // more.
-        unsafe { ffi::zs_destroy_pool(self.0.as_ptr()) }
+        self.later.free_all();
+        // SAFETY: `self.raw` is live by the type invariant.
+        unsafe { ffi::zs_compact(self.raw.as_ptr()) };
     }
 }
 
@@ -204,7 +227,7 @@ impl<'p> Object<'p> {
         let from = bytes.as_ptr().cast_mut().cast();
         // SAFETY: `self.raw` is a live handle of `self.pool` by the type invariant. `bytes` and the
         // object have at least `len` bytes.
-        unsafe { ffi::zs_obj_write(self.pool.0.as_ptr(), self.raw.get(), from, len) }
+        unsafe { ffi::zs_obj_write(self.pool.raw.as_ptr(), self.raw.get(), from, len) }
     }
 
     /// Returns whether the object is in `pool`.
@@ -216,6 +239,23 @@ impl<'p> Object<'p> {
     /// Gives up ownership, to be taken back with [`Object::from_raw`].
     pub fn into_raw(self) -> NonZero<usize> {
         ManuallyDrop::new(self).raw
+    }
+
+    /// Gives up the object, to be freed by a worker from the next tick of the clock on.
+    ///
+    /// What waits to be freed is bounded, to some hundred objects or KiB for each CPU: when there
+    /// are as many, the object is freed at once. [`Pool::free_waiting`] frees them earlier.
+    ///
+    /// Context: Any context but interrupts. Takes a spinlock.
+    #[inline]
+    pub fn free_later(self) {
+        let (pool, size) = (self.pool, self.size);
+        // SAFETY: `self` owns its live handle of the pool, by the type invariant, and gives it up.
+        match unsafe { pool.later.add(self.into_raw(), size) } {
+            Urgency::Known => {}
+            Urgency::Soon => pool.later.run_soon(),
+            Urgency::Now => pool.later.run_now(),
+        }
     }
 
     /// Takes back an object given up with [`Object::into_raw`].
@@ -235,6 +275,6 @@ impl Drop for Object<'_> {
     fn drop(&mut self) {
         // SAFETY: `self.raw` is a live handle of `self.pool` that `self` owns, by the type
         // invariant.
-        unsafe { ffi::zs_free(self.pool.0.as_ptr(), self.raw.get()) }
+        unsafe { ffi::zs_free(self.pool.raw.as_ptr(), self.raw.get()) }
     }
 }

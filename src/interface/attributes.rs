@@ -22,7 +22,8 @@ use crate::zram::{
         sysfs::{
             Attribute,
             Text, //
-        }, //
+        },
+        zsmalloc::Pool, //
     },
     device::{
         Device,
@@ -212,6 +213,8 @@ fn mm_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
         State::Live(_, live) => (Some(&**live), live.limit_pages.load(Ordering::Relaxed)),
     };
     let pool = live.map(|live| live.store.pool());
+    // So that what is in use does not depend on when it was asked.
+    pool.map(Pool::free_waiting);
     Ok(writeln!(
         out,
         "{:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8}",

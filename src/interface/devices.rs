@@ -21,7 +21,8 @@ use crate::zram::{
         debugfs::Dir,
         disk::Disk,
         major::Major,
-        sysfs::Text, //
+        sysfs::Text,
+        workqueue::Workqueue, //
     },
     device::Device,
     jobs::work_on_tiers,
@@ -83,6 +84,8 @@ pub(crate) struct Devices {
     debugfs: Dir,
     major: Major,
     hotplug: Arc<cpuhp::HotplugState<Zcomp>>,
+    /// The queue of work for all devices.
+    queue: Arc<Workqueue>,
     names: &'static Names,
 }
 
@@ -126,12 +129,14 @@ impl Devices {
             }
         })?;
         let hotplug = Arc::new(hotplug, GFP_KERNEL)?;
+        let queue = Arc::new(Workqueue::new(names.disk)?, GFP_KERNEL)?;
         let major = Major::new(names.disk)?;
         let init = try_pin_init!(Self {
             devices <- new_mutex!(KVec::new(), "zram_index"),
             debugfs: Dir::new(names.disk)?,
             major,
             hotplug,
+            queue,
             names,
         });
         let class = Class::new(names.class, &FILES, init)?;
@@ -157,7 +162,8 @@ impl Devices {
 
     /// Creates device `minor`, which nobody sees before its disk is added.
     fn create(&self, minor: u32) -> Result<AddedDevice> {
-        let device = Arc::new(Device::new(&self.hotplug, work_on_tiers)?, GFP_KERNEL)?;
+        let device = Device::new(&self.hotplug, &self.queue, work_on_tiers)?;
+        let device = Arc::new(device, GFP_KERNEL)?;
         let prefix = self.names.disk;
         let name = CString::try_from_fmt(fmt!("{prefix}{minor}"))?;
         // The disk comes last: once it is added, somebody may have opened it, so that dropping it

@@ -226,6 +226,8 @@ impl<'t> BioWriter<'t> {
             Refusal::Limit(len) => (len, true),
             Refusal::Other(error) => return Err(error),
         };
+        // What swap has freed may be all that it takes.
+        let freed = self.live.store.pool().free_waiting();
         let mut limit = self.limit.new_pages;
         if let Some(mut slot) = self.slots.lock(index) {
             if slot.room() > 0 {
@@ -243,7 +245,7 @@ impl<'t> BioWriter<'t> {
             }
         }
         let mut wait = RoomWait::default();
-        if limited && limit == self.limit.new_pages {
+        if limited && limit == self.limit.new_pages && !freed {
             self.wait_for_room(&mut wait, limit)?;
         }
         let pool = self.live.store.pool();

@@ -171,17 +171,27 @@ impl<'t> SlotGuard<'t> {
         };
         // SAFETY: `value` is the element for `SAME` and the handle for an object, which has given
         // up its ownership to the slot; an empty slot may have any value.
-        unsafe { self.replace(attr, value) };
+        unsafe { self.replace(attr, value, drop) };
     }
 
-    /// Replaces attributes and value, frees what the slot held before, and accounts for both.
+    /// Empties the slot and accounts for that, and has what it held freed by a worker.
+    ///
+    /// Context: Any context but interrupts.
+    #[inline]
+    pub fn empty_later(&mut self) {
+        // SAFETY: An empty slot may have any value.
+        unsafe { self.replace(SlotAttr::EMPTY, 0, Object::free_later) };
+    }
+
+    /// Replaces attributes and value, frees what the slot held before, an object by `free`, and
+    /// accounts for both.
     ///
     /// # Safety
     ///
     /// `value` is valid with the attributes `new` by the invariants of `Slot`. The slot becomes the
     /// owner of the object or block that `value` stands for.
     #[inline(always)]
-    unsafe fn replace(&mut self, new: SlotAttr, value: usize) {
+    unsafe fn replace(&mut self, new: SlotAttr, value: usize, free: impl FnOnce(Object<'t>)) {
         let old = self.attr();
         self.held.set_content(new);
         // SAFETY: `self` has exclusive access to the slot's value by the type invariant.
@@ -195,7 +205,7 @@ impl<'t> SlotGuard<'t> {
             Some(raw) if old.size() != 0 => {
                 // SAFETY: With a size, the old value is the handle of an object in this pool by the
                 // invariants of `Slot`. The slot owned it, and was given another value above.
-                drop(unsafe { Object::from_raw(&self.store.pool, raw, old.size()) });
+                free(unsafe { Object::from_raw(&self.store.pool, raw, old.size()) });
             }
             _ => {}
         }
@@ -292,7 +302,7 @@ impl<'t> SlotGuard<'t> {
         }
         // SAFETY: With the attributes of a page on the backing device, the value is that of a
         // block, which has given up its ownership to the slot.
-        unsafe { self.replace(attr.on_backing_device(), block.into_raw()) };
+        unsafe { self.replace(attr.on_backing_device(), block.into_raw(), drop) };
     }
 
     /// Replaces the page's place on the backing device, which is `from`, by `block`, to which it
@@ -303,7 +313,7 @@ impl<'t> SlotGuard<'t> {
         if self.written() == Some(from) {
             // SAFETY: The page is on the backing device, so the value is that of a block, which has
             // given up its ownership to the slot.
-            unsafe { self.replace(self.attr(), block.into_raw()) };
+            unsafe { self.replace(self.attr(), block.into_raw(), drop) };
         }
     }
 

@@ -56,6 +56,9 @@ impl Store {
 
     /// Empties slot `index`; if it is locked, leaves that to the holder of the lock.
     ///
+    /// The spinlock is that of a swap cluster, which other tasks wait for. So the object that the
+    /// slot held is freed later, by a worker.
+    ///
     /// Context: A spinlock is held. Does not sleep.
     #[inline]
     pub fn free(&self, index: usize, atomic: &AtomicContext) {
@@ -63,7 +66,7 @@ impl Store {
             return;
         };
         if let Some(mut guard) = slot.lock_or_free() {
-            guard.store(Content::Empty);
+            guard.empty_later();
         }
     }
 

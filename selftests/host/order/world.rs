@@ -23,7 +23,8 @@ use crate::zram::{
         guarded::Guarded,
         memory::Patience,
         racy::RacyBytes,
-        sched::AtomicContext, //
+        sched::AtomicContext,
+        workqueue::Workqueue, //
     },
     store::{
         Block,
@@ -33,7 +34,10 @@ use crate::zram::{
         Store, //
     },
 };
-use std::ptr;
+use std::{
+    ptr,
+    sync::Arc, //
+};
 
 /// What a task does, once.
 #[derive(Clone, Copy, Debug)]
@@ -109,7 +113,7 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let store = Store::new(c"zram", 1, 1, false).expect("a store");
+        let store = Store::new(c"zram", 1, 1, false, &Arc::new(Workqueue)).expect("a store");
         Self {
             growth: store.growth(GROWN + 1).expect("memory to grow by"),
             store,

@@ -26,7 +26,7 @@ impl Object<'_> {
         // SAFETY: `self.raw` is a live handle of `self.pool` for `self.size` bytes, by the type
         // invariant. `copy` is as large as a page, and an object is no larger.
         let bytes = unsafe {
-            ffi::zs_obj_read_begin(self.pool.0.as_ptr(), self.raw.get(), self.size, copy)
+            ffi::zs_obj_read_begin(self.pool.raw.as_ptr(), self.raw.get(), self.size, copy)
         };
         // INVARIANT: `bytes` was returned by `zs_obj_read_begin` for `self`.
         Reading {
@@ -48,7 +48,7 @@ impl Object<'_> {
         // SAFETY: `self.raw` is a live handle of `self.pool` for `self.size` bytes, by the type
         // invariant. `list` has room for two entries, and an object is in two pages at most.
         unsafe {
-            ffi::zs_obj_read_sg_begin(self.pool.0.as_ptr(), self.raw.get(), first, self.size)
+            ffi::zs_obj_read_sg_begin(self.pool.raw.as_ptr(), self.raw.get(), first, self.size)
         };
         // INVARIANT: The read lock of `self` was taken by `zs_obj_read_sg_begin` above.
         let locked = ReadLock(self);
@@ -78,7 +78,7 @@ impl Object<'_> {
         // made.
         let bytes = unsafe {
             let copy = core::ptr::null_mut();
-            ffi::zs_obj_read_begin(self.pool.0.as_ptr(), self.raw.get(), PAGE_SIZE, copy)
+            ffi::zs_obj_read_begin(self.pool.raw.as_ptr(), self.raw.get(), PAGE_SIZE, copy)
         };
         // INVARIANT: `bytes` was returned by `zs_obj_read_begin` for `self`.
         Some(Reading {
@@ -116,7 +116,7 @@ impl Drop for Reading<'_> {
         let bytes = self.bytes.cast_mut().cast();
         // SAFETY: `self.bytes` was returned by `zs_obj_read_begin` for this object, by the type
         // invariant.
-        unsafe { ffi::zs_obj_read_end(pool.0.as_ptr(), raw.get(), *size, bytes) }
+        unsafe { ffi::zs_obj_read_end(pool.raw.as_ptr(), raw.get(), *size, bytes) }
     }
 }
 
@@ -190,6 +190,6 @@ impl Drop for ReadLock<'_> {
     fn drop(&mut self) {
         let Object { pool, raw, .. } = self.0;
         // SAFETY: `zs_obj_read_sg_begin` has taken the lock of this object by the type invariant.
-        unsafe { ffi::zs_obj_read_sg_end(pool.0.as_ptr(), raw.get()) }
+        unsafe { ffi::zs_obj_read_sg_end(pool.raw.as_ptr(), raw.get()) }
     }
 }
