@@ -33,6 +33,7 @@ def main():
         # number of instructions.
         time.sleep(20 if instrument != "threads" else 3)
     if instrument == "threads":
+        jobs.exits(samples)
         jobs.throughput(count, samples)
         jobs.recompression(8 * count, samples)
         memory.streams(samples)

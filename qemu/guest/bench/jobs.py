@@ -7,7 +7,7 @@ import random
 import time
 
 from data import PAGE, memory
-from disks import SIDES, Disk, Zram, buffer, folder, say, write
+from disks import MADV_PAGEOUT, SIDES, Disk, Zram, buffer, check, folder, libc, say, write
 
 MIB = 1 << 20
 JOBS = (1, 2, 4, 16)
@@ -103,3 +103,35 @@ def recompression(pages, samples):
             say(recompression=side, sample=sample, seconds=time.monotonic() - start, reads=times)
             disk.close()
             disk.reset()
+
+
+def exits(samples):
+    """Counts the pages a second of a process that ends while 256 MiB of it are in swap."""
+    pages, data = 1 << 16, memory(1 << 12)
+    disks = [Zram.make(side, 1, "lz4", 2 * pages * PAGE) for side in SIDES]
+    for disk in disks:
+        disk.make_swap()
+    for sample in range(samples):
+        for disk in disks:
+            check(libc.swapon(disk.node.encode(), 0))
+            ready, told = os.pipe()
+            wait, order = os.pipe()
+            child = os.fork()
+            if not child:
+                content = buffer(pages)
+                content[:] = data * (pages * PAGE // len(data))
+                content.madvise(MADV_PAGEOUT)
+                os.write(told, b"0")
+                os.read(wait, 1)
+                os._exit(0)
+            os.read(ready, 1)
+            start = time.monotonic()
+            os.write(order, b"0")
+            os.waitpid(child, 0)
+            say(cell=["lz4", "memory", "exit", "1 process"], side=disk.side, sample=sample,
+                value=pages / (time.monotonic() - start))
+            for file in ready, told, wait, order:
+                os.close(file)
+            check(libc.swapoff(disk.node.encode()))
+    for disk in disks:
+        disk.reset()

@@ -16,7 +16,9 @@ MIB = 1 << 20
 # All of the cells are for these; of the other algorithms some are, on one kind of data.
 MAIN = ALGORITHMS[:4]
 BLOCK = ("first write 1M", "overwrite 1M", "read 1M", "overwrite 4K", "read 4K", "discard 1M", "discard 4K")
-SWAP = ("swap-out", "swap-in", "slot free")
+SWAP = ("swap-out", "swap-in", "slot free", "slot free, few")
+# So few that this module's worker does not begin before the next tick of the clock.
+FEW = 24
 RECOMPRESS = ("recompress",)
 FOR_ALL = BLOCK[:3]
 
@@ -46,11 +48,11 @@ class Bench:
         self.order = list(range(pages))
         random.Random(3).shuffle(self.order)
 
-    def cell(self, sample, disk, algorithm, kind, op, work, again=False):
+    def cell(self, sample, disk, algorithm, kind, op, work, again=False, pages=None):
         if not wanted(algorithm, kind, op):
             return work()
         result = self.meter.measure(work, again)
-        return say(cell=[algorithm, kind, op], side=disk.side, sample=sample, pages=self.pages, **result)
+        return say(cell=[algorithm, kind, op], side=disk.side, sample=sample, pages=pages or self.pages, **result)
 
     def first(self, kind):
         return list(KINDS).index(kind) * self.pages
@@ -96,6 +98,7 @@ class Bench:
         out = functools.partial(memory.madvise, MADV_PAGEOUT)
         back = functools.partial(memory.madvise, MADV_POPULATE_READ)
         free = functools.partial(memory.madvise, mmap.MADV_DONTNEED)
+        some = functools.partial(free, 0, FEW * PAGE)
         # The first round prepares: the pool has its pages then, or lacks them, as it will from then on.
         memory[:] = self.data[kind]
         out()
@@ -110,6 +113,10 @@ class Bench:
         memory[:] = self.data[kind]
         out()
         cell("slot free", free)
+        if self.meter.small:
+            memory[:] = self.data[kind]
+            out()
+            cell("slot free, few", some, pages=FEW)
         memory.close()
         check(libc.swapoff(disk.node.encode()))
 
