@@ -8,11 +8,12 @@
 source "$(dirname "$0")/lib.sh"
 needs root ours peer no-zram debugfs module=loop python3
 
-for _ in zram rzram; do loop_device 64M; done
+pages=${PAGES:-${TEST_PAGES:-2000}}
+for _ in zram rzram; do loop_device $((pages * 5))K; done
 cd "$work" || exit
 load_peer num_devices=1
 works 'ours loads beside it' load num_devices=1 coexist=1
-relay packed python3 "$here/packed.py" "${loop_devices[@]}" "${ROUNDS:-${TEST_ROUNDS:-3}}" "${PAGES:-${TEST_PAGES:-2000}}"
+relay packed python3 "$here/packed.py" "${loop_devices[@]}" "${ROUNDS:-${TEST_ROUNDS:-3}}" "$pages"
 works 'ours unloads' unload
 works 'C zram unloads' rmmod zram
 finish
