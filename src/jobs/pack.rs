@@ -26,6 +26,10 @@ use crate::zram::{
             BackingDevice,
             Run, //
         },
+        page::{
+            PageBox,
+            PageBuf, //
+        },
         sched::cond_resched, //
     },
     device::{
@@ -56,6 +60,8 @@ pub(super) struct Packer<'t> {
     device: &'t Arc<BackingDevice>,
     /// The number of candidates that were added to blocks.
     added: usize,
+    /// Room for an object that lies across two pages, to put it together.
+    copy: PageBox<PageBuf>,
 }
 
 impl<'t> Packer<'t> {
@@ -82,6 +88,7 @@ impl<'t> Packer<'t> {
             victims: None,
             device,
             added: 0,
+            copy: PageBox::new_noio()?,
         })
     }
 
@@ -156,12 +163,12 @@ impl<'t> Packer<'t> {
         if !attr.is_candidate_of(self.owner.selector()) {
             return None;
         }
-        let live = self.live;
+        let copy = &mut self.copy.0;
         self.requests.add(open, index, attr.size(), None, |to| {
             slot.view(|view| match view {
-                ContentRef::Object(object) => {
-                    let mut stream = live.zcomp(attr.priority()).ok_or(EINVAL)?.stream();
-                    stream.copy_object(object, to)
+                ContentRef::Object(object) if object.size() == to.len() => {
+                    to.copy_from_slice(&object.read(copy));
+                    Ok(())
                 }
                 _ => Err(EINVAL),
             })

@@ -218,22 +218,6 @@ impl ZcompGuard<'_> {
         codec.decompress(&mut strm.ctx, bytes, page)
     }
 
-    /// Copies `object`, still compressed, to `to`, which is as long.
-    ///
-    /// # Errors
-    ///
-    /// `EINVAL` if it has another length.
-    pub fn copy_object(&mut self, object: &Object<'_>, to: &mut [u8]) -> Result {
-        let (_, strm) = self.parts()?;
-        let copy = strm.buffer.first_chunk_mut().ok_or(EINVAL)?;
-        let bytes = object.read(copy);
-        if to.len() != bytes.len() {
-            return Err(EINVAL);
-        }
-        to.copy_from_slice(&bytes);
-        Ok(())
-    }
-
     /// Replaces `page`, which has compressed data at `bytes`, by what that decompresses to.
     ///
     /// # Errors
