@@ -146,6 +146,7 @@ fn mem_used_max_store(disk: Disk<'_>, arg: &[u8]) -> Result {
     }
     disk.with_live(|live| {
         if let Some(Live { store, .. }) = live {
+            store.pool().free_waiting();
             let pages = store.pool().total_pages();
             store.stats().reset_max_used_pages(pages);
         }

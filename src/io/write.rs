@@ -221,13 +221,12 @@ impl<'t> BioWriter<'t> {
     /// `ENOMEM` for a bio that does not wait for memory, or at `mem_limit`.
     #[cold]
     fn write_scarce(&self, index: usize, data: Data<'_>, nid: i32, refusal: Refusal) -> Result {
-        let (mut len, limited) = match refusal {
-            Refusal::Memory(len) => (len, false),
-            Refusal::Limit(len) => (len, true),
+        let mut len = match refusal {
+            Refusal::Memory(len) | Refusal::Limit(len) => len,
             Refusal::Other(error) => return Err(error),
         };
         // What swap has freed may be all that it takes.
-        let freed = self.live.store.pool().free_waiting();
+        self.live.store.pool().free_waiting();
         let mut limit = self.limit.new_pages;
         if let Some(mut slot) = self.slots.lock(index) {
             if slot.room() > 0 {
@@ -245,9 +244,6 @@ impl<'t> BioWriter<'t> {
             }
         }
         let mut wait = RoomWait::default();
-        if limited && limit == self.limit.new_pages && !freed {
-            self.wait_for_room(&mut wait, limit)?;
-        }
         let pool = self.live.store.pool();
         loop {
             let mut object = self.bio.patience().allocate(|| pool.alloc(len, nid))?;

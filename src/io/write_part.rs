@@ -159,7 +159,9 @@ impl<'t> BioWriter<'t> {
                 Err(error) if error == ENOMEM && may_wait => {
                     let limit = self.limit_for(&slot);
                     drop(slot);
-                    self.wait_for_room(&mut wait, limit)?;
+                    if !store.pool().free_waiting() {
+                        self.wait_for_room(&mut wait, limit)?;
+                    }
                     continue;
                 }
                 Err(error) => return Err(error),

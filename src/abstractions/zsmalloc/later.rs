@@ -31,7 +31,8 @@ use kernel::{
 
 /// The most objects of a CPU that wait.
 const MOST: usize = 256;
-/// The most bytes, but for the last object, that these may hold.
+/// About the most bytes that these may hold: once some were freed, those that are left count as
+/// the average.
 const MOST_BYTES: usize = 256 << 10;
 
 /// Handles of objects that wait to be freed, on one CPU.
@@ -141,8 +142,13 @@ impl Later {
             Some(freeing) => (freeing, false),
             None => (self.freeing.lock(), true),
         };
+        self.free_batches() || others
+    }
+
+    /// Frees objects of all CPUs, for [`Later::free_all`] and the worker.
+    fn free_batches(&self) -> bool {
         let cpus = possible_cpus().filter_map(|cpu| self.batches.get(cpu));
-        cpus.fold(others, |any, batch| self.free_batch(batch) || any)
+        cpus.fold(false, |any, batch| self.free_batch(batch) || any)
     }
 
     /// Frees the objects of one CPU, [`MOST`] of them at most, and returns whether there were any.
@@ -160,7 +166,7 @@ impl Later {
                 *place = raw;
                 taken += 1;
             }
-            // The sizes are not known here: those that are left count as if they were all alike.
+            // The sizes of single objects are not known here.
             guard.bytes = guard.bytes / guard.len.max(1) * first;
             guard.len = first;
             drop(guard);
@@ -183,7 +189,12 @@ impl Work for Later {
     /// Frees objects until none waits, so that the next one that is put aside is the first of its
     /// CPU, which has the work done again.
     fn run(&self) {
-        while self.free_all() {}
+        loop {
+            let _freeing = self.freeing.lock();
+            if !self.free_batches() {
+                return;
+            }
+        }
     }
 }
 

@@ -53,8 +53,13 @@ impl<'t> Worker<'t> {
         /// Seconds after which making room is tried again.
         const PAUSE: u32 = 10;
         let tiers = &self.live.tiers;
-        let used = self.live.store.pool().total_pages();
+        let pool = self.live.store.pool();
+        let mut used = pool.total_pages();
         let marks = self.marks().filter(|marks| {
+            // What swap has freed needs no room to be made.
+            if used > marks.low && pool.free_waiting() {
+                used = pool.total_pages();
+            }
             used > marks.high || used > marks.low && (self.relieving || tiers.room.is_waited_for())
         });
         let rests = self.stuck && (!woken || now < self.relieve_from);
