@@ -2,7 +2,8 @@
 """Every allocation fails once, in everything that the module does.
 
 failing.py MODULE KO LOOP [WHAT...]     the module under test, its file, and a loop device of 16 MiB to write back to;
-                                        then what to look at: loading, devices, configuring, requests, waiting, jobs, tiers, hotplug;
+                                        then what to look at: loading, devices, configuring, requests, waiting, jobs, full, tiers,
+                                        hotplug;
                                         and parts, only if it says so: of pages larger than blocks, with a loop device that
                                         device-mapper can suspend
 
@@ -112,6 +113,16 @@ class Faults:
         return outcome, left == 0
 
 
+    def count(self, function):
+        """Calls a function. Returns how many allocations it makes."""
+        many = 1 << 30
+        os.pwrite(self.nth, b"%d" % many, 0)
+        function()
+        left = int(os.pread(self.nth, 16, 0).strip(b"\0\n"))
+        os.pwrite(self.nth, b"0", 0)
+        return many - left
+
+
 class Disk(Driver):
     """The driver, loaded by the test itself; its disk, and one page of memory to write and read the new page with."""
 
@@ -202,9 +213,16 @@ class Walk:
     def __init__(self, faults, old):
         self.faults, self.old = faults, old
 
-    def __call__(self, name, act, errors=("ENOMEM",), least=1, before=None, failed=None, done=None, after=None):
+    def some(self, act, before):
+        """Returns which allocations to look at of an operation that makes many: the first ones, ever fewer, and the last ones; and
+        the first one that it does not make."""
+        before()
+        count = self.faults.count(act)
+        return sorted({n for n in (int(1.5 ** n) for n in range(99)) if n < count} | {*range(max(1, count - 7), count + 2)})
+
+    def __call__(self, name, act, errors=("ENOMEM",), least=1, before=None, failed=None, done=None, after=None, some=False):
         trouble, hits, failures = [], 0, 0
-        for nth in itertools.count(1):
+        for nth in self.some(act, before) if some else itertools.count(1):
             if before:
                 before()
             outcome, fired = self.faults.inject(nth, act)
@@ -442,6 +460,37 @@ def jobs(disk, walk):
     disk.reset()
 
 
+def full(disk, walk):
+    """Writeback to a device whose blocks are all in use, and most of each is free again."""
+    blocks = 15
+    size = str((blocks + 1) * PAGE)
+    made = subprocess.run(["losetup", "-f", "--show", "--sizelimit", size, disk.loop], check=True, stdout=subprocess.PIPE, text=True)
+    small, first = made.stdout.strip(), NEW - 3 * blocks
+
+    def fresh():
+        disk.set_up("lz4", ("backing_dev", small), ("compressed_writeback", 1))
+        disk.write(0, first, 3 * blocks, 1300)
+        disk.must("writeback", f"page_indexes={first}-{NEW - 1}")
+        for page in range(first, NEW):
+            if (page - first) % 3:
+                disk.discard(0, page * PAGE, PAGE)
+        disk.fill(1300)
+        disk.write_new()
+
+    def others():
+        data = mmap.mmap(-1, PAGE)
+        for page in range(first, NEW, 3):
+            os.preadv(disk.fd, [data], page * PAGE)
+            if data[:] != contents(1300, 1)(page):
+                yield f"page {page}, on the full device, is wrong"
+
+    walk("writeback to a full device", lambda: disk.set("writeback", f"page_index={NEW}"), before=fresh, least=20, some=True,
+         failed=others, done=lambda: [*others(), *disk.new(1300)])
+    disk.reset()
+    disk.must("compressed_writeback", 0)
+    subprocess.run(["losetup", "-d", small], check=True)
+
+
 def worker(disk, faults, settings):
     """The worker of a policy begins. It is a kernel thread, of which no N-th allocation can be made to fail, but one after so
     many bytes. All that it needs it allocates in one function, and again a second later if that fails."""
@@ -581,7 +630,7 @@ def main(module, ko, loop, *what):
         loading(disk, walk)
     disk.insmod()
     walk.faults.within_module(module)
-    for subject in devices, configuring, requests, waiting, jobs, tiers, hotplug, parts:
+    for subject in devices, configuring, requests, waiting, jobs, full, tiers, hotplug, parts:
         if subject.__name__ in what or not what and subject != parts:
             subject(disk, walk)
     note(f"{Walk.sites} allocations were made to fail")
