@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
-# What dkms/build says of kernels that it cannot build for, and what dkms/crate-source takes out of a source, each a case. `make
-# lint` runs it in the toolchain root, which is of amd64, and has compilers, but no kernel's headers.
+# What dkms/build says of kernels that it cannot build for, what dkms/crate-source takes out of a source, and which packages
+# debian/rules builds for an architecture, each a case. `make lint` runs it in the toolchain root, which is of amd64, and has compilers, but no kernel's headers.
 
 set -euo pipefail
 dkms=$(dirname "$0")/../../dkms
@@ -53,4 +53,18 @@ wanted='Makefile drivers/base/base.h rust/bindings/helper.h rust/kernel/lib.rs s
 rm "$tree/scripts/generate_rust_target.rs"
 ! "$dkms/crate-source" "$tree" "$work/4.tar.xz" 2>/dev/null || fail 'a source without Rust' 'an error' 'none'
 [[ ! -e $work/4.tar.xz && ! -e $work/4.tar.xz.partial ]] || fail 'a source without Rust' 'no archive' 'one'
+
+# packages ARCH WANTED: the kernels, and the packages that follow them.
+packages() {
+	local got
+	# shellcheck disable=SC2016 # make expands it
+	got=$(make -sf debian/rules --eval 'said: ; @echo $(packaged) $(newest)' said DEB_HOST_ARCH="$1")
+	[[ $got == "$2" ]] || fail "the packages for $1" "$2" "$got"
+}
+
+cp -r "$dkms/../debian" "$work"
+cd "$work"
+make -sf debian/rules control KERNELS='7.2.12+deb13-amd64 7.3.4+deb13-amd64 7.3.4+deb13-arm64 7.3.4+deb13-arm64-16k'
+packages amd64 '7.2.12+deb13-amd64 7.3.4+deb13-amd64 rust-zram-modules-amd64'
+packages arm64 '7.3.4+deb13-arm64 7.3.4+deb13-arm64-16k rust-zram-modules-arm64 rust-zram-modules-arm64-16k'
 exit "$failed"
