@@ -21,7 +21,7 @@ compare() {
 }
 
 for _ in zram rzram; do
-	for size in 1M 64K 512; do loop_device "$size"; done
+	for size in $((256 * PAGE)) $((16 * PAGE)) 512; do loop_device "$size"; done
 done
 cd "$work" || exit
 ln -s "${loop_devices[0]}" zram.link
