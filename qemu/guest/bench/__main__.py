@@ -33,7 +33,7 @@ def main():
         # number of instructions.
         time.sleep(20 if instrument != "threads" else 3)
     if instrument == "threads":
-        jobs.exits(samples)
+        jobs.exits(min(samples, 3))
         jobs.throughput(count, samples)
         jobs.recompression(8 * count, samples)
         memory.streams(samples)
