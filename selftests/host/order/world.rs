@@ -113,12 +113,13 @@ pub struct World {
 
 impl World {
     pub fn new() -> Self {
-        let store = Store::new(c"zram", 1, 1, false, &Arc::new(Workqueue)).expect("a store");
+        let queue = Arc::new(Workqueue);
+        let store = Store::new(c"zram", 1, 1, false, &queue).expect("a store");
         Self {
             growth: store.growth(GROWN + 1).expect("memory to grow by"),
             store,
             grown: AtomicUsize::new(0),
-            shared: Store::new(c"zram", 1, 1, true).expect("a store"),
+            shared: Store::new(c"zram", 1, 1, true, &queue).expect("a store"),
             disk: Disk::new(),
             block: Guarded::zero(),
             litmus: Litmus::new(),
