@@ -328,7 +328,13 @@ impl Device {
         let _job_lock = disk.job_lock.write_killable()?;
         // The worker may wait for its device, and others take `reset_lock` and can't be killed
         // then.
-        let _policy_lock = disk.policy_lock.write_killable()?;
+        let set_waits = |waits| {
+            disk.with_live(|live| live.map(|live| live.tiers.set_reset_waits(waits)));
+        };
+        set_waits(true);
+        let policy_lock = disk.policy_lock.write_killable();
+        set_waits(false);
+        let _policy_lock = policy_lock?;
         let _reset_lock = disk.reset_lock.write_killable()?;
         let _config_lock = disk.lock_config()?;
         let mut state = disk.state.write();

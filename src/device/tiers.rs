@@ -18,6 +18,7 @@ use super::{
 };
 use crate::zram::abstractions::{
     atomic::{
+        AtomicBool,
         AtomicU64,
         AtomicUsize,
         Ordering, //
@@ -78,6 +79,8 @@ pub(crate) struct Tiers {
     watched: AtomicUsize,
     /// The writes that wait for room.
     pub room: Room,
+    /// True while a reset waits for the worker.
+    reset_waits: AtomicBool,
     moves: SetOnce<Moves>,
     /// The number of pages that each rule has moved, and the bytes of memory that they left.
     moved: [[AtomicU64; 2]; Rule::NAMES.len()],
@@ -129,6 +132,7 @@ impl Tiers {
             shared: KBox::pin_init(shared, GFP_KERNEL)?,
             watched: AtomicUsize::new(usize::MAX),
             room: Room::new(),
+            reset_waits: AtomicBool::new(false),
             moves: SetOnce::new(),
             moved: Default::default(),
             refaults: Default::default(),
@@ -169,6 +173,21 @@ impl Tiers {
     /// Context: Any context but interrupts.
     pub fn settings_changed(&self) {
         self.change(|_| ());
+    }
+
+    /// Says whether a reset waits for the worker, which then ends what it does after the pages that
+    /// are on their way to the backing device.
+    ///
+    /// Context: Any context.
+    pub(super) fn set_reset_waits(&self, waits: bool) {
+        self.reset_waits.store(waits, Ordering::Relaxed);
+    }
+
+    /// Returns whether a reset waits for the worker.
+    ///
+    /// Context: Any context.
+    pub fn reset_waits(&self) -> bool {
+        self.reset_waits.load(Ordering::Relaxed)
     }
 
     /// Tells the worker to stop.

@@ -99,7 +99,7 @@ impl<'t> Recompressor<'t> {
                 break;
             };
             signal::freeze_if_asked();
-            if signal::is_interrupted() {
+            if owner.is_interrupted() {
                 owner.unmark(&self.live.store, index);
                 return Err(EINTR);
             }

@@ -6,6 +6,7 @@
 
 use super::BySize;
 use crate::zram::{
+    abstractions::signal,
     device::{
         Rule,
         Tiers, //
@@ -56,6 +57,13 @@ impl Owner<'_> {
             Self::User => Selector::User,
             Self::Policy(..) => Selector::Policy,
         }
+    }
+
+    /// Returns whether the job is to end: after a signal, or where a reset waits for the worker.
+    ///
+    /// Context: Process context.
+    pub(super) fn is_interrupted(self) -> bool {
+        signal::is_interrupted() || matches!(self, Self::Policy(tiers, _) if tiers.reset_waits())
     }
 
     /// Removes the mark of slot `index`.

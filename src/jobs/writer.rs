@@ -160,7 +160,7 @@ impl<'t> WholePages<'t> {
     /// Starts to write the page of slot `index`, and returns false if it is no candidate any more.
     fn start(&self, transfer: &mut Transfer<'t>, index: usize) -> Result<bool> {
         signal::freeze_if_asked();
-        if signal::is_interrupted() {
+        if self.owner.is_interrupted() {
             return Err(EINTR);
         }
         self.settings.check_limit()?;

@@ -166,7 +166,7 @@ impl<'t> Requests<'t> {
     /// `EINTR` after a signal; `EIO` at the limit; `ENOSPC`.
     pub(super) fn open(&mut self, kept: usize, objects: usize) -> Result<Open<'t>> {
         signal::freeze_if_asked();
-        if signal::is_interrupted() {
+        if self.owner.is_interrupted() {
             return Err(EINTR);
         }
         self.settings.check_limit()?;
