@@ -95,14 +95,15 @@ def by_itself(disk):
     """The worker comes without being called for."""
     disk.swap_on()
     for turn in range(5):
-        # These are fewer than what has it come earlier.
-        memory, _ = filled("random", 60, turn)
+        before = disk.pool_without_asking()
+        # These are fewer, and less, than what has it come earlier.
+        memory, _ = filled(PAGE // 3, (96 << 10) // (PAGE // 3), turn)
         full = disk.pool_without_asking()
         memory.close()
         time.sleep(0.5)
         used = disk.pool_without_asking()
         case(f"turn {turn}: half a second later the memory is there",
-             *([] if used + 40 * PAGE <= full and used <= SMALL else [f"{full} bytes before, {used} after"]))
+             *([] if before + 2 * PAGE < full and used <= before + PAGE else [f"{before} bytes, then {full}, then {used}"]))
     disk.swap_off()
 
 
