@@ -62,11 +62,17 @@ def swapped():
 
 
 def filled(kind, count, seed=1):
-    """Returns memory with these pages, which are in swap, and their content."""
+    """Returns memory with these pages, of which most are in swap, and their content."""
     data = run_of(kind, seed, 0, count)
     memory = mmap.mmap(-1, len(data), mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.write(data)
-    page_out(memory)
+    before = swapped()
+    for _ in range(20):
+        page_out(memory)
+        if swapped() >= before + count * 3 // 4:
+            break
+        # Those that a CPU has not put on its lists yet are left out.
+        time.sleep(0.1)
     return memory, data
 
 
@@ -94,18 +100,21 @@ def exact(disk):
 def by_itself(disk):
     """The worker comes without being called for."""
     disk.swap_on()
+    disk.mm(USED)
+    before = disk.pool_without_asking()
     for turn in range(5):
         # These are fewer, and less, than what has it come earlier.
         memory, _ = filled(PAGE // 3, (96 << 10) // (PAGE // 3), turn)
         full = disk.pool_without_asking()
         memory.close()
-        time.sleep(0.5)
-        used = disk.pool_without_asking()
-        # This frees what still waits. The kernel may have kept some slots, for pages that it has in memory as well.
-        disk.mm(USED)
-        asked = disk.pool_without_asking()
-        case(f"turn {turn}: half a second later the memory is there",
-             *([] if asked == used < full - 2 * PAGE else [f"{full} bytes, then {used}, and {asked} when asked for it"]))
+        # The kernel may have kept some slots, for pages that it has in memory as well. On a busy host all takes longer.
+        for _ in range(100):
+            time.sleep(0.1)
+            used = disk.pool_without_asking()
+            if used <= before + SMALL:
+                break
+        case(f"turn {turn}: the memory is there soon",
+             *([] if used <= before + SMALL else [f"{before} bytes, then {full}, then {used}"]))
     disk.swap_off()
 
 
