@@ -327,7 +327,7 @@ impl Device {
         let claim = disk.claim()?;
         let _job_lock = disk.job_lock.write_killable()?;
         // The worker may wait for its device, and others take `reset_lock` and can't be killed
-        // then.
+        // then. It lets go of `policy_lock` after the pages that are on their way.
         let set_waits = |waits| {
             disk.with_live(|live| live.map(|live| live.tiers.set_reset_waits(waits)));
         };

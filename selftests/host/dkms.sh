@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: GPL-2.0-only
 # What dkms/build says of kernels that it cannot build for, what dkms/crate-source takes out of a source, and which packages
-# debian/rules builds for an architecture, each a case. `make lint` runs it in the toolchain root, which is of amd64, and has compilers, but no kernel's headers.
+# debian/rules builds for an architecture, each a case. `make lint` runs it in the toolchain root, which is of amd64, and has
+# compilers, but no kernel's headers.
 
 set -euo pipefail
 dkms=$(dirname "$0")/../../dkms

@@ -90,9 +90,9 @@ pub(crate) trait Work: Send + Sync {
 /// }
 ///
 /// let queue = Arc::new(Workqueue::new(c"postman")?, GFP_KERNEL)?;
-/// let box_ = Deferred::new(&queue, Letters(AtomicUsize::new(0)))?;
-/// box_.0.fetch_add(1, Ordering::Relaxed);
-/// box_.run_soon();
+/// let letters = Deferred::new(&queue, Letters(AtomicUsize::new(0)))?;
+/// letters.0.fetch_add(1, Ordering::Relaxed);
+/// letters.run_soon();
 /// # Ok::<(), Error>(())
 /// ```
 pub(crate) struct Deferred<T: Work>(Pin<KBox<Inner<T>>>);

@@ -214,7 +214,7 @@ fn mm_stat_show(disk: Disk<'_>, out: Out<'_, '_>) -> Result {
         State::Live(_, live) => (Some(&**live), live.limit_pages.load(Ordering::Relaxed)),
     };
     let pool = live.map(|live| live.store.pool());
-    // So that what is in use does not depend on when it was asked.
+    // The objects of freed swap slots that wait for the worker are not in use any more.
     pool.map(Pool::free_waiting);
     Ok(writeln!(
         out,

@@ -225,8 +225,9 @@ impl<'t> BioWriter<'t> {
             Refusal::Memory(len) | Refusal::Limit(len) => len,
             Refusal::Other(error) => return Err(error),
         };
-        // What swap has freed may be all that it takes.
-        self.live.store.pool().free_waiting();
+        let pool = self.live.store.pool();
+        // The objects of freed swap slots may have all the memory that is missing.
+        pool.free_waiting();
         let mut limit = self.limit.new_pages;
         if let Some(mut slot) = self.slots.lock(index) {
             if slot.room() > 0 {
@@ -244,7 +245,6 @@ impl<'t> BioWriter<'t> {
             }
         }
         let mut wait = RoomWait::default();
-        let pool = self.live.store.pool();
         loop {
             let mut object = self.bio.patience().allocate(|| pool.alloc(len, nid))?;
             if self.check(limit).is_err() {

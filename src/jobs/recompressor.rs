@@ -85,8 +85,9 @@ impl<'t> Recompressor<'t> {
     ///
     /// # Errors
     ///
-    /// `EINTR` after a signal; `ENOMEM`; `EINVAL` for a page that can't be decompressed, or without
-    /// an algorithm of the priority. The pages before stay recompressed.
+    /// `EINTR` after a signal, or where a reset waits for the worker; `ENOMEM`; `EINVAL` for a page
+    /// that can't be decompressed, or without an algorithm of the priority. The pages before stay
+    /// recompressed.
     pub(super) fn run(
         &mut self,
         candidates: &mut dyn Source,

@@ -46,6 +46,12 @@ def check(result):
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
+def swapped():
+    """Pages of this process that are in swap."""
+    status = dict(line.split(":", 1) for line in read("/proc/self/status").splitlines())
+    return int(status["VmSwap"].split()[0]) * 1024 // PAGE
+
+
 def buffer(pages):
     memory = mmap.mmap(-1, pages * PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     memory.madvise(MADV_POPULATE_WRITE)

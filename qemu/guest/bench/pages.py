@@ -10,7 +10,8 @@ import re
 
 from data import KINDS, PAGE
 from disks import (
-    ALGORITHMS, MADV_PAGEOUT, MADV_POPULATE_READ, SETTINGS, SIDES, Disk, Zram, buffer, check, choose, libc, read, say, write)
+    ALGORITHMS, MADV_PAGEOUT, MADV_POPULATE_READ, SETTINGS, SIDES, Disk, Zram, buffer, check, choose, libc, say, swapped,
+    write)
 
 MIB = 1 << 20
 # All of the cells are for these; of the other algorithms some are, on one kind of data.
@@ -85,11 +86,6 @@ class Bench:
             cell("discard 4K", single(disk.discard))
             self.fill(disk, kind)
 
-    def swapped(self):
-        """Pages of this process that are in swap."""
-        status = dict(line.split(":", 1) for line in read("/proc/self/status").splitlines())
-        return int(status["VmSwap"].split()[0]) * 1024 // PAGE
-
     def swap(self, sample, disk, algorithm, kind):
         """Swaps pages out and in, and frees them while they are in swap."""
         cell = functools.partial(self.cell, sample, disk, algorithm, kind)
@@ -105,8 +101,8 @@ class Bench:
         back()
         memory[:] = self.data[kind]
         cell("swap-out", out)
-        if self.swapped() < self.pages:
-            raise ValueError(f"{self.pages - self.swapped()} pages did not go to {disk.node}")
+        if swapped() < self.pages:
+            raise ValueError(f"{self.pages - swapped()} pages did not go to {disk.node}")
         cell("swap-in", back)
         if memory[:] != self.data[kind]:
             raise ValueError(f"swap on {disk.node} gave back what was not put there")

@@ -128,7 +128,7 @@ pub mod racy {
 }
 
 pub mod workqueue {
-    /// A queue of work that is done at once here.
+    /// A queue of work, which nothing uses here.
     pub struct Workqueue;
 }
 
@@ -196,8 +196,10 @@ pub mod zsmalloc {
             step(Step::Write(object(self.raw.get()), bytes.len() as u64));
         }
 
-        /// What waits to be freed belongs to zsmalloc's pool, which is not here.
-        pub fn free_later(self) {}
+        /// Frees the object at once, which is the earliest that a worker could do it.
+        pub fn free_later(self) {
+            drop(self);
+        }
 
         pub fn is_of(&self, pool: &Pool) -> bool {
             ptr::eq(self.pool, pool)

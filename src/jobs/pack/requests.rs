@@ -163,7 +163,7 @@ impl<'t> Requests<'t> {
     ///
     /// # Errors
     ///
-    /// `EINTR` after a signal; `EIO` at the limit; `ENOSPC`.
+    /// `EINTR` after a signal, or where a reset waits for the worker; `EIO` at the limit; `ENOSPC`.
     pub(super) fn open(&mut self, kept: usize, objects: usize) -> Result<Open<'t>> {
         signal::freeze_if_asked();
         if self.owner.is_interrupted() {

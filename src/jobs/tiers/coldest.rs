@@ -54,12 +54,13 @@ impl<'t> Worker<'t> {
         const PAUSE: u32 = 10;
         let tiers = &self.live.tiers;
         let pool = self.live.store.pool();
-        let mut used = pool.total_pages();
-        let marks = self.marks().filter(|marks| {
-            // What swap has freed needs no room to be made.
-            if used > marks.low && pool.free_waiting() {
-                used = pool.total_pages();
-            }
+        let marks = self.marks();
+        // No page has to be moved for memory that swap has freed already.
+        if marks.is_some_and(|marks| pool.total_pages() > marks.low) {
+            pool.free_waiting();
+        }
+        let used = pool.total_pages();
+        let marks = marks.filter(|marks| {
             used > marks.high || used > marks.low && (self.relieving || tiers.room.is_waited_for())
         });
         let rests = self.stuck && (!woken || now < self.relieve_from);
