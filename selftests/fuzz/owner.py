@@ -136,8 +136,11 @@ class Writer(Process):
         self.pages = [[ZEROES]] * REGION
         # What was last done to each page, and what came of it: the way to a page that is wrong.
         self.past = [collections.deque(maxlen=8) for _ in range(REGION)]
-        # Pages of which the page cache may hold something else than the disk.
+        # Pages of which the page cache may hold something else than the disk: a direct write makes the cache forget them only
+        # if it did not fail, and strangers who read fill the cache meanwhile.
         self.stale = set()
+        # Of these, pages that the cache may write to the disk yet.
+        self.dirty = set()
 
     def over(self):
         return time.monotonic() > self.end
@@ -196,8 +199,16 @@ class Writer(Process):
                 found = difference(self.start + n, page, self.pages[n][-1])
                 past = "; ".join(self.past[n])
                 self.trouble.append(f"{who}: {found}, {len(self.pages[n])} possible; before: {past}")
-            if page not in self.pages[n] or n not in self.stale:
+            if page not in self.pages[n] or n not in self.dirty:
                 self.pages[n] = [page]
+
+    def leaves_cache(self, span, full):
+        """Notes whether the page cache has forgotten these pages."""
+        if full:
+            self.stale.difference_update(span)
+            self.dirty.difference_update(span)
+        else:
+            self.stale.update(span)
 
     def content(self, span):
         """Returns new content for these pages."""
@@ -214,8 +225,7 @@ class Writer(Process):
         done = self.timed("direct write", os.pwritev, self.direct, pieces, self.offset(span))
         full = done == len(span) * PAGE
         self.stores(span, new, full, f"direct write ({done})")
-        if full:
-            self.stale.difference_update(span)
+        self.leaves_cache(span, full)
 
     def read_direct(self, span):
         """Reads with direct I/O. Returns what it did, and the data or the errno."""
@@ -252,6 +262,7 @@ class Writer(Process):
         self.stores(span, new, full, f"patch ({done}, {synced})")
         if not full:
             self.stale.update(span)
+            self.dirty.update(span)
 
     def take_away(self, span):
         """Does one of the calls that leave zeroes. Returns its outcome."""
@@ -267,8 +278,7 @@ class Writer(Process):
         """Takes pages away."""
         done = self.take_away(span) == 0
         self.stores(span, [ZEROES] * len(span), done, "discard")
-        if done:
-            self.stale.difference_update(span)
+        self.leaves_cache(span, done)
 
     def dies(self, span):
         """Has a child killed while it stores: then there is what was there, or what was to be there."""
@@ -280,4 +290,5 @@ class Writer(Process):
             self.stores(span, new, True, "killed direct write", certain=False)
             self.memory[:len(span) * PAGE] = b"".join(new)
             self.doomed(os.pwrite, self.direct, memoryview(self.memory)[:len(span) * PAGE], self.offset(span))
+            self.leaves_cache(span, False)
         self.check(span, *self.read_direct(span))
