@@ -51,7 +51,7 @@ class Io(Load):
 class Swap(Load):
     """Processes that may keep less memory than they have: some new ones each turn, and one that stays to the end."""
 
-    counts = ("pages", "killed", "swapoffs", "failed swap-outs", "takes", "contended", "retries")
+    counts = ("pages", "killed", "swapoffs", "failed swap-outs", "takes", "contended", "retries", "moved")
 
     def begin(self):
         self.cgroup = re.search(r"^\S+ (\S+) cgroup2 ", read("/proc/mounts"), re.M)[1]
@@ -88,6 +88,7 @@ class Swap(Load):
         self.always("failed reads of swapped memory", reads, 0)
         self.count("failed swap-outs", writes)
         self.streams(SWAP)
+        self.moved(SWAP)
         self.count("swapoffs")
 
     def hold(self, count, *arguments):
@@ -141,7 +142,7 @@ class Swap(Load):
 class Data(Load):
     """A device with everything that can be done to its pages, and what must be in them after that."""
 
-    counts = ("pages", "jobs", "takes", "contended", "retries", "written back")
+    counts = ("pages", "jobs", "takes", "contended", "retries", "written back", "moved")
     kinds = ("zero", "same", "text", "random", "any")
     size = 4096
 
@@ -171,6 +172,7 @@ class Data(Load):
             self.always("failed reads and writes", self.driver.failures(DATA), (0, 0))
             self.streams(DATA)
             self.count("written back", self.driver.bd(DATA, "writes"))
+            self.moved(DATA)
             self.fresh()
 
     def store(self, first, count):
@@ -202,6 +204,7 @@ class Data(Load):
 
     def end(self):
         self.always("failed reads and writes", self.driver.failures(DATA), (0, 0))
+        self.moved(DATA)
         self.driver.close(DATA)
 
 

@@ -127,6 +127,11 @@ class Load:
         for column, name in enumerate(("takes", "contended", "retries"), 3):
             self.count(name, sum(int(line.split()[column]) for line in table))
 
+    def moved(self, number):
+        """Counts the pages of a device that a policy has moved, before a reset."""
+        rules = [line.split() for line in read(f"{self.driver.disk(number)}/policy_stat").splitlines()]
+        self.count("moved", sum(int(pages) for name, pages, *_ in rules if name not in ("refaults", "waits", "busy_ms")))
+
     def policy(self):
         """Returns a policy, or that there is none."""
         return self.rng.choice((
