@@ -47,7 +47,11 @@ contended() {
 	done
 	wait
 }
-contended
+# Whether a task is preempted while it has the stream is a matter of chance.
+for _ in {1..5}; do
+	contended
+	(($(sum contended 1) == 0)) || break
+done
 holds 'tasks on one CPU wait for its stream at times' "$(sum contended 1) > 0 && $(sum contended 1) < $(sum takes 1)" "$(<"$streams")"
 is 'while all CPUs are up no one looks twice' "$(sum retries)" 0
 
