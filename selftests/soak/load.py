@@ -130,7 +130,7 @@ class Load:
     def moved(self, number):
         """Counts the pages of a device that a policy has moved, before a reset."""
         rules = [line.split() for line in read(f"{self.driver.disk(number)}/policy_stat").splitlines()]
-        self.count("moved", sum(int(pages) for name, pages, *_ in rules if name not in ("refaults", "waits", "busy_ms")))
+        self.count("moved", sum(int(pages) for name, pages, *_ in rules if name.startswith(("recompress_", "writeback_"))))
 
     def policy(self):
         """Returns a policy, or that there is none."""

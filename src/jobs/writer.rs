@@ -101,8 +101,8 @@ impl<'t> Writer<'t> {
     /// # Errors
     ///
     /// The last one of: that of a write that failed; `EINTR` after a signal, or where a reset
-    /// waits for the worker; `EIO` at the limit;
-    /// `ENOSPC` if the backing device is full; `ENOMEM`. Pages that were written stay so.
+    /// waits for the worker; `EIO` at the limit; `ENOSPC` if the backing device is full; `ENOMEM`.
+    /// Pages that were written stay so.
     pub(super) fn run(&mut self, candidates: &mut dyn Source, owner: Owner<'t>) -> Result {
         match self {
             Self::Whole(pages) => pages.run(candidates, owner),
