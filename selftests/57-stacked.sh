@@ -12,6 +12,9 @@ read -r disk _ <<<"$DISKS"
 # What the kernel keeps free for itself is more than what is left here.
 restore_at_exit /proc/sys/vm/min_free_kbytes
 echo 4096 >/proc/sys/vm/min_free_kbytes
+# And where memory is fragmented it keeps up to one and a half times of `high` besides.
+restore_at_exit /proc/sys/vm/watermark_boost_factor
+echo 0 >/proc/sys/vm/watermark_boost_factor
 mkdir "$work/mnt"
 
 # KASAN keeps for a while what was freed, up to a thirty-second of all memory: it is to do so now, and not while memory is short.
