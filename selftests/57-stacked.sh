@@ -9,16 +9,19 @@ source "$(dirname "$0")/lib.sh"
 needs root no-zram no-swap disk cryptsetup losetup mkfs.ext4 mkswap python3 module=dm-crypt module=loop
 
 read -r disk _ <<<"$DISKS"
-# What the kernel keeps free for itself is more than what is left here.
+# What the kernel keeps free for itself is more than what is left here. It must not be too little either: with swap, it takes a
+# page for a table before it can put pages out, and does not get that from its reserve. A debug kernel's allocations are larger.
+debug=0
+((${SLOWER:-1} == 1)) || debug=8
 restore_at_exit /proc/sys/vm/min_free_kbytes
-echo 4096 >/proc/sys/vm/min_free_kbytes
+echo $(((4 + debug) << 10)) >/proc/sys/vm/min_free_kbytes
 # And where memory is fragmented it keeps up to one and a half times of `high` besides.
 restore_at_exit /proc/sys/vm/watermark_boost_factor
 echo 0 >/proc/sys/vm/watermark_boost_factor
 mkdir "$work/mnt"
 
 # KASAN keeps for a while what was freed, up to a thirty-second of all memory: it is to do so now, and not while memory is short.
-if ((${SLOWER:-1} > 1)); then
+if ((debug)); then
 	for _ in 1 2; do
 		find / -xdev -ls >/dev/null
 		echo 2 >/proc/sys/vm/drop_caches
@@ -30,8 +33,8 @@ stacked() {
 	local compressed
 	for compressed in 1 0; do
 		load num_devices=1
-		leave_memory 44
-		relay "$1, compressed_writeback=$compressed" python3 "$here/stacked.py" "$2" "$3" "$compressed"
+		leave_memory $((44 + debug))
+		relay "$1, compressed_writeback=$compressed" python3 "$here/stacked.py" "$2" "$3" "$compressed" $((12 + debug))
 		give_memory_back
 		works 'unload' unload
 	done

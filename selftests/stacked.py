@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Swap on a disk whose backing device needs memory itself, while memory is nearly gone: nothing stops, and no page is lost.
 
-stacked.py BACKING BELOW COMPRESSED     the backing device; the device that it encrypts to, or `none`; for compressed_writeback
+stacked.py BACKING BELOW COMPRESSED SCARCE      the backing device; the device that it encrypts to, or `none`; for
+                                                compressed_writeback; how many MiB are free at most when memory is short
 
 Processes fill more memory than there is, verify it and fill it anew, in any order. All that they swap out is written back
 again and again, so that what they read comes from the backing device; a process that is ahead of writeback waits for it.
@@ -30,7 +31,6 @@ CHUNK = MIB // PAGE
 WORKERS, ROUNDS = 3, 1
 SWAPPED = 8          # megabytes that do not fit into memory
 STORED = 16 * MIB    # more than this is not stored in memory, as long as writeback goes on
-SCARCE = 12          # megabytes
 SLOWER = int(os.environ.get("SLOWER", "1"))
 # What has not ended after so many seconds is not going to.
 PATIENCE = 300 * SLOWER
@@ -107,7 +107,7 @@ def found(device):
     return counts
 
 
-def main(backing, below, compressed):
+def main(backing, below, compressed, scarce):
     """Runs the processes over that backing device, and says what came of it."""
     driver = Driver()
     for attribute, value in ("backing_dev", backing), ("compressed_writeback", compressed), ("disksize", 256 * MIB):
@@ -126,7 +126,7 @@ def main(backing, below, compressed):
     case("the processes end, and find their pages as they left them", *([f"{len(waiting)} did not end"] if waiting else []),
          *(f"status {status}" for status in failed))
     case("writeback goes on, and nothing else comes of it", *outcomes.keys() - OUTCOMES)
-    case(f"memory was nearly gone: {SCARCE} MiB or less were free", *([f"{least} MiB"] if least > SCARCE else []))
+    case(f"memory was nearly gone: {scarce} MiB or less were free", *([f"{least} MiB"] if least > int(scarce) else []))
     written, read = driver.bd(0, "writes"), driver.bd(0, "reads")
     case("much was written back and read again", *([f"{written} and {read} blocks"] if min(written, read) < 1024 else []))
     reads, writes = driver.failures(0)
