@@ -15,13 +15,13 @@ debug=0
 ((${SLOWER:-1} == 1)) || debug=8
 restore_at_exit /proc/sys/vm/min_free_kbytes
 echo $(((4 + debug) << 10)) >/proc/sys/vm/min_free_kbytes
-# And where memory is fragmented it keeps up to one and a half times of `high` besides.
-restore_at_exit /proc/sys/vm/watermark_boost_factor
-echo 0 >/proc/sys/vm/watermark_boost_factor
 mkdir "$work/mnt"
 
+# There, memory is fragmented, for which the kernel would keep up to one and a half times of that besides.
 # KASAN keeps for a while what was freed, up to a thirty-second of all memory: it is to do so now, and not while memory is short.
 if ((debug)); then
+	restore_at_exit /proc/sys/vm/watermark_boost_factor
+	echo 0 >/proc/sys/vm/watermark_boost_factor
 	for _ in 1 2; do
 		find / -xdev -ls >/dev/null
 		echo 2 >/proc/sys/vm/drop_caches
