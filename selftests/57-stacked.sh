@@ -9,16 +9,17 @@ source "$(dirname "$0")/lib.sh"
 needs root no-zram no-swap disk cryptsetup losetup mkfs.ext4 mkswap python3 module=dm-crypt module=loop
 
 read -r disk _ <<<"$DISKS"
-# What the kernel keeps free for itself is more than what is left here. It must not be too little either: with swap, it takes a
-# page for a table before it can put pages out, and does not get that from its reserve. A debug kernel's allocations are larger.
+# As the kernel sets min_free_kbytes, it would keep more memory free than is left here. With too little, swap-out stops: for some
+# pages the kernel has to allocate a table of swap slots first, and must not use the reserve for that. A debug kernel, whose
+# allocations are larger, stopped with 4 MiB: it gets 8 MiB more of reserve, and of memory.
 debug=0
 ((${SLOWER:-1} == 1)) || debug=8
 restore_at_exit /proc/sys/vm/min_free_kbytes
 echo $(((4 + debug) << 10)) >/proc/sys/vm/min_free_kbytes
 mkdir "$work/mnt"
 
-# There, memory is fragmented, for which the kernel would keep up to one and a half times of that besides.
-# KASAN keeps for a while what was freed, up to a thirty-second of all memory: it is to do so now, and not while memory is short.
+# In a debug kernel memory is so fragmented that 1.5 times the high watermark would be added to all of them: not in this test. And
+# KASAN does not reuse what was freed before that is a thirty-second of all memory: it gets that much now, while there is enough.
 if ((debug)); then
 	restore_at_exit /proc/sys/vm/watermark_boost_factor
 	echo 0 >/proc/sys/vm/watermark_boost_factor
