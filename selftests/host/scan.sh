@@ -55,6 +55,14 @@ says 'a splat after that' 'WARNING:' < <(
 	echo "$splat")
 says 'the pool has no page' 'page allocation failure' < <(
 	lacks '__GFP_RECLAIM|__GFP_HIGHMEM|__GFP_MOVABLE|__GFP_IO' python3)
+slow_end='[   29.9] oom_reaper: unable to reap pid:186 (python3)
+[   29.9] task:python3         state:R  running task     stack:0     pid:186   tgid:186   ppid:179    task_flags:0x40044c
+[   29.9] Call Trace:
+[   29.9]  <TASK>
+[   29.9]  exit_mmap+0x120/0x390
+[   29.9]  </TASK>'
+says 'a killed task that takes long to end' nothing <<<"$slow_end"
+says 'a call trace after that' 'Call Trace' <<<"$slow_end"$'\n[   30.0] Call Trace:'
 says 'an OOM kill' nothing <<'END'
 [   70.1] python3 invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0
 [   70.1] Call Trace:
