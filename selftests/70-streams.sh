@@ -69,6 +69,25 @@ device 4M zstd
 is 'a device that is set up while CPU 3 is down' "$(state 0) $(state 1) $(state 2) $(state 3)" 'present present present absent'
 cpu 3 1
 is 'gets its stream later' "$(state 3)" present
+# read_while_used FILE: in two parts, while numbers get more digits.
+read_while_used() {
+	python3 - "$1" "$here/pages.py" <<-'END'
+		import os, subprocess, sys
+		fd = os.open(sys.argv[1], os.O_RDONLY)
+		parts = [os.read(fd, 60)]
+		for part in 1 << 16, 1 << 16:
+		    subprocess.run([sys.argv[2], "write", "/dev/zram0", "0", "3000", "text"], stdout=subprocess.DEVNULL, check=True)
+		    parts.append(os.read(fd, part))
+		if parts[-1]:
+		    sys.exit(f"{parts[-1]} comes after the end")
+		sys.stdout.buffer.write(b"".join(parts))
+	END
+}
+for file in streams ages; do
+	device 32M
+	before=$(<"$DEBUG/zram0/$file")
+	is "$file: a reader sees what there was at the first read" "$(read_while_used "$DEBUG/zram0/$file" 2>&1)" "$before"
+done
 echo 1 >/sys/block/zram0/reset
 is 'a reset leaves the header' "$(tr -s ' ' <"$streams" | sed 's/^ //')" "$header"
 echo 1 >"$CLASS/hot_remove"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 
-//! Files in debugfs: some to read, whose driver gives the file position its meaning, and some to
-//! write to.
+//! Files in debugfs: some to read, either as a text or from a file position that the driver gives
+//! its meaning, and some to write to.
 //!
 //! The `kernel` crate has such files, too, and traits of the same names. But its file operations
 //! name no owner: if a file is open when the module goes, it would be released by operations that
@@ -22,6 +22,7 @@ use core::{
 use kernel::{
     error::from_result,
     prelude::*,
+    seq_file::SeqFile,
     sync::{
         Arc,
         UniqueArc, //
@@ -29,7 +30,18 @@ use kernel::{
     types::ForeignOwnable, //
 };
 
-/// Contents of a file to read.
+/// Text of a file to read.
+pub(crate) trait Show: Send + Sync + 'static {
+    /// Prints the text, of which whoever has opened the file then reads as much at a time as they
+    /// like, until they read from the start again.
+    ///
+    /// What does not fit is ignored: the text is then printed once more, with more room.
+    ///
+    /// Context: Process context. May sleep.
+    fn show(&self, out: &SeqFile) -> Result;
+}
+
+/// Contents of a file to read, from any position.
 pub(crate) trait Writer: Send + Sync + 'static {
     /// Appends to `out` at most `room` bytes of what is at `pos`, and moves `pos` behind them; at
     /// the end it appends nothing.
@@ -53,21 +65,19 @@ pub(crate) trait Reader: Send + Sync + 'static {
 /// # Examples
 ///
 /// ```
-/// # use crate::zram::abstractions::debugfs::{Dir, Writer};
+/// # use crate::zram::abstractions::debugfs::{Dir, Show};
+/// # use kernel::seq_file::{seq_print, SeqFile};
 /// struct Answer;
 ///
-/// impl Writer for Answer {
-///     fn write_to(&self, pos: &mut u64, _room: usize, out: &mut KVVec<u8>) -> Result {
-///         if *pos == 0 {
-///             out.push(b'\n', GFP_KERNEL)?;
-///             *pos = 1;
-///         }
+/// impl Show for Answer {
+///     fn show(&self, out: &SeqFile) -> Result {
+///         seq_print!(out, "{}\n", 42);
 ///         Ok(())
 ///     }
 /// }
 ///
 /// let dir = Dir::new(c"ramdisk")?;
-/// let _file = dir.read_only_file(c"answer", Arc::new(Answer, GFP_KERNEL)?);
+/// let _file = dir.text_file(c"answer", Arc::new(Answer, GFP_KERNEL)?);
 /// # Ok::<(), Error>(())
 /// ```
 #[derive(Clone)]
@@ -123,6 +133,14 @@ impl Dir {
         Ok(Self(entry.into()))
     }
 
+    /// Makes a file with a text that only root may read.
+    ///
+    /// Context: Process context. May sleep.
+    pub fn text_file<S: Show>(&self, name: &CStr, text: Arc<S>) -> File<S> {
+        // SAFETY: `TEXT` of `File<S>` takes the inode's `i_private` for an `Arc<S>`.
+        unsafe { self.create(name, 0o400, text, &File::<S>::TEXT) }
+    }
+
     /// Makes a file that only root may read.
     ///
     /// Context: Process context. May sleep.
@@ -140,11 +158,11 @@ impl Dir {
         unsafe { self.create(name, 0o200, reader, &File::<R>::WRITE_ONLY) }
     }
 
-    /// Makes a file with `data` as its private data.
+    /// Makes a file with `data` as its inode's private data.
     ///
     /// # Safety
     ///
-    /// `operations` take the file's `private_data` for what `into_foreign` made of an `Arc<T>`.
+    /// `operations` take `i_private` for what `into_foreign` made of an `Arc<T>`.
     unsafe fn create<T: Send + Sync + 'static>(
         &self,
         name: &CStr,
@@ -202,6 +220,41 @@ pub(crate) struct File<T: Send + Sync + 'static> {
 unsafe impl<T: Send + Sync> Send for File<T> {}
 // SAFETY: debugfs takes its own locks, and `T` is `Sync`.
 unsafe impl<T: Send + Sync> Sync for File<T> {}
+
+impl<S: Show> File<S> {
+    const TEXT: ffi::file_operations = ffi::file_operations {
+        owner: compat::this_module(),
+        open: Some(Self::open),
+        read: Some(ffi::seq_read),
+        llseek: Some(ffi::seq_lseek),
+        release: Some(ffi::single_release),
+        ..pin_init::zeroed()
+    };
+
+    /// Opens the file.
+    ///
+    /// # Safety
+    ///
+    /// `inode` is that of a file made by `Dir::text_file` for `S`, and `file` is being opened.
+    unsafe extern "C" fn open(inode: *mut ffi::inode, file: *mut ffi::file) -> c_int {
+        // SAFETY: `inode` and `file` are valid by the safety requirements of `open`, and `show` is
+        // for data of this type. debugfs does not remove the file during a read.
+        unsafe { ffi::single_open(file, Some(Self::show), (*inode).i_private) }
+    }
+
+    /// Prints the text.
+    ///
+    /// # Safety
+    ///
+    /// `seq` was made by `open`, whose file is being read.
+    unsafe extern "C" fn show(seq: *mut ffi::seq_file, _: *mut c_void) -> c_int {
+        // SAFETY: `open` has set `private` to the inode's data, which is an `Arc<S>`.
+        let text = unsafe { Arc::<S>::borrow((*seq).private) };
+        // SAFETY: `seq` is valid by the safety requirement of `show`; `seq_read` has locked it.
+        let out = unsafe { SeqFile::from_raw(seq) };
+        from_result(|| text.show(out).map(|()| 0))
+    }
+}
 
 impl<W: Writer> File<W> {
     /// Most bytes that one read returns.

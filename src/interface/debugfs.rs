@@ -11,6 +11,7 @@ use crate::zram::{
         debugfs::{
             Dir,
             File,
+            Show,
             Writer, //
         },
         percpu::possible_cpus,
@@ -30,6 +31,10 @@ use kernel::{
         Write as _, //
     },
     prelude::*,
+    seq_file::{
+        seq_print,
+        SeqFile, //
+    },
     str::Formatter,
     sync::Arc, //
 };
@@ -57,9 +62,9 @@ impl DebugfsFiles {
         let block_state = Arc::new(BlockState(device.clone()), GFP_KERNEL)?;
         let streams = Arc::new(Streams(device.clone()), GFP_KERNEL)?;
         Ok(Self {
-            _ages: dir.read_only_file(c"ages", ages),
+            _ages: dir.text_file(c"ages", ages),
             _block_state: dir.read_only_file(c"block_state", block_state),
-            _streams: dir.read_only_file(c"streams", streams),
+            _streams: dir.text_file(c"streams", streams),
             #[cfg(CONFIG_FAULT_INJECTION)]
             _corrupt: dir.write_only_file(
                 c"corrupt",
@@ -125,18 +130,9 @@ fn write_line(out: &mut Formatter<'_>, index: usize, attr: SlotAttr) -> fmt::Res
 /// stream, and how the stream was used.
 struct Streams(Arc<Device>);
 
-impl Writer for Streams {
-    fn write_to(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
-        let mut text = StringBuf(KVVec::new());
-        self.write(&mut text)?;
-        text.copy_from(pos, room, out)
-    }
-}
-
-impl Streams {
-    /// Writes the whole file.
-    fn write(&self, out: &mut StringBuf) -> Result {
-        writeln!(out, "cpu algorithm state takes contended retries")?;
+impl Show for Streams {
+    fn show(&self, out: &SeqFile) -> Result {
+        seq_print!(out, "cpu algorithm state takes contended retries\n");
         self.0.with_live(|live| {
             for zcomp in live.into_iter().flat_map(Live::zcomps) {
                 let name = zcomp.algorithm().name();
@@ -150,7 +146,7 @@ impl Streams {
                         contended,
                         retries,
                     } = counts;
-                    writeln!(out, "{cpu} {name} {state} {takes} {contended} {retries}")?;
+                    seq_print!(out, "{cpu} {name} {state} {takes} {contended} {retries}\n");
                 }
             }
             Ok(())
@@ -196,47 +192,21 @@ impl Ages {
     }
 }
 
-impl Writer for Ages {
-    fn write_to(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
+impl Show for Ages {
+    fn show(&self, out: &SeqFile) -> Result {
         let mut counts: KBox<[[u64; 4]; Self::LINES]> =
             KBox::init(pin_init::init_zeroed(), GFP_KERNEL)?;
         let live = self.0.with_live_pinned(|live| {
             Self::count(live, &mut counts);
             Ok(())
         });
-        let mut text = StringBuf(KVVec::new());
         if live.is_ok() {
-            writeln!(text, "seconds primary recompressed huge written")?;
+            seq_print!(out, "seconds primary recompressed huge written\n");
             for (line, [primary, recompressed, huge, written]) in (0_u32..).zip(counts.iter()) {
                 let seconds = line.checked_sub(1).map_or(0, |log| 1_u64 << log);
-                writeln!(text, "{seconds} {primary} {recompressed} {huge} {written}")?;
+                seq_print!(out, "{seconds} {primary} {recompressed} {huge} {written}\n");
             }
         }
-        text.copy_from(pos, room, out)
-    }
-}
-
-/// A growing buffer for text.
-struct StringBuf(KVVec<u8>);
-
-impl StringBuf {
-    /// Copies what is read of a file with this text: up to `room` bytes from `pos` on, to `out`.
-    fn copy_from(&self, pos: &mut u64, room: usize, out: &mut KVVec<u8>) -> Result {
-        let rest = usize::try_from(*pos)
-            .ok()
-            .and_then(|pos| self.0.get(pos..))
-            .unwrap_or(&[]);
-        let part = rest.get(..room).unwrap_or(rest);
-        out.extend_from_slice(part, GFP_KERNEL)?;
-        *pos = pos.saturating_add(part.len() as u64);
         Ok(())
-    }
-}
-
-impl fmt::Write for StringBuf {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0
-            .extend_from_slice(text.as_bytes(), GFP_KERNEL)
-            .map_err(|_| fmt::Error)
     }
 }
