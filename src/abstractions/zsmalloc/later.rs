@@ -7,6 +7,10 @@
 //! aside takes some tens.
 
 use crate::zram::abstractions::{
+    atomic::{
+        AtomicBool,
+        Ordering, //
+    },
     ffi,
     percpu::{
         possible_cpus,
@@ -54,6 +58,8 @@ pub(super) struct Later {
     batches: PerCpu<SpinLock<Batch>>,
     /// Held by whoever frees what waits, so that others can wait until it is done.
     freeing: Pin<KBox<Mutex<()>>>,
+    /// Whether the worker runs, so that there is no need to wake it.
+    running: AtomicBool,
 }
 
 // SAFETY: A pool is bound to no thread, and the batches are `Send`.
@@ -68,7 +74,7 @@ pub(super) enum Urgency {
     Known,
     /// They wait for the next tick of the clock: this is the first object.
     Soon,
-    /// There are many of them.
+    /// There are many of them, and the worker does not run.
     Now,
 }
 
@@ -92,6 +98,7 @@ impl Later {
             pool: NonNull::new(pool).ok_or(ENOMEM)?,
             batches,
             freeing,
+            running: AtomicBool::new(false),
         })
     }
 
@@ -126,8 +133,11 @@ impl Later {
         batch.bytes = batch.bytes.wrapping_add(size);
         match batch.len {
             1 => Urgency::Soon,
-            _ if !before && half_full(batch) => Urgency::Now,
-            _ => Urgency::Known,
+            _ if before || !half_full(batch) => Urgency::Known,
+            // If the worker has just seen this batch empty and ends, the first object that came
+            // since has it run again at the next tick.
+            _ if self.running.load(Ordering::Relaxed) => Urgency::Known,
+            _ => Urgency::Now,
         }
     }
 
@@ -189,12 +199,14 @@ impl Work for Later {
     /// Frees objects until none waits, so that the next one that is put aside is the first of its
     /// CPU, which has the work done again.
     fn run(&self) {
+        self.running.store(true, Ordering::Relaxed);
         loop {
             let _freeing = self.freeing.lock();
             if !self.free_batches() {
-                return;
+                break;
             }
         }
+        self.running.store(false, Ordering::Relaxed);
     }
 }
 
