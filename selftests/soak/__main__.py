@@ -22,8 +22,8 @@ class Rig:
 
     def __init__(self, options):
         self.options = options
-        scarcity, calm = multiprocessing.Value("Q", lock=False), multiprocessing.Lock()
-        self.loads = [LOADS[name](options, scarcity, calm) for name in options.loads]
+        shared = multiprocessing.Value("Q", lock=False), multiprocessing.Lock(), multiprocessing.Lock()
+        self.loads = [LOADS[name](options, *shared) for name in options.loads]
         for load in self.loads:
             load.others = [other for other in self.loads if other is not load]
         self.processes = {load: multiprocessing.Process(target=load.run) for load in self.loads}

@@ -26,13 +26,14 @@ class Load:
 
     counts = ()  # what it counts beside its turns, and the errnos that want of memory excuses
 
-    def __init__(self, options, scarcity, calm):
+    def __init__(self, options, scarcity, calm, plugged):
         self.name = type(self).__name__.lower()
         self.rng = random.Random(f"{options.seed} {self.name}")
         self.driver = Driver()
         self.disks = options.disks
         self.scarcity = scarcity  # how often memory began or ceased to run out: odd while it does
         self.calm = calm  # held while memory runs out, and by who can't have that
+        self.plugged = plugged  # held while CPUs come and go, and by who can't have that
         self.before = 0
         self.turns = multiprocessing.Value("Q", lock=False)
         self.stop = multiprocessing.Value("b", lock=False)
