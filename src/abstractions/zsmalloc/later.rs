@@ -58,7 +58,7 @@ pub(super) struct Later {
     batches: PerCpu<SpinLock<Batch>>,
     /// Held by whoever frees what waits, so that others can wait until it is done.
     freeing: Pin<KBox<Mutex<()>>>,
-    /// Whether the worker runs, so that there is no need to wake it.
+    /// Set while the worker runs, so that there is no need to wake it.
     running: AtomicBool,
 }
 
