@@ -32,10 +32,11 @@ use kernel::{
 
 /// Text of a file to read.
 pub(crate) trait Show: Send + Sync + 'static {
-    /// Prints the text, of which whoever has opened the file then reads as much at a time as they
-    /// like, until they read from the start again.
+    /// Prints the text.
     ///
-    /// What does not fit is ignored: the text is then printed once more, with more room.
+    /// Whoever has opened the file then reads as much of it at a time as they like. It is printed
+    /// anew for who seeks, or reads from the start again, and once more, with more room, if it did
+    /// not fit; what does not is ignored.
     ///
     /// Context: Process context. May sleep.
     fn show(&self, out: &SeqFile) -> Result;
@@ -145,7 +146,8 @@ impl Dir {
     ///
     /// Context: Process context. May sleep.
     pub fn read_only_file<W: Writer>(&self, name: &CStr, writer: Arc<W>) -> File<W> {
-        // SAFETY: `READ_ONLY` of `File<W>` takes `private_data` for an `Arc<W>`.
+        // SAFETY: `READ_ONLY` of `File<W>` takes what `simple_open` finds in `i_private` for an
+        // `Arc<W>`.
         unsafe { self.create(name, 0o400, writer, &File::<W>::READ_ONLY) }
     }
 
@@ -154,7 +156,8 @@ impl Dir {
     /// Context: Process context. May sleep.
     #[cfg(CONFIG_FAULT_INJECTION)]
     pub fn write_only_file<R: Reader>(&self, name: &CStr, reader: Arc<R>) -> File<R> {
-        // SAFETY: `WRITE_ONLY` of `File<R>` takes `private_data` for an `Arc<R>`.
+        // SAFETY: `WRITE_ONLY` of `File<R>` takes what `simple_open` finds in `i_private` for an
+        // `Arc<R>`.
         unsafe { self.create(name, 0o200, reader, &File::<R>::WRITE_ONLY) }
     }
 
@@ -238,7 +241,7 @@ impl<S: Show> File<S> {
     /// `inode` is that of a file made by `Dir::text_file` for `S`, and `file` is being opened.
     unsafe extern "C" fn open(inode: *mut ffi::inode, file: *mut ffi::file) -> c_int {
         // SAFETY: `inode` and `file` are valid by the safety requirements of `open`, and `show` is
-        // for data of this type. debugfs does not remove the file during a read.
+        // for data of this type.
         unsafe { ffi::single_open(file, Some(Self::show), (*inode).i_private) }
     }
 
@@ -246,11 +249,12 @@ impl<S: Show> File<S> {
     ///
     /// # Safety
     ///
-    /// `seq` was made by `open`, whose file is being read.
+    /// `seq` was made by `open`, and a read of the file or a seek has locked it.
     unsafe extern "C" fn show(seq: *mut ffi::seq_file, _: *mut c_void) -> c_int {
-        // SAFETY: `open` has set `private` to the inode's data, which is an `Arc<S>`.
+        // SAFETY: `open` has set `private` to the inode's data, which is an `Arc<S>`. debugfs does
+        // not remove the file before the read or the seek is over.
         let text = unsafe { Arc::<S>::borrow((*seq).private) };
-        // SAFETY: `seq` is valid by the safety requirement of `show`; `seq_read` has locked it.
+        // SAFETY: `seq` is valid, and locked, by the safety requirement of `show`.
         let out = unsafe { SeqFile::from_raw(seq) };
         from_result(|| text.show(out).map(|()| 0))
     }
