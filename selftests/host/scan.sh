@@ -63,6 +63,9 @@ slow_end='[   29.9] oom_reaper: unable to reap pid:186 (python3)
 [   29.9]  </TASK>'
 says 'a killed task that takes long to end' nothing <<<"$slow_end"
 says 'a call trace after that' 'Call Trace' <<<"$slow_end"$'\n[   30.0] Call Trace:'
+says 'a call trace after a killed task that has just ended' 'Call Trace' < <(
+	head -n 1 <<<"$slow_end"
+	echo '[   30.0] Call Trace:')
 says 'an OOM kill' nothing <<'END'
 [   70.1] python3 invoked oom-killer: gfp_mask=0x140cca(GFP_HIGHUSER_MOVABLE|__GFP_COMP), order=0, oom_score_adj=0
 [   70.1] Call Trace:
