@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import time
+from contextlib import nullcontext
 
 from soak.load import PATIENCE, Load, Wrong
 from zramtest.files import errno_or, meminfo, read, vmstat, write
@@ -17,19 +18,13 @@ CPUS = "/sys/devices/system/cpu"
 POWER = "/sys/power"
 
 
-class Hotplug(Load):
-    """Random CPUs go down and come up, with a failure at our state or behind it at times; and CPU 0 is left alone."""
+class Cpus(Load):
+    """A load that takes CPUs up or down."""
 
-    counts = ("down", "refused", "alone")
+    cpus = sorted(int(re.sub(r"\D", "", path)) for path in glob.glob(f"{CPUS}/cpu[1-9]*/online"))
 
-    def begin(self):
-        self.cpus = sorted(int(re.sub(r"\D", "", path)) for path in glob.glob(f"{CPUS}/cpu[1-9]*/online"))
-        states = [line.split(": ") for line in read(f"{CPUS}/hotplug/states").splitlines()]
-        numbers = [int(number) for number, _ in states]
-        ours = next(int(number) for number, name in states if name == "block/zram:prepare")
-        self.states = (ours, min(number for number in numbers if number > ours))
-
-    def is_up(self, cpu):
+    @staticmethod
+    def is_up(cpu):
         """Returns whether a CPU is up."""
         return read(f"{CPUS}/cpu{cpu}/online") == "1\n"
 
@@ -40,6 +35,24 @@ class Hotplug(Load):
         if outcome == "EIO":
             raise Wrong(f"CPU {cpu} does not answer: that is the machine's fault, see its log")
         return self.must(f"CPU {cpu} <- {up}", outcome, wanted=wanted)
+
+    def set_all(self):
+        """Brings all CPUs up."""
+        for cpu in self.rng.sample(self.cpus, len(self.cpus)):
+            while not self.is_up(cpu):
+                self.set(cpu, 1)
+
+
+class Hotplug(Cpus):
+    """Random CPUs go down and come up, with a failure at our state or behind it at times; and CPU 0 is left alone."""
+
+    counts = ("down", "refused", "alone")
+
+    def begin(self):
+        states = [line.split(": ") for line in read(f"{CPUS}/hotplug/states").splitlines()]
+        numbers = [int(number) for number, _ in states]
+        ours = next(int(number) for number, name in states if name == "block/zram:prepare")
+        self.states = (ours, min(number for number in numbers if number > ours))
 
     def turn(self):
         """Takes CPUs up and down until one has come up."""
@@ -81,13 +94,14 @@ class Hotplug(Load):
             if time.monotonic() > end:
                 raise Wrong("no load got on on CPU 0 alone")
             time.sleep(0.1)
+        # A suspend may have brought the CPUs up meanwhile.
+        if not any(map(self.is_up, self.cpus)):
+            self.count("alone")
         self.end()
-        self.count("alone")
 
     def end(self):
-        for cpu in self.rng.sample(self.cpus, len(self.cpus)):
-            while not self.is_up(cpu):
-                self.set(cpu, 1)
+        with self.plugged:
+            self.set_all()
 
 
 class Starve(Load):
@@ -144,7 +158,7 @@ def asleep():
     return round(uptime() - time.clock_gettime(time.CLOCK_MONOTONIC))
 
 
-class Suspend(Load):
+class Suspend(Cpus):
     """The machine goes to sleep, up to some stage from which it comes back at once, or until its clock wakes it."""
 
     counts = ("sleeps", "early alarms")
@@ -170,22 +184,13 @@ class Suspend(Load):
         self.pause(self.rng.uniform(2, 15))
         stage = self.rng.choice(("freezer", "devices", "platform", "processors", "core", "none"))
         # Other drivers fail to resume if there is no memory.
-        with self.calm:
+        with self.plugged if stage == "none" else nullcontext(), self.calm:
             if stage == "none":
-                with self.plugged:
-                    self.start_cpus()
-                    self.sleep()
+                self.sleep()
             else:
                 write(f"{POWER}/pm_test", stage)
                 self.suspend()
                 write(f"{POWER}/pm_test", "none")
-
-    @staticmethod
-    def start_cpus():
-        """Brings all CPUs up."""
-        for cpu in glob.glob(f"{CPUS}/cpu[1-9]*/online"):
-            while read(cpu) != "1\n":
-                errno_or(write, cpu, "1")
 
     def suspend(self, *allowed):
         """Suspends. Returns whether it went as far down as it should."""
@@ -195,7 +200,8 @@ class Suspend(Load):
         return done
 
     def sleep(self):
-        """Suspends to RAM until an alarm of the clock wakes the machine."""
+        """Suspends to RAM, with all CPUs up, until an alarm of the clock wakes the machine."""
+        self.set_all()
         with open(self.bridge, "r+b", buffering=0) as bridge:
             before = os.pread(bridge.fileno(), self.length, self.registers)
             slept = asleep()
