@@ -113,7 +113,7 @@ swapped() {
 	local job
 	local -a jobs
 	for job in 0 1 2; do
-		(within 12M "$here/pages.py" hold 6000 mix 1) &
+		(within 12M "$here/pages.py" hold "$(pages 6000)" mix 1) &
 		jobs+=($!)
 	done
 	for job in "${jobs[@]}"; do wait "$job" || return; done
@@ -124,7 +124,7 @@ repeat 'memory that is swapped verifies' swapped
 cycles swap 200
 repeated 'memory that is swapped verifies'
 out=$(($(vmstat pswpout) - out)) in=$(($(vmstat pswpin) - in))
-holds 'swapping took place' "$out > 10000 && $in > 5000" "pages out: $out" "pages in: $in"
+holds 'swapping took place' "$out > $(pages 10000) && $in > $(pages 5000)" "pages out: $out" "pages in: $in"
 is 'no I/O of it failed' "$(io failed_reads) $(io failed_writes)" '0 0'
 works 'swapoff' swapoff /dev/zram0
 

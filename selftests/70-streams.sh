@@ -76,7 +76,7 @@ read_while_used() {
 		fd = os.open(sys.argv[1], os.O_RDONLY)
 		parts = [os.read(fd, 60)]
 		for part in 1 << 16, 1 << 16:
-		    subprocess.run([sys.argv[2], "write", "/dev/zram0", "0", "3000", "text"], stdout=subprocess.DEVNULL, check=True)
+		    subprocess.run([sys.argv[2], "write", "/dev/zram0", "0", "1000", "text"], stdout=subprocess.DEVNULL, check=True)
 		    parts.append(os.read(fd, part))
 		if parts[-1]:
 		    sys.exit(f"{parts[-1]} comes after the end")
