@@ -41,7 +41,7 @@ stays -1 EINVAL
 stays 0xfffffffffffff001 EINVAL
 log
 # Its table would take more memory than there is.
-stays $((1 << 60)) ENOMEM
+stays $(((1 << 48) * PAGE)) ENOMEM
 is 'the kernel does not mind' "$(log "$mark" | grep -c 'Call Trace\|WARNING\|BUG\|failure\|vmalloc')" 0
 used=$(mm used)
 grown $(((64 << 20) + 1)) $(((64 << 20) + PAGE))
