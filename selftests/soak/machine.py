@@ -164,7 +164,7 @@ class Suspend(Cpus):
     counts = ("sleeps", "early alarms")
     # SeaBIOS forgets the address of q35's ACPI registers over a sleep. Without it the machine neither sleeps again nor
     # powers off. It also leaves CPUs that were down before a sleep in a loop of its own, in which one of them waits for a lock
-    # until the kernel starts it: without KVM that makes all others twenty times as slow. If all but CPU 0 were down, the
+    # until the kernel starts it: without KVM that makes all others many times as slow. If all but CPU 0 were down, the
     # machine does not wake up.
     bridge, registers, length = "/sys/bus/pci/devices/0000:00:1f.0/config", 0x40, 8
 
