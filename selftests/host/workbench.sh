@@ -148,6 +148,31 @@ kill "${pids[0]}"
 wait "${pids[0]}" 2>/dev/null || true
 pids=()
 
+# at_once COUNT COMMAND…: runs it so often, all at the same time, and prints what all of them say.
+at_once() {
+	local n
+	for ((n = 0; n < $1; n++)); do "${@:2}" & done
+	wait
+}
+is 'the accelerator, as each of many VMs finds it out' "$(at_once 40 "$one/qemu/accel" 2>&1 | sort | uniq -c | xargs)" '40 tcg'
+is "the host's counter, as each of many VMs measures it" "$(at_once 5 bash -c '
+	. "$1/qemu/lib.sh"
+	. "$1/qemu/machine.sh"
+	accel=tcg append=""
+	# As rustc and its linker do it, the program is there before it can be run.
+	in_root() {
+		local file="$*"
+		file=${file##*/own/}
+		file=$own/${file%% *}
+		[[ $1 == rustc ]] || exec "$file"
+		touch "$file"
+		sleep 0.2
+		printf "#!/bin/sh\necho 2000000\n" >"$file"
+		chmod +x "$file"
+	}
+	machine
+	echo "${kernel_arguments##*=}"' - "$one" 2>&1 | sort | uniq -c | xargs)" '5 2000000'
+
 # What make starts does not outlive it.
 printf '#!/bin/sh\necho $$ >"%s"\nexec sleep 60\n' "$work/started" >"$one/qemu/setup"
 make -C "$one" host-test >/dev/null 2>&1 &
