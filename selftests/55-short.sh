@@ -9,7 +9,7 @@ source "$(dirname "$0")/lib.sh"
 needs root no-zram disk dmsetup mkfs.ext4 python3
 
 read -r disk _ <<<"$DISKS"
-restore_at_exit /proc/sys/vm/{nr_hugepages,dirty_writeback_centisecs,dirty_background_ratio,dirty_ratio}
+restore_at_exit "$HUGE_PAGES" /proc/sys/vm/{dirty_writeback_centisecs,dirty_background_ratio,dirty_ratio}
 # The processes that wait for memory must not be killed for it.
 echo -1000 >/proc/self/oom_score_adj
 modprobe dm-mod

@@ -325,18 +325,21 @@ restore_at_exit() {
 	for file; do at_exit put "$file" "$(<"$file")"; done
 }
 
+# Pages of 2 MiB, which every kernel has; with pages of 16 KiB those of /proc/sys/vm/nr_hugepages are larger.
+HUGE_PAGES=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+
 # leave_memory MEGABYTES: set aside, as huge pages, all memory but that much, until give_memory_back or the test's end.
 leave_memory() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	local pages=$((($(meminfo MemAvailable) / 1024 - $1) / 2))
-	huge_pages=$(</proc/sys/vm/nr_hugepages)
-	restore_at_exit /proc/sys/vm/nr_hugepages
-	echo $((pages > 0 ? pages : 0)) >/proc/sys/vm/nr_hugepages
+	huge_pages=$(<$HUGE_PAGES)
+	restore_at_exit $HUGE_PAGES
+	echo $((pages > 0 ? pages : 0)) >$HUGE_PAGES
 }
 
 # give_memory_back: end what leave_memory began, before the test ends.
-give_memory_back() { echo "$huge_pages" >/proc/sys/vm/nr_hugepages; }
+give_memory_back() { echo "$huge_pages" >$HUGE_PAGES; }
 
 # within LIMIT COMMAND...: become a command that has no more than that much memory, and swap for the rest.
 within() {
