@@ -7,7 +7,7 @@ import re
 
 from differential.older import is_older
 from zramtest.driver import Driver
-from zramtest.pages import BLOCK, PAGE
+from zramtest.pages import BLOCK, FOUR_K, PAGE
 from zramtest.values import size
 
 # Every intended difference, with its reason. One that the report gives no count for was allowed, but did not occur.
@@ -24,8 +24,8 @@ INTENDED = {
                " is full and a limit met elsewhere",
     "dict": "lz4hc: C takes a dictionary of more than 64 KiB and then fails every write: never asked for",
     "sizes": "mm_stat, and what depends on sizes: our compressors make lz4 and lzo-rle of slightly other sizes",
-    "pieces": "mm_stat: where a page has several blocks, and a write has one in two pieces of memory, C stores it after each: if it"
-              " is huge both times, it counts twice as such",
+    "pieces": "mm_stat, bd_stat: where a page has several blocks, and I/O has one in two pieces of memory, C stores it after each,"
+              " and may count it twice as huge; or reads it for each from the backing device",
     "places": "mm_stat: which objects share pages follows from the order in which writeback is done: a zspage (8 pages) more or less",
     "build": "Debian's C driver has no lzo, lzo-rle and 842, and nothing of recompression",
 }
@@ -136,6 +136,9 @@ class Pair:
                 return
             if attribute == "stat" and counts(c) == counts(ours):
                 return
+            if attribute == "bd_stat" and self.read_twice(arguments[0], c, ours):
+                met["pieces"] += 1
+                return
             if attribute == "bd_stat" and self.packs(arguments[0]) and less(ours, c):
                 met["packing"] += 1
                 return
@@ -155,7 +158,7 @@ class Pair:
         """Returns whether two mm_stat are the same but for what OTHERS may change, pieces of pages, or places in the pool."""
         other = OTHERS & chosen(self.c.get(number, "comp_algorithm"))
         c, ours = [list(map(int, data.split())) for data in (c, ours)]
-        if 0 < c[8] - ours[8] <= self.pieces(number):
+        if 0 < c[8] - ours[8] <= self.pieces(number, "write_blocks"):
             met["pieces"] += 1
             c[8] = ours[8]
             if c == ours:
@@ -168,11 +171,17 @@ class Pair:
         return all(c[i] == ours[i] for i in (0, 3, 5, 7, 8)) and all(
             abs(c[i] - ours[i]) <= TOLERANCE * c[i] + slack[i] for i in slack)
 
-    def pieces(self, number):
-        """Returns how many pages at most were in two pieces of memory when they were written."""
+    def read_twice(self, number, c, ours):
+        """Returns whether two bd_stat are the same but for what C reads once for each piece of a page."""
+        c, ours = [list(map(int, data.split())) for data in (c, ours)]
+        more = c[1] - ours[1]
+        return c[::2] == ours[::2] and 0 < more <= self.pieces(number, "read_blocks") * FOUR_K and more % FOUR_K == 0
+
+    def pieces(self, number, kind):
+        """Returns how many pages at most were in two pieces of memory when they were read or written."""
         if PAGE == BLOCK:
             return 0
-        return sum(rest[2] * BLOCK // PAGE + 1 for method, *rest in self.history if method == "write_blocks" and rest[0] == number)
+        return sum(rest[2] * BLOCK // PAGE + 1 for method, *rest in self.history if method == kind and rest[0] == number)
 
 
 def chosen(data):
