@@ -59,7 +59,7 @@ impl<T> BioPage<'_, T, Reading> {
 /// # Invariants
 ///
 /// `memory` is that of one page of the disk in the bio of `parent`, whose data goes to memory.
-pub(in super::super) struct Destination<T> {
+pub(crate) struct Destination<T> {
     memory: Memory,
     // Dropped last: after it, the opener that keeps the disk may be gone, too.
     parent: Parent<T>,
