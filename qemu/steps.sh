@@ -9,7 +9,7 @@ step() {
 	local key=$1 title=$2 run=$3 log=$cache/log/$3.log stamp=$cache/stamp/$3 start=$SECONDS last=0 pid
 	case $run in
 	compiler_root) stamp+=@${compilers##*.} ;;
-	cross_tools) stamp+=@$arch.${compilers##*/} ;;
+	cross_tools) stamp+=@$arch.$key.${compilers##*/} ;;
 	guest_root) stamp+=@$arch ;;
 	kernel_source) stamp+=@${ksrc##*/} ;;
 	crate_source) stamp+=@$version ;;
