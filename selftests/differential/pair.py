@@ -7,7 +7,7 @@ import re
 
 from differential.older import is_older
 from zramtest.driver import Driver
-from zramtest.pages import BLOCK, FOUR_K, PAGE
+from zramtest.pages import FOUR_K, PAGE
 from zramtest.values import size
 
 # Every intended difference, with its reason. One that the report gives no count for was allowed, but did not occur.
@@ -24,8 +24,8 @@ INTENDED = {
                " is full and a limit met elsewhere",
     "dict": "lz4hc: C takes a dictionary of more than 64 KiB and then fails every write: never asked for",
     "sizes": "mm_stat, and what depends on sizes: our compressors make lz4 and lzo-rle of slightly other sizes",
-    "pieces": "mm_stat, bd_stat: where a page has several blocks, and I/O has one in two pieces of memory, C stores it after each,"
-              " and may count it twice as huge; or reads it for each from the backing device",
+    "pieces": "mm_stat, bd_stat: where a page is larger than 4 KiB and a request has it in two pages of memory, C stores it after"
+              " each, and may count it twice as huge; and reads it for each from the backing device",
     "places": "mm_stat: which objects share pages follows from the order in which writeback is done: a zspage (8 pages) more or less",
     "build": "Debian's C driver has no lzo, lzo-rle and 842, and nothing of recompression",
 }
@@ -66,9 +66,12 @@ class Pair:
         self.attributes = sorted((self.c.attributes() & self.ours.attributes()).difference(IGNORE))
         self.missing = [*(set(listed[0]) - set(listed[1])), *(self.c.attributes() - self.ours.attributes())]
         self.history = []
+        # How much more C has counted than ours, of which device and in which file, for pages in two pieces.
+        self.more = {}
 
     def fresh(self):
         """Leaves one blank device of each."""
+        self.more = {}
         for driver in self.c, self.ours:
             driver.fresh()
             self.avoid(driver, 0)
@@ -124,6 +127,7 @@ class Pair:
         """Yields the difference between two outcomes, if it matters."""
         attribute = arguments[1] if len(arguments) > 1 else None
         if c == ours:
+            self.more.pop(tuple(arguments[:2]), None)
             return
         if isinstance(c, bytes) and isinstance(ours, bytes):
             if attribute == "recomp_algorithm" and c.replace(b"\0", b"") == ours:
@@ -158,11 +162,12 @@ class Pair:
         """Returns whether two mm_stat are the same but for what OTHERS may change, pieces of pages, or places in the pool."""
         other = OTHERS & chosen(self.c.get(number, "comp_algorithm"))
         c, ours = [list(map(int, data.split())) for data in (c, ours)]
-        if 0 < c[8] - ours[8] <= self.pieces(number, "write_blocks"):
+        if not self.may_count_more(number, "mm_stat", c[8] - ours[8]):
+            return False
+        c[8] = ours[8]
+        if c == ours:
             met["pieces"] += 1
-            c[8] = ours[8]
-            if c == ours:
-                return True
+            return True
         met["sizes" if other else "places"] += 1
         if not other:
             return all(abs(c[i] - ours[i]) <= (ZSPAGE if i in (2, 4) else 0) for i in (0, 1, 2, 3, 4, 5, 7, 8))
@@ -174,14 +179,23 @@ class Pair:
     def read_twice(self, number, c, ours):
         """Returns whether two bd_stat are the same but for what C reads once for each piece of a page."""
         c, ours = [list(map(int, data.split())) for data in (c, ours)]
-        more = c[1] - ours[1]
-        return c[::2] == ours[::2] and 0 < more <= self.pieces(number, "read_blocks") * FOUR_K and more % FOUR_K == 0
+        return c[::2] == ours[::2] and self.may_count_more(number, "bd_stat", c[1] - ours[1], FOUR_K)
 
-    def pieces(self, number, kind):
-        """Returns how many pages at most were in two pieces of memory when they were read or written."""
-        if PAGE == BLOCK:
-            return 0
-        return sum(rest[2] * BLOCK // PAGE + 1 for method, *rest in self.history if method == kind and rest[0] == number)
+    def may_count_more(self, number, field, more, unit=1):
+        """Returns whether C may have counted so much more than ours, in a unit for each page in two pieces."""
+        known = self.more.get((number, field), 0)
+        if not 0 <= more <= known + unit * in_two_pieces(self.history[-1]):
+            return False
+        self.more[number, field] = more
+        return True
+
+
+def in_two_pieces(operation):
+    """Returns how many pages an operation has in two pages of memory, the first of which begins with its first block."""
+    method, *arguments = operation
+    if method not in ("read_blocks", "write_blocks") or arguments[1] % FOUR_K == 0:
+        return 0
+    return (arguments[2] - 1) // FOUR_K
 
 
 def chosen(data):
