@@ -41,14 +41,14 @@ machine() {
 		if [[ $arch == amd64 ]]; then
 			tsc_khz=$own/host/tsc_khz
 			mkdir -p "$own/host"
-			# Two VMs may start at once.
-			(
+			# Two VMs may start at the same time.
+			{
 				flock 8
 				[[ $tsc_khz -nt $top/qemu/root/tsc_khz.rs ]] || {
 					in_root rustc --edition 2021 -O -o /own/host/tsc_khz.new /tree/qemu/root/tsc_khz.rs
 					mv "$tsc_khz.new" "$tsc_khz"
 				}
-			) 8>"$own/host/tsc_khz.lock"
+			} 8>"$own/host/tsc_khz.lock"
 			kernel_arguments+=" lpj=10000000 cpu_init_udelay=10000 tsc_early_khz=$(in_root /own/host/tsc_khz)"
 		fi
 		;;

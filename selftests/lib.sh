@@ -325,7 +325,8 @@ restore_at_exit() {
 	for file; do at_exit put "$file" "$(<"$file")"; done
 }
 
-# Pages of 2 MiB, which every kernel has; with pages of 16 KiB those of /proc/sys/vm/nr_hugepages are larger.
+# Huge pages of 2 MiB, which x86 and arm64 have whatever the size of a page; those of /proc/sys/vm/nr_hugepages have 32 MiB
+# where a page has 16 KiB.
 HUGE_PAGES=/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
 
 # leave_memory MEGABYTES: set aside, as huge pages, all memory but that much, until give_memory_back or the test's end.

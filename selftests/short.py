@@ -33,7 +33,7 @@ VICTIMS = 24
 SHORT = 2
 # What has not happened after so many seconds is not going to happen.
 PATIENCE = 40 * int(os.environ.get("SLOWER", "1"))
-# Pages of 2 MiB, which every kernel has.
+# Huge pages of 2 MiB, as in lib.sh.
 RESERVED = "/sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages"
 
 

@@ -148,7 +148,7 @@ kill "${pids[0]}"
 wait "${pids[0]}" 2>/dev/null || true
 pids=()
 
-# at_once COUNT COMMAND…: runs it so often, all at the same time, and prints what all of them say.
+# at_once COUNT COMMAND…: runs it COUNT times, all at the same time, and prints what all of them say.
 at_once() {
 	local n
 	for ((n = 0; n < $1; n++)); do "${@:2}" & done
