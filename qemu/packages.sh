@@ -21,6 +21,17 @@ package_lists() {
 	suite_apt apt-get update -o APT::Update::Error-Mode=any
 }
 
+# Waits until no other set-up uses the same cache, nor the lists of packages in it. The lock, which is kept until the script ends,
+# has the number of the process that holds it.
+lock_cache() {
+	exec 9>>"$cache/lock"
+	flock -n 9 || {
+		echo "waiting for another set-up that uses the same cache, process $(<"$cache/lock")" >&2
+		flock 9
+	}
+	echo $$ >"$cache/lock"
+}
+
 # package_version PACKAGE: the newest version of it, or nothing.
 package_version() {
 	{ suite_apt apt-cache show "$1" 2>/dev/null || true; } | sed -n 's/^Version: //p' | sort -V | tail -n 1
