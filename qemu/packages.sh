@@ -21,8 +21,8 @@ package_lists() {
 	suite_apt apt-get update -o APT::Update::Error-Mode=any
 }
 
-# Waits until no other set-up uses the same cache, nor the lists of packages in it. The lock, which is kept until the script ends,
-# has the number of the process that holds it.
+# Waits until no other command sets something up in this cache, or reads the lists of packages in it. The lock is kept until the
+# script ends; its file has the number of the process that holds it.
 lock_cache() {
 	exec 9>>"$cache/lock"
 	flock -n 9 || {
