@@ -191,11 +191,11 @@ io() {
 # meminfo NAME: kilobytes.
 meminfo() { awk -v name="$1:" '$1 == name {print $2}' /proc/meminfo; }
 
-# log: write a mark to the kernel's log and set $mark to it. log MARK: print the lines of the log after the mark, without the time
-# and the module's name.
+# log: write a mark to the kernel's log and set $mark to it. log MARK: print the lines of the log after the mark, without the
+# time, the task or CPU that debug kernels have there (CONFIG_PRINTK_CALLER), and the module's name.
 log() {
 	if (($#)); then
-		dmesg | sed "1,/selftest mark $1\$/d; s/^\[[ 0-9.]*\] *\(\w*zram: \)\?//"
+		dmesg | sed "1,/selftest mark $1\$/d; s/^\[[ 0-9.]*\] *\(\[ *[TC][0-9]\+\] *\)\?\(\w*zram: \)\?//"
 	else
 		mark=$RANDOM$RANDOM
 		echo "selftest mark $mark" >/dev/kmsg
