@@ -74,6 +74,16 @@ use_kernel() {
 }
 use_kernel "${KVER:-$(cat "$cache/kver" 2>/dev/null || true)}"
 
+# copy_built FILE TO: copies what was built from this tree, if there is such a file. While another command builds it, this waits:
+# qemu/build and qemu/peer hold a lock of the file's folder.
+copy_built() (
+	[[ ! -e ${1%/*}.lock ]] || {
+		exec 8<"${1%/*}.lock"
+		flock --shared 8
+	}
+	[[ ! -e $1 ]] || cp "$1" "$2"
+)
+
 # Runs a command in the toolchain root, in this tree; it sees the tree as /tree, the cache as /cache and the tree's own folder in
 # it as /own, so nothing that is built depends on where those are. All mounts live in a namespace of their own: none outlives
 # the command, and the command does not outlive its caller.

@@ -173,6 +173,18 @@ is "the host's counter, as each of many VMs measures it" "$(at_once 5 bash -c '
 	machine
 	echo "${kernel_arguments##*=}"' - "$one" 2>&1 | sort | uniq -c | xargs)" '5 2000000'
 
+# The module is not there, then a part of it, then all.
+built=$(value "$one" built)
+mkdir -p "$built/module"
+{
+	flock 8
+	bash -c 'sleep 0.2; printf half >"$1"; sleep 0.2; printf " and half" >>"$1"' - "$built/module/rust_zram.ko" &
+} 8>"$built/module.lock"
+is 'a module that is being built is copied when it is ready' "$(bash -c '. "$1/qemu/lib.sh"
+	copy_built "$built/module/rust_zram.ko" "$2" && copy_built "$built/peer/zram_full.ko" "$2" && cat "$2"' - "$one" "$work/copy" 2>&1)" \
+	'half and half'
+rm -r "$built"*
+
 # What make starts does not outlive it.
 printf '#!/bin/sh\necho $$ >"%s"\nexec sleep 60\n' "$work/started" >"$one/qemu/setup"
 make -C "$one" host-test >/dev/null 2>&1 &
