@@ -29,7 +29,7 @@ is '' 77 'is no kernel'
 is 7.3.4-generic 77 'is no kernel'
 is 6.12.117+deb13-amd64 77 'too old'
 is 6.1.0-18-amd64 77 'too old'
-is 7.10.1+deb13-amd64 77 'newer than the module'
+is 7.10.1+deb13-amd64 76 'newer than the module'
 is 7.3.4+deb13-arm64 75 'is for arm64'
 is 7.3.4+deb13-rt-amd64 75 'apt install linux-headers-7.3.4+deb13-rt-amd64'
 is 7.3.1+deb13-amd64 75 linux-source-7.3
