@@ -2,7 +2,9 @@
 # shellcheck shell=bash disable=SC2154
 # Which kernels the mirror has, and whether a module can be built for one: what qemu/setup and qemu/kernels share.
 
-oldest_series=7.2
+# The series that the module is made for, the newest first: where no kernel is named, one of the first that the mirror has is
+# taken, and nothing is built for kernels before the last. dkms/build has the same list.
+known_series=(7.3 7.2)
 
 # The host's apt, looking at the packages of $suite and $arch and nothing else.
 suite_apt() {
@@ -37,6 +39,12 @@ package_version() {
 	{ suite_apt apt-cache show "$1" 2>/dev/null || true; } | sed -n 's/^Version: //p' | sort -V | tail -n 1
 }
 
+# newest_of SERIES: its newest kernel for amd64 of Debian 13 that headers are there for, or nothing.
+newest_of() {
+	suite_apt apt-cache pkgnames linux-headers- | sed -nE "s/^linux-headers-(${1//./\\.}\.[0-9]+\+deb13-amd64)\$/\1/p" |
+		sort -V | tail -n 1
+}
+
 # config NAME [FILE]: a setting of the kernel, or of the one with that .config, without quotes.
 config() {
 	sed -nE "s/^CONFIG_$1=\"?([^\"]*)\"?\$/\1/p" "${2:-$kdir/pkg/usr/src/linux-headers-$kver/.config}"
@@ -46,8 +54,8 @@ config() {
 unfit() {
 	if [[ $(config RUST "$2") != y ]]; then
 		echo 'it is built without CONFIG_RUST'
-	elif printf '%s\n' "${1%%[-+]*}" "$oldest_series" | sort -VC && [[ $1 != "$oldest_series"[-+]* ]]; then
-		echo "the module is not made for kernels before $oldest_series"
+	elif printf '%s\n' "${1%%[-+]*}" "${known_series[-1]}" | sort -VC && [[ $1 != "${known_series[-1]}"[-+]* ]]; then
+		echo "the module is not made for kernels before ${known_series[-1]}"
 	else
 		return 0
 	fi

@@ -12,12 +12,6 @@ disk_packages=(
 # What is on a machine, besides, that builds modules.
 builder_packages=(bindgen dkms gcc-14 libelf1t64 make pahole rust-src rustc)
 
-# The newest kernel of a series for amd64 that headers are there for.
-newest_of() {
-	suite_apt apt-cache pkgnames linux-headers- | sed -nE "s/^linux-headers-(${1//./\\.}\.[0-9]+\+deb13-amd64)\$/\1/p" |
-		sort -V | tail -n 1
-}
-
 # Debian's packages, and in `kernels` the versions of three kernels: the one that the tests are run with, one that is upgraded to
 # it, and one that has no Rust. Each is there as image and headers, and with the packages of these alone.
 package_folder() {
@@ -25,7 +19,7 @@ package_folder() {
 	package_lists
 	rm -rf "$out"
 	mkdir -p "$out"
-	kernels=("$kver" "$(newest_of 7.2)" "$(newest_of 6.12)")
+	kernels=("$kver" "$(newest_of "${known_series[-1]}")" "$(newest_of 6.12)")
 	printf '%s\n' "${kernels[@]}" >"$packages/kernels"
 	for name in "${kernels[@]//+/\\+}"; do
 		suite_apt apt-cache pkgnames linux- |

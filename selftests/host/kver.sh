@@ -34,4 +34,12 @@ is 7.3.4+deb13-amd64 '7.3 amd64 trixie /c/source/7.3.4+deb13 /c/root' kasan
 is 7.3.4+deb13-arm64 'only for amd64' kasan
 is 7.2.13+deb14-amd64 'only for amd64' kasan
 is 7.3.4+deb13-amd64 'no kernel' nosuch
+
+# Both lists of the series that the module is made for, in either order.
+known=$(bash -c '. "$1"; printf "%s\n" "${known_series[@]}" | sort -V | xargs' - "${lib%/*}/packages.sh")
+series=$(sed -nE 's/^series=\(([^)]*)\).*/\1/p' "${lib%/*}/../dkms/build")
+[[ $known == "$series" ]] || {
+	printf 'series in dkms/build: expected %s, as known_series in qemu/packages.sh, got %s\n' "$known" "$series"
+	failed=1
+}
 exit "$failed"
