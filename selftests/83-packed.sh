@@ -9,7 +9,7 @@ source "$(dirname "$0")/lib.sh"
 needs root ours peer no-zram debugfs module=loop python3
 
 pages=${PAGES:-${TEST_PAGES:-2000}}
-for _ in zram rzram; do loop_device $((pages * 5))K; done
+for _ in zram rzram; do loop_device $((pages * PAGE * 5 / 4 >> 10))K; done
 cd "$work" || exit
 load_peer num_devices=1
 works 'ours loads beside it' load num_devices=1 coexist=1

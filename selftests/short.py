@@ -25,7 +25,7 @@ from zramtest.pages import PAGE, contents
 from zramtest.tasks import fork, kill
 
 FILL, FILES, BACK = range(3)
-STEP = 256
+STEP = (1 << 20) // PAGE
 READ = 32 * STEP
 FILE = 8 * STEP
 LEAVE = 96  # megabytes of memory that there are to use up
