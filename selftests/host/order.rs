@@ -6,8 +6,8 @@
 //! `src/store` is compiled with atomics, locks and RCU whose operations are steps, and so are
 //! `src/abstractions/disk/live.rs` and `exit.rs`, which say how long the live state of a disk and
 //! the module stay. In each scenario a few tasks take their steps in every order, and each load
-//! gets each value that C11 allows; `order/memory.rs` says what that is. Then each ordering is
-//! taken away, one at a time, and that must be found.
+//! gets each value that C11 allows; `order/memory.rs` says what that is. Then each ordering but the
+//! few in `UNSEEN` is taken away, one at a time, and that must be found.
 //!
 //! The lists below are also those of `doc/atomics.md`: a test compares them with it and with the
 //! sources. To run this without the workbench:
@@ -207,6 +207,8 @@ weakenings! {
     unlink_load: "store/sparse.rs", "unlink", "load", Acquire => shrink_new, Race;
     grow: "store/sparse.rs", "grow", "fetch_max", Release => grow, Wrong;
     grow_barrier: "store/sparse.rs", "grow", "smp_wmb", Release => grow, Wrong;
+    append: "store/growing.rs", "append", "compare_exchange", Release => grow, Race;
+    next: "store/growing.rs", "next", "load", Acquire => grow, Race;
     populate: "store/sparse.rs", "populate", "load", Acquire => grow, Wrong;
     populate_barrier: "store/sparse.rs", "populate", "smp_rmb", Acquire => grow, Wrong;
     reserve: "store/blocks.rs", "reserve_from", "fetch_or", Acquire => blocks, Race;
@@ -227,8 +229,7 @@ weakenings! {
 /// Orderings that nothing is found without.
 ///
 /// All changes of a slot's word have the same ones. A request and the unlocking that it is for need
-/// them against load buffering, which the model does not know: see `doc/atomics.md`. A part of a
-/// growing array is published with a vector in it, which is the host's memory here.
+/// them against load buffering, which the model does not know: see `doc/atomics.md`.
 const UNSEEN: &[Weakening] = &[
     of_word("lock", Release),
     of_word("unlock", Acquire),
@@ -236,18 +237,7 @@ const UNSEEN: &[Weakening] = &[
     of_word("request", Release),
     of_word("take_same", Acquire),
     of_word("take_same", Release),
-    of_part("append", "compare_exchange", Release),
-    of_part("next", "load", Acquire),
 ];
-
-const fn of_part(function: &'static str, operation: &'static str, lost: Lost) -> Weakening {
-    Weakening {
-        file: "store/growing.rs",
-        function,
-        operation,
-        lost,
-    }
-}
 
 const fn of_word(operation: &'static str, lost: Lost) -> Weakening {
     Weakening {

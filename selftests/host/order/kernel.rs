@@ -77,17 +77,25 @@ pub mod page {
 }
 
 pub mod prelude {
+    use crate::order::{
+        addresses::area,
+        steps::{
+            step,
+            Step, //
+        }, //
+    };
     pub use crate::pin_init;
     pub use macros::pin_data;
-    pub use std::{
-        ffi::CStr,
-        pin::Pin, //
-    };
     use std::{
+        cell::Cell,
         mem::ManuallyDrop,
         ops::Deref,
         slice,
         sync::Arc, //
+    };
+    pub use std::{
+        ffi::CStr,
+        pin::Pin, //
     };
 
     #[derive(Clone, Copy, Debug, PartialEq)]
@@ -157,15 +165,34 @@ pub mod prelude {
         }
     }
 
-    pub struct KVVec<T>(Vec<T>);
+    thread_local! {
+        static CONTENTS: Cell<Option<&'static u64>> = const { Cell::new(None) };
+    }
+
+    /// Makes something with one vector in it, to be published later: each look at what is in the
+    /// vector reads `contents`, the model's memory that stands for it.
+    pub fn with_contents<T>(contents: &'static u64, make: impl FnOnce() -> T) -> T {
+        CONTENTS.set(Some(contents));
+        let made = make();
+        CONTENTS.set(None);
+        made
+    }
+
+    pub struct KVVec<T>(Vec<T>, Option<&'static u64>);
 
     impl<T> KVVec<T> {
         pub fn new() -> Self {
-            Self(Vec::new())
+            Self(Vec::new(), None)
         }
 
         pub fn with_capacity(len: usize, _: u8) -> Result<Self> {
-            Ok(Self(Vec::with_capacity(len)))
+            Ok(Self(Vec::with_capacity(len), CONTENTS.get()))
+        }
+
+        fn look(&self) {
+            if let Some(contents) = self.1 {
+                step(Step::Read(area(contents)));
+            }
         }
 
         pub fn push(&mut self, value: T, _: u8) -> Result {
@@ -187,6 +214,7 @@ pub mod prelude {
         type Target = [T];
 
         fn deref(&self) -> &[T] {
+            self.look();
             &self.0
         }
     }
@@ -196,6 +224,7 @@ pub mod prelude {
         type IntoIter = slice::Iter<'a, T>;
 
         fn into_iter(self) -> Self::IntoIter {
+            self.look();
             self.0.iter()
         }
     }

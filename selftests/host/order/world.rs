@@ -3,7 +3,11 @@
 //! What the tasks of a scenario work on, and what they do.
 
 use super::{
-    kernel::page::PAGE_SIZE,
+    addresses::area,
+    kernel::{
+        page::PAGE_SIZE,
+        prelude::with_contents, //
+    },
     litmus::Litmus,
     steps::{
         step,
@@ -101,6 +105,8 @@ pub struct World {
     store: Store,
     /// The memory to grow by, which is allocated before: it is always at the same address so.
     growth: Growth,
+    /// The contents of that memory.
+    grown_by: &'static u64,
     /// Whether the store has grown, as a capacity says it.
     grown: AtomicUsize,
     /// The same, with pages that share blocks.
@@ -115,8 +121,11 @@ impl World {
     pub fn new() -> Self {
         let queue = Arc::new(Workqueue);
         let store = Store::new(c"zram", 1, 1, false, &queue).expect("a store");
+        let grown_by: &u64 = Box::leak(Box::new(0));
+        let growth = with_contents(grown_by, || store.growth(GROWN + 1));
         Self {
-            growth: store.growth(GROWN + 1).expect("memory to grow by"),
+            growth: growth.expect("memory to grow by"),
+            grown_by,
             store,
             grown: AtomicUsize::new(0),
             shared: Store::new(c"zram", 1, 1, true, &queue).expect("a store"),
@@ -130,6 +139,7 @@ impl World {
         let Self {
             store,
             growth,
+            grown_by,
             grown,
             shared,
             disk,
@@ -154,6 +164,7 @@ impl World {
             Program::Discard => store.free_range(0..1),
             Program::Shrink => store.shrink(OutsideIo::new()),
             Program::Grow => {
+                step(Step::Write(area(*grown_by), 1));
                 // SAFETY: A program that runs again does all of it again, so that the store gets
                 // the memory once. A box is never freed here.
                 store.grow(unsafe { ptr::read(growth) });
