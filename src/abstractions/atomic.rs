@@ -7,7 +7,7 @@
 //! `CONFIG_RUST_INLINE_HELPERS`. Distributions build theirs without it, so that locking a slot
 //! would be a call in place of one instruction. It also lacks `fetch_or()`, `fetch_and()` and
 //! `fetch_max()`. `core`'s follow the memory model of Rust and not the kernel's. This does no harm,
-//! because C code does not touch these words; `doc/design.md`, "Atomics", names the one exception.
+//! because C code does not touch these words; `doc/design.md`, "Atomics", names two exceptions.
 //!
 //! A host test may replace this module: `selftests/host/word.rs` and `order.rs` make each operation
 //! a step. Each ordering has a line in `doc/atomics.md`.
