@@ -22,6 +22,9 @@ use kernel::{
     prelude::*, //
 };
 
+// A whole page is an input of `format::compress()`, which refuses a longer one.
+const _: () = assert!(PAGE_SIZE <= format::MAX_INPUT);
+
 /// 842, which has no parameters.
 pub(crate) struct Sw842;
 
