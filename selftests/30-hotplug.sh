@@ -3,7 +3,7 @@
 # How long a CPU that goes waits; CPUs go and come at random while fio verifies, while memory is swapped, and while devices
 # come and go; and a CPU that may not come up, because a hotplug state fails.
 # vm: cpus=4 mem=768M
-# timeout: 600
+# timeout: 900
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 source "$(dirname "$0")/lib.sh"
 needs root no-zram debugfs tracefs cgroup2 cpu=3 fio python3
@@ -143,6 +143,38 @@ repeated 'devices are added, set up, reset, removed'
 repeated 'and others'
 is 'and are gone' "$(cd /sys/block && echo zram*)" 'zram0 zram1'
 
+# --- CPU 0 ---
+
+# follows NAME no|its STATE [CPU]: a case: the stream of CPU 3, or of that one, is in this state.
+state() { awk -v cpu="${1:-3}" 'NR > 1 && $1 == cpu {print $3}' "$DEBUG/zram0/streams"; }
+follows() {
+	if ! is_c; then is "$1: $2 stream" "$(state ${4:+"$4"})" "$3"; fi
+}
+
+# On arm64 it can go like any other; then CPU 1 stays up.
+boot_cpu_too() {
+	local -a before=("${removable[@]}")
+	removable=(0 "${before[@]:1}")
+	device 64M deflate
+	repeat 'CPU 0, too: fio verifies' verified
+	cycles 'CPU 0, too' 200
+	repeated 'CPU 0, too: fio verifies'
+	is 'CPU 0, too: no I/O failed' "$(io failed_reads) $(io failed_writes)" '0 0'
+	works 'CPU 0 goes' cpu 0 0
+	follows 'CPU 0 is down' no absent 0
+	works 'CPU 0 is down: writes work' "$here/pages.py" write /dev/zram0 0 500 mix
+	works 'CPU 0 is down: a device can be set up' device 16M zstd zram1
+	works 'CPU 0 comes' cpu 0 1
+	follows 'CPU 0 is up' its present 0
+	works 'CPU 0 is up: it reads what was written' taskset -c 0 "$here/pages.py" verify /dev/zram0 0 500 mix
+	removable=("${before[@]}")
+}
+if [[ -e $CPUS/cpu0/online ]]; then
+	boot_cpu_too
+else
+	skip 'CPU 0 goes' 'it has to stay on this machine'
+fi
+
 # --- a CPU that is refused ---
 
 device 32M lz4
@@ -153,10 +185,6 @@ device 32M zstd zram1
 refuse() {
 	echo "$1" >"$CPUS/cpu3/hotplug/fail"
 	put "$CPUS/cpu3/online" 1
-}
-state() { awk 'NR > 1 && $1 == 3 {print $3}' "$DEBUG/zram0/streams"; }
-follows() {
-	if ! is_c; then is "$1: $2 stream" "$(state)" "$3"; fi
 }
 
 # Once our own state fails, and once the next one, when our streams are there already and have to go again.
