@@ -24,6 +24,7 @@ from zramtest.tasks import fork, kill
 DICTIONARY = "dictionary"
 TRACING = "/sys/kernel/debug/tracing"
 PAGES = 64
+DISK = 256
 
 VARIANTS = [
     ("lzo-rle", ""), ("lzo", ""), ("lz4", ""), ("lz4", f"dict={DICTIONARY}"), ("lz4hc", ""), ("lz4hc", "level=12"),
@@ -46,7 +47,7 @@ def set_up(algorithm, parameters, secondary=None):
         driver.put_or_raise(0, "recomp_algorithm", f"algo={secondary} priority=1")
     if parameters:
         driver.put_or_raise(0, "algorithm_params", f"algo={algorithm} {parameters}")
-    driver.put_or_raise(0, "disksize", "1M")
+    driver.put_or_raise(0, "disksize", DISK * PAGE)
     return os.open(driver.node(0), os.O_RDWR | os.O_DIRECT)
 
 
@@ -54,7 +55,7 @@ def scribble(memory):
     """Changes the page for ever: all of it, pieces, single words; text, runs, noise."""
     rng = random.Random(9)
     text, noise = contents("text", 1), contents("random", 1)
-    whole = [text(n) for n in range(20)] + [noise(0), text(20)[:2000] + noise(1)[:2096]]
+    whole = [text(n) for n in range(20)] + [noise(0), text(20)[:PAGE // 2] + noise(1)[PAGE // 2:]]
     pieces = [rng.choice([text, noise])(n)[:length] for n in range(20) for length in (1, 4, 16, 60, 400)]
     pieces += [bytes([n]) * length for n in (0, 0, 255) for length in (4, 30, 700)]
     while True:

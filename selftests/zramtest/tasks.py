@@ -68,10 +68,11 @@ def fork(function, *arguments):
 
 
 def kill(*pids):
-    """Kills children, and waits for them."""
+    """Kills children, and waits for them. Raises an error if one had failed before."""
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    if any([os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) > 0 for pid in pids]):
+        raise ChildProcessError("a child had failed before it was killed")
 
 
 def result_of_child(function, *arguments):
