@@ -18,7 +18,7 @@ from zramtest.driver import Driver
 from zramtest.ktap import case, end, note
 from zramtest.memory import anonymous, page_out
 from zramtest.nbd import Server
-from zramtest.pages import PAGE, contents, run_of
+from zramtest.pages import FOUR_K, PAGE, contents, run_of
 from zramtest.tasks import Background, BackgroundWrite
 
 
@@ -168,7 +168,7 @@ def listed_twice(driver, server):
     server.release()
     if not writer.ends() or writer.result != "all":
         yield f"writeback: {writer.result}"
-    numbers = server.written, driver.bd(0, "writes"), 100 - int(driver.get(0, "writeback_limit"))
+    numbers = server.written, driver.bd(0, "writes"), (100 - int(driver.get(0, "writeback_limit"))) / FOUR_K
     if numbers != (1, 1, 1):
         yield "{} pages arrive: bd_stat says {}, the limit was charged {}".format(*numbers)
     if driver.flags(0, "w") != {3} or driver.bd(0, "count") != 1:
@@ -200,7 +200,7 @@ def writeback_blocks(driver, server):
 
 def writeback_uninterruptible(driver, server):
     """a signal ends a writeback after a whole slot, with EINTR, and the statistics tell how far it came"""
-    settings(driver, backing_dev=server.path, disksize="1M", writeback_limit="1000", writeback_limit_enable="1",
+    settings(driver, backing_dev=server.path, disksize=str(256 * PAGE), writeback_limit="1000", writeback_limit_enable="1",
              writeback_batch_size="4")
     driver.write(0, 0, 200, "random")
     server.written = 0
@@ -215,7 +215,7 @@ def writeback_uninterruptible(driver, server):
     outcome, done = writer.result, len(driver.flags(0, "w"))
     if outcome != "EINTR" or not 20 <= done < 200:
         yield f"write returns {outcome}, {done} of 200 pages are written back"
-    numbers = driver.bd(0, "count"), driver.bd(0, "writes"), 1000 - int(driver.get(0, "writeback_limit"))
+    numbers = driver.bd(0, "count"), driver.bd(0, "writes"), (1000 - int(driver.get(0, "writeback_limit"))) / FOUR_K
     if numbers != (done, done, done):
         yield "{} pages are written back: bd_stat says {} and {}, the limit was charged {}".format(done, *numbers)
     if driver.put(0, "writeback", b"huge") != "all" or len(driver.flags(0, "w")) != 200:
