@@ -145,8 +145,8 @@ is 'and are gone' "$(cd /sys/block && echo zram*)" 'zram0 zram1'
 
 # --- CPU 0 ---
 
-# follows NAME no|its STATE [CPU]: a case: the stream of CPU 3, or of that one, is in this state.
 state() { awk -v cpu="${1:-3}" 'NR > 1 && $1 == cpu {print $3}' "$DEBUG/zram0/streams"; }
+# follows NAME no|its STATE [CPU]: a case: the stream of CPU 3, or of that one, is in this state.
 follows() {
 	if ! is_c; then is "$1: $2 stream" "$(state ${4:+"$4"})" "$3"; fi
 }

@@ -183,7 +183,7 @@ mkdir -p "$built/module"
 is 'a module that is being built is copied when it is ready' "$(bash -c '. "$1/qemu/lib.sh"
 	copy_built "$built/module/rust_zram.ko" "$2" && copy_built "$built/peer/zram_full.ko" "$2" && cat "$2"' - "$one" "$work/copy" 2>&1)" \
 	'half and half'
-rm -r "$built"*
+rm -r "$built"
 
 # What make starts does not outlive it.
 printf '#!/bin/sh\necho $$ >"%s"\nexec sleep 60\n' "$work/started" >"$one/qemu/setup"
